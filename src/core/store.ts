@@ -1,0 +1,288 @@
+/**
+ * The port: what every store implements, and all that core knows of storage.
+ *
+ * Everything lives in a {@link Partition} (a session, a thread, a user, …) of a tenant. A partition holds
+ * **records** (`kind` + `id` → value, with a version) and **logs** (a name → entries with a gapless `seq` that the
+ * store assigns). A {@link Batch} of operations on one partition commits atomically and durably, or not at all;
+ * nothing else changes a store. Every commit is told in the **journal**, in commit order.
+ *
+ * Values are JSON text: the core encodes and decodes, a store keeps the text byte for byte.
+ */
+import type { JsonText } from './json.ts';
+
+/** The unit of atomicity. `type` says what it is (`session`, `thread`, `user`, …). The tenant is part of the key. */
+export interface Partition {
+  readonly tenant: string;
+  readonly type: string;
+  readonly id: string;
+}
+
+export interface RecordKey {
+  readonly partition: Partition;
+  readonly kind: string;
+  readonly id: string;
+}
+
+/**
+ * What a record must be for an operation to go ahead: this very version, not there, or there.
+ * A lost race is a `ConflictError` that carries the current version.
+ */
+export type IfVersion = number | 'absent' | 'present';
+
+/** A place in a cross-partition index: `order` sorts within `key`; ties are sorted by partition. */
+export interface IndexEntry {
+  readonly index: string;
+  readonly key: string;
+  readonly order: number;
+}
+
+export interface AppendEntry {
+  /** Makes the append idempotent: an entry whose id the log already has is not added again. */
+  readonly id?: string;
+  readonly value: JsonText;
+  /** A label by which a log can be read sparsely (see {@link LogRange.mark}). */
+  readonly mark?: string;
+}
+
+export type Operation =
+  /** Nothing but a condition: the batch fails with `ConflictError` when it does not hold. */
+  | { readonly op: 'check'; readonly kind: string; readonly id: string; readonly ifVersion: IfVersion }
+  /** Writes a record and replaces all its index entries. */
+  | {
+      readonly op: 'put';
+      readonly kind: string;
+      readonly id: string;
+      readonly value: JsonText;
+      readonly ifVersion?: IfVersion;
+      readonly indexes?: readonly IndexEntry[];
+    }
+  /** Adds to the number fields of a counter record, which springs into being at zero. Never reads first. */
+  | { readonly op: 'add'; readonly kind: string; readonly id: string; readonly deltas: Record<string, number> }
+  /** Deletes a record. One that is not there is no error, unless `ifVersion` says otherwise. */
+  | { readonly op: 'delete'; readonly kind: string; readonly id: string; readonly ifVersion?: IfVersion }
+  /** Appends entries. `ifLastSeq` makes it a compare-and-set on the log's end (0 is an empty, new log). */
+  | {
+      readonly op: 'append';
+      readonly log: string;
+      readonly entries: readonly AppendEntry[];
+      readonly ifLastSeq?: number;
+      /** The `seq` of the first entry; only for a log that never had one (copies keep their seqs). */
+      readonly startSeq?: number;
+    }
+  /** Replaces one entry's value in place; `mark` is kept unless given (null takes it away). */
+  | {
+      readonly op: 'rewrite';
+      readonly log: string;
+      readonly seq: number;
+      readonly value: JsonText;
+      readonly mark?: string | null;
+      readonly ifVersion?: number;
+    }
+  /** Removes entries from the ends of a log: those with `seq < before`, those with `seq > after`. Seqs are not reused. */
+  | { readonly op: 'truncate'; readonly log: string; readonly before?: number; readonly after?: number }
+  /** Sets when the partition expires (epoch ms), or that it does not. Expiry is enforced by core's sweeper, with `drop`. */
+  | { readonly op: 'expire'; readonly at: number | null }
+  /** Removes the whole partition. With `ifExpiredAt`, only if its expiry is at or before that time. Must stand alone. */
+  | { readonly op: 'drop'; readonly ifExpiredAt?: number };
+
+/**
+ * Operations on one partition that commit together. A record or log is written at most once in a batch,
+ * and its conditions are all judged before any of it is written.
+ */
+export interface Batch {
+  /** Makes the whole batch idempotent for as long as the journal keeps it: a second commit changes nothing. */
+  readonly id?: string;
+  readonly partition: Partition;
+  readonly operations: readonly Operation[];
+}
+
+/** What came of one operation, in the batch's order. Fields that the operation does not have are absent. */
+export interface OperationResult {
+  /** put, add, rewrite: the version now. Versions only grow, over deletes too; nothing else may be read into them. */
+  readonly version?: number;
+  /** put, add: whether the record was not there before. */
+  readonly created?: boolean;
+  /** add: the fields now. */
+  readonly counters?: Readonly<Record<string, number>>;
+  /** append: the seq of each entry, in order; for an entry that was there already, the seq it had. */
+  readonly seqs?: readonly number[];
+  /** append: how many were new. delete, truncate, drop: how many records or entries went. */
+  readonly count?: number;
+}
+
+export interface Receipt {
+  /** The journal's position right after this commit. */
+  readonly cursor: Cursor;
+  /** True when the batch's id was known and nothing was changed. `results` are then those of the first commit. */
+  readonly replayed: boolean;
+  readonly results: readonly OperationResult[];
+}
+
+export interface Stored {
+  readonly partition: Partition;
+  readonly kind: string;
+  readonly id: string;
+  readonly value: JsonText;
+  readonly version: number;
+}
+
+export interface Entry {
+  readonly seq: number;
+  readonly id?: string;
+  readonly value: JsonText;
+  /** 1 when appended, one more at each rewrite. */
+  readonly version: number;
+  readonly mark?: string;
+}
+
+/** A page of a listing. `next` continues it (opaque, safe to hand out); absent when this was the last. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next?: string;
+}
+
+/** Records are listed by id, in the order of its UTF-8 bytes. */
+export interface RecordRange {
+  readonly after?: string;
+  readonly limit: number;
+  readonly reverse?: boolean;
+}
+
+/** Part of a log. `after` and `before` are seqs and exclusive. `reverse` reads from the newest end. */
+export interface LogRange {
+  readonly after?: number;
+  readonly before?: number;
+  readonly limit: number;
+  readonly reverse?: boolean;
+  /** Only entries with this mark; costs nothing for the others. */
+  readonly mark?: string;
+  /** Only entries with these ids. */
+  readonly ids?: readonly string[];
+}
+
+/** `firstSeq` to `lastSeq` is what the log holds (`count` entries); an empty log has `firstSeq = lastSeq + 1`. */
+export interface LogPage {
+  readonly entries: readonly Entry[];
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly count: number;
+}
+
+export interface LogInfo {
+  readonly log: string;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly count: number;
+}
+
+export interface IndexRange {
+  /** Only this tenant. All of them only on the two indexes that the store keeps by itself. */
+  readonly tenant?: string;
+  readonly index: string;
+  readonly key: string;
+  /** Bounds on `order`, inclusive. */
+  readonly from?: number;
+  readonly to?: number;
+  /** The `next` of the page before. */
+  readonly after?: string;
+  readonly limit: number;
+  readonly reverse?: boolean;
+}
+
+export interface IndexHit {
+  readonly partition: Partition;
+  /** The indexed record; both are empty in {@link EXPIRY_INDEX} and {@link PARTITION_INDEX}. */
+  readonly kind: string;
+  readonly id: string;
+  readonly order: number;
+}
+
+/** Kept by the store: partitions that expire, `order` is when (epoch ms). Its key is `''`. */
+export const EXPIRY_INDEX = '$expiry';
+/** Kept by the store: all partitions of the type given as key. `order` is 0. */
+export const PARTITION_INDEX = '$partitions';
+
+/** A position in the journal: opaque, durable, comparable only by the store that gave it. */
+export type Cursor = string;
+
+/** One commit, as the journal tells it: what changed, never the values. */
+export interface Change {
+  readonly cursor: Cursor;
+  /** When it was committed (epoch ms); for people, not for order. */
+  readonly at: number;
+  readonly partition: Partition;
+  readonly batchId?: string;
+  readonly operations: readonly ChangeOperation[];
+}
+
+export type ChangeOperation =
+  | { readonly op: 'put' | 'add'; readonly kind: string; readonly id: string; readonly version: number; readonly created: boolean }
+  | { readonly op: 'delete'; readonly kind: string; readonly id: string }
+  | { readonly op: 'append'; readonly log: string; readonly firstSeq: number; readonly count: number }
+  | { readonly op: 'rewrite'; readonly log: string; readonly seq: number; readonly version: number }
+  | { readonly op: 'truncate'; readonly log: string; readonly firstSeq: number; readonly lastSeq: number }
+  | { readonly op: 'expire'; readonly at: number | null }
+  | { readonly op: 'drop'; readonly expired: boolean };
+
+export interface ChangePage {
+  readonly changes: readonly Change[];
+  /** Where to go on, also when the page is empty. */
+  readonly cursor: Cursor;
+}
+
+export interface TextQuery {
+  readonly tenant: string;
+  readonly terms: readonly string[];
+  readonly partitions?: readonly Partition[];
+  readonly limit: number;
+}
+
+export interface TextHit {
+  readonly partition: Partition;
+  readonly log: string;
+  readonly seq: number;
+  readonly score: number;
+}
+
+/** Named differences between stores. The conformance suite derives its skips from them. */
+export interface StoreFeatures {
+  /** Survives the process. */
+  readonly persistent: boolean;
+  /** Several processes may use it at once and see each other's commits. */
+  readonly shared: boolean;
+  /** Has `searchText`. */
+  readonly textSearch: boolean;
+}
+
+export interface StoreHealth {
+  readonly ok: boolean;
+  /** What is wrong, where something is. */
+  readonly problems: readonly string[];
+  /** Facts for people: versions, sizes, settings. Never secrets. */
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** A durable home for partitions. Every method of a closed store throws `ClosedError`. */
+export interface Store {
+  readonly name: string;
+  readonly features: StoreFeatures;
+  /** Commits a batch; resolves only when it is as durable as the store was asked to be. */
+  commit(batch: Batch): Promise<Receipt>;
+  /** Records by key, in the keys' order. */
+  getRecords(keys: readonly RecordKey[]): Promise<(Stored | undefined)[]>;
+  listRecords(partition: Partition, kind: string | undefined, range: RecordRange): Promise<Page<Stored>>;
+  listLogs(partition: Partition): Promise<LogInfo[]>;
+  /** Reads part of a log from either end; costs O(entries returned), whatever the log's length. */
+  readLog(partition: Partition, log: string, range: LogRange): Promise<LogPage>;
+  queryIndex(range: IndexRange): Promise<Page<IndexHit>>;
+  /** The journal after a cursor. `'oldest'` starts at what is still kept, `'newest'` gives an empty page at the end. */
+  readChanges(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage>;
+  /** Resolves when there is a change after the cursor; rejects with the signal's reason when that is aborted. */
+  waitForChanges(after: Cursor, signal?: AbortSignal): Promise<void>;
+  /** Forgets the journal up to and with this cursor. Reading from before it is then `CursorExpiredError`. */
+  trimChanges(upTo: Cursor): Promise<void>;
+  /** Full-text candidates; the core ranks them. Only where `features.textSearch` says so. */
+  searchText(query: TextQuery): Promise<TextHit[]>;
+  health(): Promise<StoreHealth>;
+  close(): Promise<void>;
+}
