@@ -141,8 +141,9 @@ export interface Page<T> {
   readonly next?: string;
 }
 
-/** Records are listed by id, in the order of its UTF-8 bytes. */
+/** Records are listed by kind and id, in the order of their UTF-8 bytes. */
 export interface RecordRange {
+  /** The `next` of the page before. */
   readonly after?: string;
   readonly limit: number;
   readonly reverse?: boolean;
@@ -160,19 +161,21 @@ export interface LogRange {
   readonly ids?: readonly string[];
 }
 
-/** `firstSeq` to `lastSeq` is what the log holds (`count` entries); an empty log has `firstSeq = lastSeq + 1`. */
-export interface LogPage {
-  readonly entries: readonly Entry[];
+export interface LogBounds {
+  /** The seq of the oldest entry that is there; `lastSeq + 1` in an empty log. */
   readonly firstSeq: number;
+  /** The last seq that was given out, also when a truncation took that entry away; 0 in a log that never had one. */
   readonly lastSeq: number;
+  /** How many entries there are. */
   readonly count: number;
 }
 
-export interface LogInfo {
+export interface LogPage extends LogBounds {
+  readonly entries: readonly Entry[];
+}
+
+export interface LogInfo extends LogBounds {
   readonly log: string;
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-  readonly count: number;
 }
 
 export interface IndexRange {

@@ -1,0 +1,204 @@
+import { counterMismatch, addCounters, checkEntry, checkLastSeq, checkStartSeq, checkVersion } from '../shared/conditions.ts';
+import type { JsonText } from '../../core/json.ts';
+import type { ChangeOperation, Entry, IndexEntry, Operation, OperationResult, Partition } from '../../core/store.ts';
+
+export interface RecordData {
+  kind: string;
+  id: string;
+  value: JsonText;
+  version: number;
+  counter: boolean;
+  indexes: readonly IndexEntry[];
+}
+
+export interface LogData {
+  /** The last seq given out, whether or not its entry is still there. */
+  lastSeq: number;
+  /** Sorted by seq. Truncated ends leave holes: seqs are not reused. */
+  entries: Entry[];
+  byId: Map<string, Entry>;
+}
+
+/** What one write did: its result for the receipt and, unless nothing changed, its line in the journal. */
+export interface Applied {
+  result: OperationResult;
+  change?: ChangeOperation;
+}
+
+/** Hears of index entries that come and go. */
+export interface IndexKeeper {
+  put(partition: Partition, record: RecordData): void;
+  remove(partition: Partition, record: RecordData): void;
+}
+
+/** All data of one partition, and how operations judge and change it. */
+export class PartitionData {
+  readonly partition: Partition;
+  readonly records = new Map<string, RecordData>();
+  readonly logs = new Map<string, LogData>();
+  expiresAt: number | null = null;
+
+  constructor(partition: Partition) {
+    this.partition = partition;
+  }
+
+  /** Judges an operation's conditions without changing anything. @throws ConflictError, UnsupportedError */
+  judge(operation: Operation): void {
+    switch (operation.op) {
+      case 'check':
+      case 'put':
+      case 'delete': {
+        const { kind, id, ifVersion } = operation;
+        checkVersion(kind, id, ifVersion, this.records.get(recordName(kind, id))?.version);
+        return;
+      }
+      case 'add': {
+        const record = this.records.get(recordName(operation.kind, operation.id));
+        if (record && !record.counter) throw counterMismatch(operation.kind, operation.id);
+        return;
+      }
+      case 'append': {
+        const lastSeq = this.logs.get(operation.log)?.lastSeq ?? 0;
+        checkLastSeq(operation.log, operation.ifLastSeq, lastSeq);
+        checkStartSeq(operation.log, operation.startSeq, lastSeq);
+        return;
+      }
+      case 'rewrite': {
+        const log = this.logs.get(operation.log);
+        checkEntry(operation.log, operation.seq, operation.ifVersion, log && entryAt(log, operation.seq)?.version);
+        return;
+      }
+      case 'truncate':
+      case 'expire':
+      case 'drop':
+    }
+  }
+
+  /** Applies an operation that was judged. `drop` is the store's own business. */
+  apply(operation: Exclude<Operation, { op: 'drop' }>, version: number, indexes: IndexKeeper): Applied {
+    switch (operation.op) {
+      case 'check':
+        return { result: {} };
+      case 'put':
+        return this.#put(operation, version, indexes);
+      case 'add':
+        return this.#add(operation, version);
+      case 'delete':
+        return this.#delete(operation, indexes);
+      case 'append':
+        return this.#append(operation);
+      case 'rewrite':
+        return this.#rewrite(operation);
+      case 'truncate':
+        return this.#truncate(operation);
+      case 'expire':
+        this.expiresAt = operation.at;
+        return { result: {}, change: { op: 'expire', at: operation.at } };
+    }
+  }
+
+  #put(put: Operation & { op: 'put' }, version: number, indexes: IndexKeeper): Applied {
+    const name = recordName(put.kind, put.id);
+    const before = this.records.get(name);
+    const { kind, id, value } = put;
+    const record: RecordData = { kind, id, value, version, counter: false, indexes: put.indexes ?? [] };
+    if (before) indexes.remove(this.partition, before);
+    this.records.set(name, record);
+    indexes.put(this.partition, record);
+    const created = before === undefined;
+    return { result: { version, created }, change: { op: 'put', kind, id, version, created } };
+  }
+
+  #add(add: Operation & { op: 'add' }, version: number): Applied {
+    const { kind, id } = add;
+    const before = this.records.get(recordName(kind, id));
+    const counters = addCounters(before ? JSON.parse(before.value) : {}, add.deltas);
+    const value = JSON.stringify(counters);
+    this.records.set(recordName(kind, id), { kind, id, value, version, counter: true, indexes: [] });
+    const created = before === undefined;
+    return { result: { version, created, counters }, change: { op: 'add', kind, id, version, created } };
+  }
+
+  #delete({ kind, id }: Operation & { op: 'delete' }, indexes: IndexKeeper): Applied {
+    const before = this.records.get(recordName(kind, id));
+    if (!before) return { result: { count: 0 } };
+    indexes.remove(this.partition, before);
+    this.records.delete(recordName(kind, id));
+    return { result: { count: 1 }, change: { op: 'delete', kind, id } };
+  }
+
+  #append(append: Operation & { op: 'append' }): Applied {
+    let log = this.logs.get(append.log);
+    if (!log) {
+      log = { lastSeq: (append.startSeq ?? 1) - 1, entries: [], byId: new Map() };
+      this.logs.set(append.log, log);
+    }
+    const firstNew = log.lastSeq + 1;
+    const seqs: number[] = [];
+    for (const { id, value, mark } of append.entries) {
+      const known = id === undefined ? undefined : log.byId.get(id);
+      if (known) {
+        seqs.push(known.seq);
+        continue;
+      }
+      const entry: Entry = { seq: ++log.lastSeq, value, version: 1, ...(id && { id }), ...(mark && { mark }) };
+      log.entries.push(entry);
+      if (id) log.byId.set(id, entry);
+      seqs.push(entry.seq);
+    }
+    const count = log.lastSeq + 1 - firstNew;
+    if (count === 0) return { result: { seqs, count } };
+    return { result: { seqs, count }, change: { op: 'append', log: append.log, firstSeq: firstNew, count } };
+  }
+
+  #rewrite({ log: name, seq, value, mark }: Operation & { op: 'rewrite' }): Applied {
+    const log = this.logs.get(name)!;
+    const { mark: oldMark, ...before } = entryAt(log, seq)!;
+    const newMark = mark === undefined ? oldMark : mark;
+    const entry: Entry = { ...before, value, version: before.version + 1, ...(newMark && { mark: newMark }) };
+    log.entries[indexFrom(log, seq)] = entry;
+    if (entry.id) log.byId.set(entry.id, entry);
+    return { result: { version: entry.version }, change: { op: 'rewrite', log: name, seq, version: entry.version } };
+  }
+
+  #truncate({ log: name, before, after }: Operation & { op: 'truncate' }): Applied {
+    const log = this.logs.get(name);
+    if (!log) return { result: { count: 0 } };
+    const start = before === undefined ? 0 : indexFrom(log, before);
+    const end = after === undefined ? log.entries.length : indexFrom(log, after + 1);
+    const kept = log.entries.slice(start, Math.max(start, end));
+    const count = log.entries.length - kept.length;
+    if (count === 0) return { result: { count } };
+    log.entries = kept;
+    log.byId = new Map(kept.flatMap((entry) => (entry.id ? [[entry.id, entry]] : [])));
+    const firstSeq = firstSeqOf(log);
+    const lastSeq = kept.at(-1)?.seq ?? log.lastSeq;
+    return { result: { count }, change: { op: 'truncate', log: name, firstSeq, lastSeq } };
+  }
+}
+
+/** The index of the first entry whose seq is at least `seq`. */
+export function indexFrom(log: LogData, seq: number): number {
+  let low = 0;
+  let high = log.entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (log.entries[middle]!.seq < seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The seq of the oldest entry; in an empty log, the one that the next append will get. */
+export function firstSeqOf(log: LogData): number {
+  return log.entries[0]?.seq ?? log.lastSeq + 1;
+}
+
+function entryAt(log: LogData, seq: number): Entry | undefined {
+  const entry = log.entries[indexFrom(log, seq)];
+  return entry?.seq === seq ? entry : undefined;
+}
+
+export function recordName(kind: string, id: string): string {
+  return `${kind}\0${id}`;
+}

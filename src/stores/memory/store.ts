@@ -1,0 +1,224 @@
+import { type Clock, systemClock } from '../../core/clock.ts';
+import { ClosedError, ConflictError, UnsupportedError } from '../../core/errors.ts';
+import {
+  type Batch,
+  type ChangeOperation,
+  type ChangePage,
+  type Cursor,
+  EXPIRY_INDEX,
+  type IndexHit,
+  type IndexRange,
+  type LogInfo,
+  type LogPage,
+  type LogRange,
+  type OperationResult,
+  type Page,
+  PARTITION_INDEX,
+  type Partition,
+  type Receipt,
+  type RecordKey,
+  type RecordRange,
+  type Store,
+  type StoreFeatures,
+  type StoreHealth,
+  type Stored,
+  type TextHit,
+  type TextQuery,
+} from '../../core/store.ts';
+import { checkBatch } from '../shared/check-batch.ts';
+import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
+import { checkIndexRange, checkLimit, compareBytes, decodePageToken, encodePageToken, partitionKey } from '../shared/pages.ts';
+import { Waiters } from '../shared/waiters.ts';
+import { compareSlots, Indexes, listName, pageOf, toSlot } from './indexes.ts';
+import { Journal } from './journal.ts';
+import { firstSeqOf, indexFrom, PartitionData, type RecordData, recordName } from './partition-data.ts';
+
+export interface MemoryStoreOptions {
+  /** Time stamps of the journal. Default: the system's clock. */
+  clock?: Clock;
+}
+
+/** A store in this process's memory: the reference for what a store does, and gone with the process. */
+export class MemoryStore implements Store {
+  readonly name = 'memory';
+  readonly features: StoreFeatures = { persistent: false, shared: false, textSearch: false };
+  readonly #partitions = new Map<string, PartitionData>();
+  readonly #indexes = new Indexes();
+  readonly #journal = new Journal();
+  readonly #waiters = new Waiters();
+  readonly #clock: Clock;
+  readonly #group = new GroupCommit('store', (batches) => this.#applyGroup(batches));
+  #version = 0;
+  #closed = false;
+
+  constructor(options: MemoryStoreOptions = {}) {
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  async commit(batch: Batch): Promise<Receipt> {
+    this.#open();
+    checkBatch(batch);
+    return this.#group.commit(batch);
+  }
+
+  async getRecords(keys: readonly RecordKey[]): Promise<(Stored | undefined)[]> {
+    this.#open();
+    return keys.map(({ partition, kind, id }) => {
+      const record = this.#data(partition)?.records.get(recordName(kind, id));
+      return record && toStored(partition, record);
+    });
+  }
+
+  async listRecords(partition: Partition, kind: string | undefined, range: RecordRange): Promise<Page<Stored>> {
+    this.#open();
+    checkLimit(range.limit);
+    const records = [...(this.#data(partition)?.records.values() ?? [])].filter((r) => kind === undefined || r.kind === kind);
+    return pageOfRecords(partition, records, range);
+  }
+
+  async listLogs(partition: Partition): Promise<LogInfo[]> {
+    this.#open();
+    return [...(this.#data(partition)?.logs ?? [])]
+      .map(([log, data]) => ({ log, firstSeq: firstSeqOf(data), lastSeq: data.lastSeq, count: data.entries.length }))
+      .sort((a, b) => compareBytes(a.log, b.log));
+  }
+
+  async readLog(partition: Partition, name: string, range: LogRange): Promise<LogPage> {
+    this.#open();
+    checkLimit(range.limit);
+    const log = this.#data(partition)?.logs.get(name);
+    if (!log) return { entries: [], firstSeq: 1, lastSeq: 0, count: 0 };
+    const bounds = { firstSeq: firstSeqOf(log), lastSeq: log.lastSeq, count: log.entries.length };
+    const from = range.after === undefined ? 0 : indexFrom(log, range.after + 1);
+    const to = range.before === undefined ? log.entries.length : indexFrom(log, range.before);
+    let entries = log.entries.slice(from, Math.max(from, to));
+    if (range.mark !== undefined) entries = entries.filter((entry) => entry.mark === range.mark);
+    if (range.ids) entries = entries.filter((entry) => entry.id !== undefined && range.ids!.includes(entry.id));
+    if (range.reverse) entries.reverse();
+    return { entries: entries.slice(0, range.limit), ...bounds };
+  }
+
+  async queryIndex(range: IndexRange): Promise<Page<IndexHit>> {
+    this.#open();
+    checkIndexRange(range);
+    if (range.index === EXPIRY_INDEX || range.index === PARTITION_INDEX) return this.#queryOwn(range);
+    return this.#indexes.query(listName(range.tenant!, range.index, range.key), range);
+  }
+
+  async readChanges(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage> {
+    this.#open();
+    checkLimit(limit);
+    return this.#journal.read(after, limit);
+  }
+
+  async waitForChanges(after: Cursor, signal?: AbortSignal): Promise<void> {
+    this.#open();
+    if (this.#journal.position(after) < this.#journal.newest) return;
+    await this.#waiters.wait(signal);
+  }
+
+  async trimChanges(upTo: Cursor): Promise<void> {
+    this.#open();
+    this.#journal.trim(upTo);
+  }
+
+  async searchText(_query: TextQuery): Promise<TextHit[]> {
+    this.#open();
+    throw new UnsupportedError('the memory store has no full-text index');
+  }
+
+  async health(): Promise<StoreHealth> {
+    this.#open();
+    return { ok: true, problems: [], facts: { partitions: this.#partitions.size, changes: this.#journal.newest } };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#group.close();
+    this.#waiters.close('store');
+    this.#partitions.clear();
+  }
+
+  #open(): void {
+    if (this.#closed) throw new ClosedError('store');
+  }
+
+  #data(partition: Partition): PartitionData | undefined {
+    return this.#partitions.get(partitionKey(partition));
+  }
+
+  #applyGroup(batches: readonly Batch[]): Outcome[] {
+    const before = this.#journal.newest;
+    const outcomes = batches.map((batch) => {
+      try {
+        return this.#journal.replay(batch.id) ?? this.#apply(batch);
+      } catch (error) {
+        return error as Error;
+      }
+    });
+    if (this.#journal.newest > before) this.#waiters.wake();
+    return outcomes;
+  }
+
+  #apply(batch: Batch): Receipt {
+    const key = partitionKey(batch.partition);
+    const data = this.#partitions.get(key) ?? new PartitionData({ ...batch.partition });
+    for (const operation of batch.operations) data.judge(operation);
+    const version = ++this.#version;
+    const results: OperationResult[] = [];
+    const changes: ChangeOperation[] = [];
+    for (const operation of batch.operations) {
+      const { result, change } =
+        operation.op === 'drop' ? this.#drop(key, operation.ifExpiredAt) : data.apply(operation, version, this.#indexes);
+      results.push(result);
+      if (!change) continue;
+      changes.push(change);
+      if (operation.op !== 'drop') this.#partitions.set(key, data);
+    }
+    return this.#journal.add(batch, this.#clock.now(), changes, results);
+  }
+
+  #drop(key: string, ifExpiredAt: number | undefined): { result: OperationResult; change?: ChangeOperation } {
+    const data = this.#partitions.get(key);
+    if (!data) return { result: { count: 0 } };
+    const expired = ifExpiredAt !== undefined;
+    if (expired && (data.expiresAt === null || data.expiresAt > ifExpiredAt)) {
+      throw new ConflictError('the partition has not expired', undefined);
+    }
+    for (const record of data.records.values()) this.#indexes.remove(data.partition, record);
+    this.#partitions.delete(key);
+    return { result: { count: 1 }, change: { op: 'drop', expired } };
+  }
+
+  #queryOwn(range: IndexRange): Page<IndexHit> {
+    const hits: IndexHit[] = [];
+    for (const { partition, expiresAt } of this.#partitions.values()) {
+      if (range.tenant !== undefined && partition.tenant !== range.tenant) continue;
+      const expiry = range.index === EXPIRY_INDEX;
+      if (expiry ? expiresAt === null : partition.type !== range.key) continue;
+      hits.push({ partition, kind: '', id: '', order: expiry ? expiresAt! : 0 });
+    }
+    return pageOf(hits.map(toSlot).sort(compareSlots), range);
+  }
+}
+
+function toStored(partition: Partition, { kind, id, value, version }: RecordData): Stored {
+  return { partition: { ...partition }, kind, id, value, version };
+}
+
+function pageOfRecords(partition: Partition, records: RecordData[], range: RecordRange): Page<Stored> {
+  const sign = range.reverse ? -1 : 1;
+  const order = (a: { kind: string; id: string }, b: { kind: string; id: string }) =>
+    (compareBytes(a.kind, b.kind) || compareBytes(a.id, b.id)) * sign;
+  records.sort(order);
+  const [kind, id] = range.after === undefined ? [] : (decodePageToken(range.after, 2) as [string, string]);
+  const rest = kind === undefined ? records : records.filter((record) => order(record, { kind, id: id! }) > 0);
+  const page = rest.slice(0, range.limit);
+  const last = page.at(-1);
+  const more = rest.length > page.length;
+  return {
+    items: page.map((record) => toStored(partition, record)),
+    ...(more && last && { next: encodePageToken([last.kind, last.id]) }),
+  };
+}

@@ -1,0 +1,104 @@
+import { ClosedError } from '../../core/errors.ts';
+import type { Batch, Receipt } from '../../core/store.ts';
+
+/** What became of one batch of a group: its receipt, or why it failed alone. */
+export type Outcome = Receipt | Error;
+
+interface Waiting {
+  batch: Batch;
+  resolve(receipt: Receipt): void;
+  reject(error: unknown): void;
+}
+
+export interface GroupCommitOptions {
+  /** The most batches that go out together. Default 1024. */
+  maxBatches?: number;
+}
+
+/**
+ * Group commit: batches that arrive while the event loop is busy, or while a commit is under way, go out together.
+ * `apply` commits a group and gives one outcome a batch, in order; a group that throws fails as a whole.
+ */
+export class GroupCommit {
+  readonly #apply: (batches: readonly Batch[]) => Outcome[] | Promise<Outcome[]>;
+  readonly #maxBatches: number;
+  readonly #owner: string;
+  #waiting: Waiting[] = [];
+  #running: Promise<void> | undefined;
+  #scheduled = false;
+  #closed = false;
+
+  constructor(
+    owner: string,
+    apply: (batches: readonly Batch[]) => Outcome[] | Promise<Outcome[]>,
+    options: GroupCommitOptions = {},
+  ) {
+    this.#owner = owner;
+    this.#apply = apply;
+    this.#maxBatches = options.maxBatches ?? 1024;
+  }
+
+  /** Queues a batch for the next group. */
+  commit(batch: Batch): Promise<Receipt> {
+    if (this.#closed) return Promise.reject(new ClosedError(this.#owner));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ batch, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Takes no more batches; resolves when those that were taken are settled. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    while (this.#running || this.#waiting.length > 0) {
+      if (!this.#running) this.#flush();
+      await this.#running;
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#running) return;
+    this.#scheduled = true;
+    // After the poll phase: all requests that came in with this turn of the event loop share the commit.
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#running || this.#waiting.length === 0) return;
+    const group = this.#waiting.length <= this.#maxBatches ? this.#waiting : this.#waiting.slice(0, this.#maxBatches);
+    this.#waiting = group === this.#waiting ? [] : this.#waiting.slice(this.#maxBatches);
+    try {
+      const outcomes = this.#apply(group.map((waiting) => waiting.batch));
+      if (outcomes instanceof Promise) this.#follow(group, outcomes);
+      else settle(group, outcomes);
+    } catch (error) {
+      for (const waiting of group) waiting.reject(error);
+    }
+    if (this.#waiting.length > 0) this.#schedule();
+  }
+
+  #follow(group: readonly Waiting[], outcomes: Promise<Outcome[]>): void {
+    this.#running = outcomes
+      .then(
+        (settled) => settle(group, settled),
+        (error: unknown) => {
+          for (const waiting of group) waiting.reject(error);
+        },
+      )
+      .finally(() => {
+        this.#running = undefined;
+        if (this.#waiting.length > 0) this.#schedule();
+      });
+  }
+}
+
+function settle(group: readonly Waiting[], outcomes: readonly Outcome[]): void {
+  for (let i = 0; i < group.length; i++) {
+    const outcome = outcomes[i];
+    if (outcome === undefined || outcome instanceof Error) group[i]!.reject(outcome);
+    else group[i]!.resolve(outcome);
+  }
+}
