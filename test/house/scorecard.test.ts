@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { exportedNames } from './exported-names.ts';
+import { exists, filesIn, read, storeFolders } from './source.ts';
+
+const files = filesIn('src');
+const port = read('src/core/store.ts');
+
+test('the root exports at most 40 names, listed one by one', (context) => {
+  if (!exists('src/index.ts')) context.skip('src/index.ts is not built yet');
+  expect(read('src/index.ts')).not.toMatch(/^export\s+(type\s+)?\*/m);
+  expect(exportedNames('index.ts').length).toBeLessThanOrEqual(40);
+});
+
+test('the port has at most 12 methods', () => {
+  const body = /export interface Store \{([\s\S]*?)\n\}/.exec(port)?.[1] ?? '';
+  const methods = body.match(/^ {2}\w+\(/gm) ?? [];
+  expect(methods.length).toBeGreaterThan(0);
+  expect(methods.length).toBeLessThanOrEqual(12);
+});
+
+test('the port speaks no word of a database', () => {
+  const words =
+    /\b(sql\w*|redis|postgres\w*|tables?|rows?|columns?|hash(es)?|streams?|lua|slots?|shards?|wal|select)\b/gi;
+  expect(port.match(words) ?? []).toEqual([]);
+});
+
+test('there is at most one any in 1,000 lines', () => {
+  const texts = files.map((file) => read('src', file));
+  const lines = texts.join('\n').split('\n').length;
+  const anys = texts.join('\n').match(/(:\s*any\b|\bas any\b|<any\b|\bany\[\])/g) ?? [];
+  expect(anys.length).toBeLessThanOrEqual(lines / 1000);
+});
+
+test('every error thrown is one of the family', () => {
+  const bare = files.filter((file) => /throw new (Type|Range|Syntax)?Error\(/.test(read('src', file)));
+  expect(bare).toEqual([]);
+});
+
+test('two stores share less than a tenth of their lines', () => {
+  const stores = storeFolders();
+  const pairs = stores.flatMap((one, i) => stores.slice(i + 1).map((other) => [one, other] as const));
+  const tooAlike = pairs.filter(([one, other]) => sharedLines(one, other) >= 0.1);
+  expect(tooAlike).toEqual([]);
+});
+
+/** The share of the smaller store's lines that also stand in the other; imports, comments and braces don't count. */
+function sharedLines(one: string, other: string): number {
+  const [small, large] = [linesOf(one), linesOf(other)].sort((a, b) => a.length - b.length) as [
+    string[],
+    string[],
+  ];
+  const elsewhere = new Set(large);
+  return small.filter((line) => elsewhere.has(line)).length / Math.max(1, small.length);
+}
+
+function linesOf(store: string): string[] {
+  const lines = filesIn(`src/stores/${store}`).flatMap((file) => read('src/stores', store, file).split('\n'));
+  return lines
+    .map((line) => line.trim())
+    .filter((line) => /\w.*\w.*\w/.test(line) && !/^(import|\/?\*|\/\/)/.test(line));
+}
