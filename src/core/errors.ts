@@ -73,8 +73,10 @@ export class InvalidInputError extends HoldfastError {
   readonly issues: readonly InputIssue[];
 
   constructor(what: string, issues: readonly InputIssue[], options: ErrorOptions = {}) {
-    const list = issues.map((issue) => (issue.path ? `${issue.path}: ${issue.message}` : issue.message));
-    super('invalid-input', `${what}: ${list.join('; ')}`, { ...options, details: { ...options.details, issues } });
+    super('invalid-input', `${what}: ${listIssues(issues)}`, {
+      ...options,
+      details: { ...options.details, issues },
+    });
     this.issues = issues;
   }
 }
@@ -82,7 +84,10 @@ export class InvalidInputError extends HoldfastError {
 /** Something addressed by id that does not exist. */
 export class NotFoundError extends HoldfastError {
   constructor(what: string, id: string, options: ErrorOptions = {}) {
-    super('not-found', `${what} ${quote(id)} does not exist`, { ...options, details: { what, id, ...options.details } });
+    super('not-found', `${what} ${quote(id)} does not exist`, {
+      ...options,
+      details: { what, id, ...options.details },
+    });
   }
 }
 
@@ -168,6 +173,32 @@ export class CursorExpiredError extends HoldfastError {
   }
 }
 
+/** A place in an imported file. Line, column and conversation (its place in the file) count from 1. */
+export interface ImportPlace {
+  file: string;
+  line?: number;
+  column?: number;
+  conversation?: number;
+}
+
+/** A file that can't be read on from some place. What stands before that place is good. */
+export class ImportError extends HoldfastError {
+  readonly place: ImportPlace;
+  readonly issues: readonly InputIssue[];
+
+  constructor(place: ImportPlace, issues: readonly InputIssue[], options: ErrorOptions = {}) {
+    const { file, line, column, conversation } = place;
+    const position = [file, line, column].filter((piece) => piece !== undefined).join(':');
+    const where = conversation === undefined ? position : `${position}, conversation ${conversation}`;
+    super('import', `${where}: ${listIssues(issues)}`, {
+      ...options,
+      details: { ...options.details, ...place, issues },
+    });
+    this.place = place;
+    this.issues = issues;
+  }
+}
+
 /** An optional package is not installed. */
 export class MissingPackageError extends HoldfastError {
   constructor(packageName: string, neededFor: string, cause?: unknown) {
@@ -177,6 +208,10 @@ export class MissingPackageError extends HoldfastError {
       details: { package: packageName },
     });
   }
+}
+
+function listIssues(issues: readonly InputIssue[]): string {
+  return issues.map((issue) => (issue.path ? `${issue.path}: ${issue.message}` : issue.message)).join('; ');
 }
 
 /** Shows an id in a message: quoted, control characters escaped, cut to 80 characters. */
