@@ -1,0 +1,40 @@
+/** Conversations with a `messages` array: our own JSONL lines and OpenAI chat JSON, fine-tuning files included. */
+import { z } from 'zod';
+import {
+  anyObject,
+  type Candidate,
+  type Conversation,
+  defaultId,
+  defined,
+  idShape,
+  type JsonFields,
+  parseShape,
+} from './conversation.ts';
+
+const chatShape = z.object({
+  id: idShape.nullish(),
+  userId: idShape.nullish(),
+  /** What OpenAI's requests call the user's id. */
+  user: idShape.nullish(),
+  createdAt: z.int().nonnegative().nullish(),
+  metadata: anyObject.nullish(),
+  messages: z.array(anyObject),
+});
+
+/** Fields that are not of this shape (`model`, `tools`, …) become metadata; the file's own metadata wins. */
+export function chatConversation(candidate: Candidate): Conversation {
+  const chat = parseShape(chatShape, candidate);
+  const others = Object.entries(candidate.value as JsonFields).filter(
+    ([name]) => !Object.hasOwn(chatShape.shape, name),
+  );
+  const metadata =
+    others.length === 0 ? chat.metadata : { ...Object.fromEntries(others), ...(chat.metadata ?? {}) };
+  return defined<Conversation>({
+    id: chat.id ?? defaultId(candidate),
+    userId: chat.userId ?? chat.user ?? undefined,
+    createdAt: chat.createdAt ?? undefined,
+    metadata: metadata ?? undefined,
+    messages: chat.messages,
+    source: candidate.source,
+  });
+}
