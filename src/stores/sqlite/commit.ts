@@ -1,0 +1,252 @@
+import type { Clock } from '../../core/clock.ts';
+import { ConflictError } from '../../core/errors.ts';
+import type { Batch, ChangeOperation, Operation, OperationResult, Partition, Receipt } from '../../core/store.ts';
+import { checkEntry, checkLastSeq, checkStartSeq, checkVersion } from '../shared/conditions.ts';
+import type { Outcome } from '../shared/group-commit.ts';
+import type { Catalog, PartitionState } from './catalog.ts';
+import { type Database, isBusy, type Statement } from './database.ts';
+import { cursorOf, type Journal, pack, type StoredOperation } from './journal.ts';
+import type { Logs } from './logs.ts';
+import type { Records } from './records.ts';
+
+export interface CommitterParts {
+  db: Database;
+  catalog: Catalog;
+  records: Records;
+  logs: Logs;
+  journal: Journal;
+  clock: Clock;
+}
+
+/** What an operation did: its result and, unless nothing changed, its line in the journal. */
+type Applied = { result: OperationResult; change?: StoredOperation };
+
+/** Commits groups of batches: one transaction, one journal row. */
+export class Committer {
+  readonly #parts: CommitterParts;
+  readonly #begin: Statement;
+  readonly #commit: Statement;
+  readonly #rollback: Statement;
+  readonly #expire: Statement;
+  readonly #expiry: Statement;
+  readonly #deletePartition: Statement;
+
+  constructor(parts: CommitterParts) {
+    const { db } = parts;
+    this.#parts = parts;
+    this.#begin = db.prepare('BEGIN IMMEDIATE');
+    this.#commit = db.prepare('COMMIT');
+    this.#rollback = db.prepare('ROLLBACK');
+    this.#expire = db.prepare('UPDATE partitions SET expires_at = ? WHERE pk = ?');
+    this.#expiry = db.prepare('SELECT expires_at FROM partitions WHERE pk = ?').pluck();
+    this.#deletePartition = db.prepare('DELETE FROM partitions WHERE pk = ?');
+  }
+
+  /** Commits a group. A batch whose conditions fail, fails alone; when SQLite itself fails one, the others go again. */
+  group(batches: readonly Batch[]): Outcome[] {
+    try {
+      return this.transaction(() => this.#applyAll(batches));
+    } catch (error) {
+      if (batches.length === 1 || isBusy(error)) throw error;
+      return batches.map((batch) => {
+        try {
+          return this.transaction(() => this.#applyAll([batch]))[0]!;
+        } catch (alone) {
+          return alone as Error;
+        }
+      });
+    }
+  }
+
+  /** Runs a write transaction on top of everything that others have committed. */
+  transaction<T>(body: () => T): T {
+    this.#begin.run();
+    try {
+      this.refresh();
+      this.#parts.logs.begin();
+      const result = body();
+      this.#commit.run();
+      return result;
+    } catch (error) {
+      if (this.#parts.db.inTransaction) this.#rollback.run();
+      this.reset();
+      throw error;
+    }
+  }
+
+  /** Takes in what others committed. Inside a transaction it stays true until the end. */
+  refresh(): void {
+    const { journal, catalog } = this.#parts;
+    while (!journal.catchUp((change) => catalog.follow(change))) this.reset();
+  }
+
+  reset(): void {
+    this.#parts.journal.seen = this.#parts.catalog.reset();
+  }
+
+  /** Forgets the journal up to a cursor; what it told of log heads goes to their table first. */
+  trim(cursor: string): void {
+    this.transaction(() => {
+      this.#parts.catalog.settle(this.#parts.journal.seen, true);
+      this.#parts.journal.trim(cursor);
+    });
+  }
+
+  #applyAll(batches: readonly Batch[]): Outcome[] {
+    const { journal, catalog, logs, clock } = this.#parts;
+    const row = journal.seen + 1;
+    const changes: string[] = [];
+    const outcomes = batches.map((batch): Outcome => {
+      const replayed = batch.id === undefined ? undefined : journal.replay(batch.id);
+      if (replayed) return replayed;
+      const partition = catalog.partition(batch.partition);
+      const problem = this.#judge(batch.operations, partition);
+      return problem ?? this.#apply(batch, row, changes);
+    });
+    logs.flush();
+    if (changes.length > 0) {
+      journal.add(row, clock.now(), changes);
+      catalog.settle(row);
+    }
+    return outcomes;
+  }
+
+  #apply(batch: Batch, row: number, changes: string[]): Receipt {
+    const { journal } = this.#parts;
+    const results: OperationResult[] = [];
+    const operations: StoredOperation[] = [];
+    for (const operation of batch.operations) {
+      const { result, change } = this.#write(operation, batch.partition, row);
+      results.push(result);
+      if (change) operations.push(change);
+    }
+    if (operations.length > 0) {
+      changes.push(pack({ partition: batch.partition, operations, ...(batch.id && { batchId: batch.id }) }));
+    }
+    const cursor = changes.length > 0 ? cursorOf({ row, count: changes.length }) : cursorOf(journal.newest());
+    const receipt = { cursor, replayed: false, results };
+    if (batch.id !== undefined) journal.remember(batch.id, row, receipt);
+    return receipt;
+  }
+
+  /** All conditions of a batch, before any of it is written. */
+  #judge(operations: readonly Operation[], partition: PartitionState | undefined): Error | undefined {
+    try {
+      for (const operation of operations) this.#judgeOne(operation, partition);
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  #judgeOne(operation: Operation, partition: PartitionState | undefined): void {
+    const { records, catalog, logs } = this.#parts;
+    switch (operation.op) {
+      case 'check':
+      case 'put':
+      case 'delete': {
+        const { kind, id, ifVersion } = operation;
+        if (ifVersion !== undefined) checkVersion(kind, id, ifVersion, partition && records.version(partition, kind, id));
+        return;
+      }
+      case 'add':
+        if (partition) records.judgeAdd(partition, operation);
+        return;
+      case 'append': {
+        const { log, ifLastSeq, startSeq } = operation;
+        if (ifLastSeq === undefined && startSeq === undefined) return;
+        const last = (partition && catalog.log(partition, log)?.last) ?? 0;
+        checkLastSeq(log, ifLastSeq, last);
+        checkStartSeq(log, startSeq, last);
+        return;
+      }
+      case 'rewrite': {
+        const log = partition && catalog.log(partition, operation.log);
+        checkEntry(operation.log, operation.seq, operation.ifVersion, log && logs.versionAt(log, operation.seq));
+        return;
+      }
+      case 'drop':
+        this.#judgeDrop(partition, operation.ifExpiredAt);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #judgeDrop(partition: PartitionState | undefined, ifExpiredAt: number | undefined): void {
+    if (!partition || ifExpiredAt === undefined) return;
+    const expiresAt = this.#expiry.get(partition.pk) as number | null;
+    if (expiresAt === null || expiresAt > ifExpiredAt) throw new ConflictError('the partition has not expired', undefined);
+  }
+
+  #write(operation: Operation, partition: Partition, row: number): Applied {
+    const { records, catalog } = this.#parts;
+    switch (operation.op) {
+      case 'check':
+        return { result: {} };
+      case 'put': {
+        const result = records.put(catalog.ensurePartition(partition), partition.tenant, operation, row);
+        return recordChange(operation, result);
+      }
+      case 'add':
+        return recordChange(operation, records.add(catalog.ensurePartition(partition), operation, row));
+      case 'append':
+        return this.#append(operation, catalog.ensurePartition(partition));
+      case 'expire':
+        this.#expire.run(operation.at, catalog.ensurePartition(partition).pk);
+        return { result: {}, change: { op: 'expire', at: operation.at } };
+      default: {
+        const state = catalog.partition(partition);
+        return state ? this.#change(operation, partition, state) : NOTHING;
+      }
+    }
+  }
+
+  /** Operations that change only what is there. */
+  #change(operation: Operation & { op: 'delete' | 'rewrite' | 'truncate' | 'drop' }, partition: Partition, state: PartitionState): Applied {
+    const { records, catalog, logs } = this.#parts;
+    if (operation.op === 'drop') return this.#drop(partition, state, operation.ifExpiredAt !== undefined);
+    if (operation.op === 'delete') {
+      const result = records.delete(state, operation);
+      const { kind, id } = operation;
+      return result.count ? { result, change: { op: 'delete', kind, id } } : { result };
+    }
+    const name = operation.log;
+    const log = catalog.log(state, name);
+    if (!log) return NOTHING;
+    if (operation.op === 'rewrite') {
+      const result = logs.rewrite(log, operation);
+      return { result, change: { op: 'rewrite', log: name, seq: operation.seq, version: result.version! } };
+    }
+    const result = logs.truncate(log, operation);
+    if (result.count === 0) return { result };
+    catalog.touched(log);
+    return { result, change: { op: 'truncate', log: name, firstSeq: log.first, lastSeq: logs.newestSeq(log), state: log } };
+  }
+
+  #append(append: Operation & { op: 'append' }, partition: PartitionState): Applied {
+    const { catalog, logs } = this.#parts;
+    const log = catalog.log(partition, append.log) ?? catalog.addLog(partition, append.log, append.startSeq ?? 1);
+    const result = logs.append(log, append);
+    const count = result.count!;
+    if (count === 0) return { result };
+    catalog.touched(log);
+    return { result, change: { op: 'append', log: append.log, firstSeq: log.last + 1 - count, count, state: log } };
+  }
+
+  #drop(partition: Partition, state: PartitionState, expired: boolean): Applied {
+    const { catalog, records, logs } = this.#parts;
+    for (const name of catalog.logNames(state)) logs.drop(catalog.log(state, name)!);
+    records.drop(state.pk);
+    this.#deletePartition.run(state.pk);
+    catalog.forget(partition);
+    return { result: { count: 1 }, change: { op: 'drop', expired } };
+  }
+}
+
+const NOTHING: Applied = { result: { count: 0 } };
+
+function recordChange({ op, kind, id }: Operation & { op: 'put' | 'add' }, result: OperationResult): Applied {
+  const change: ChangeOperation = { op, kind, id, version: result.version!, created: result.created! };
+  return { result, change };
+}

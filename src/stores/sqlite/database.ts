@@ -1,0 +1,96 @@
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type BetterSqlite3 from 'better-sqlite3';
+import { isHoldfastError, StoreCorruptError, StoreUnavailableError } from '../../core/errors.ts';
+import { checkSchema, migrate } from './schema.ts';
+
+export type Database = BetterSqlite3.Database;
+export type Statement = BetterSqlite3.Statement;
+
+/** `full`: an acknowledged write survives a power cut. `normal`: it survives the process, not always a power cut. */
+export type Durability = 'full' | 'normal';
+
+/** Files up to this size are checked page by page at open; larger ones as they are read. */
+const QUICK_CHECK_BYTES = 32 * 1024 * 1024;
+/** How long SQLite itself waits for a lock before we wait without blocking the event loop. */
+export const LOCK_SPIN_MS = 20;
+
+/** Opens or makes the file, checks it before anything is written to it, and brings the schema up to date. */
+export async function openDatabase(path: string, durability: Durability, lockTimeoutMs: number): Promise<Database> {
+  const { default: Sqlite } = await import('better-sqlite3');
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    if (existsSync(path) && statSync(path).size > 0) inspect(Sqlite, path);
+    const db = new Sqlite(path, { timeout: lockTimeoutMs });
+    db.pragma('journal_mode = WAL');
+    db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`);
+    migrate(db);
+    db.pragma(`busy_timeout = ${LOCK_SPIN_MS}`);
+    return db;
+  } catch (error) {
+    throw translate(error, path);
+  }
+}
+
+/** Looks at an existing file through a read-only connection: a damaged one is left exactly as it is. */
+function inspect(Sqlite: typeof BetterSqlite3, path: string): void {
+  checkHeader(path);
+  const db = new Sqlite(path, { readonly: true, timeout: 5000 });
+  try {
+    checkSchema(db);
+    if (statSync(path).size > QUICK_CHECK_BYTES) return;
+    const found = db.pragma('quick_check(1)', { simple: true });
+    if (found !== 'ok') throw damaged(path, String(found).split('\n').at(-1)!);
+  } finally {
+    db.close();
+  }
+}
+
+/** The header says how many pages there are: https://www.sqlite.org/fileformat2.html#the_database_header */
+function checkHeader(path: string): void {
+  const header = Buffer.alloc(100);
+  const file = openSync(path, 'r');
+  const read = readSync(file, header, 0, 100, 0);
+  closeSync(file);
+  if (read < 100 || header.toString('latin1', 0, 16) !== 'SQLite format 3\0') throw damaged(path, 'it has no SQLite header');
+  const pageSize = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
+  const expected = header.readUInt32BE(28) * pageSize;
+  const current = header.readUInt32BE(24) === header.readUInt32BE(92);
+  // With a write-ahead log beside it, the file may legitimately lag behind its header.
+  const { size } = statSync(path);
+  if (current && size < expected && !existsSync(`${path}-wal`)) {
+    throw damaged(path, `it is cut off: ${size} of ${expected} bytes are there`);
+  }
+}
+
+function damaged(path: string, what: string): StoreCorruptError {
+  return new StoreCorruptError(`the SQLite file ${path} is damaged: ${what}`, {
+    hint: 'Nothing was changed. Restore a backup, or save what is left with `sqlite3 FILE .recover`.',
+  });
+}
+
+/** SQLite's errors in the family's words. Errors that are ours already pass through. */
+export function translate(error: unknown, path: string): Error {
+  if (isHoldfastError(error)) return error;
+  const code = String((error as { code?: unknown }).code ?? '');
+  const message = error instanceof Error ? error.message : String(error);
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
+    return new StoreCorruptError(`the SQLite file ${path} is damaged: ${message}`, { cause: error, hint: 'Restore a backup.' });
+  }
+  return new StoreUnavailableError(`SQLite can't use ${path}: ${message}${code && ` (${code})`}`, {
+    cause: error,
+    hint: hints[code] ?? 'Check that the folder exists, is writable, and has space left.',
+  });
+}
+
+const hints: Record<string, string> = {
+  SQLITE_FULL: 'The disk is full: free some space. Nothing of the failed write is kept.',
+  SQLITE_BUSY: 'Another process holds the write lock for very long; raise lockTimeoutMs or look for it.',
+  SQLITE_READONLY: 'The file or its folder is read-only.',
+};
+
+/** Whether the error only says that another process is writing just now. */
+export function isBusy(error: unknown): boolean {
+  return String((error as { code?: unknown }).code ?? '').startsWith('SQLITE_BUSY');
+}

@@ -1,0 +1,269 @@
+import type { Entry, LogPage, LogRange, Operation, OperationResult } from '../../core/store.ts';
+import type { LogState } from './catalog.ts';
+import type { Database, Statement } from './database.ts';
+
+/** A waypoint is kept at every seq that is a multiple of this, so a walk to any seq takes about as many steps at most. */
+const WAYPOINT_EVERY = 64;
+/** Rows of one insert statement. */
+const ROWS_AT_ONCE = 16;
+const COLUMNS = 'id, log, seq, previous, mark, given_id, value';
+const COLUMN_COUNT = 7;
+
+/** id, seq, previous, version, mark, given id, value: rows are read as arrays, which is faster than objects. */
+type EntryRow = [number, number, number, number, string | null, string | null, string];
+
+/**
+ * Entries of all logs in one table, in the order of arrival; each points to the one before it in its log. Appending
+ * to many logs so dirties few pages of the file, and reading a log's end is a walk along the chain.
+ */
+export class Logs {
+  readonly #insert: Statement;
+  readonly #insertMany: Statement;
+  readonly #entry: Statement;
+  readonly #step: Statement;
+  readonly #maxId: Statement;
+  readonly #waypoint: Statement;
+  readonly #addWaypoint: Statement;
+  readonly #addMark: Statement;
+  readonly #addGivenId: Statement;
+  readonly #givenId: Statement;
+  readonly #marked: Statement;
+  readonly #markedReverse: Statement;
+  readonly #rewrite: Statement;
+  readonly #deleteEntry: Statement;
+  readonly #deleteWaypoints: Statement;
+  readonly #deleteMarks: Statement;
+  readonly #deleteMark: Statement;
+  readonly #deleteGivenId: Statement;
+  readonly #setLog: Statement;
+  readonly #deleteLog: Statement;
+  #pending: (string | number | null)[] = [];
+  #nextId = 0;
+
+  constructor(db: Database) {
+    const row = `(${Array(COLUMN_COUNT).fill('?').join(', ')})`;
+    this.#insert = db.prepare(`INSERT INTO entries (${COLUMNS}) VALUES ${row}`);
+    this.#insertMany = db.prepare(`INSERT INTO entries (${COLUMNS}) VALUES ${Array(ROWS_AT_ONCE).fill(row).join(', ')}`);
+    this.#entry = db
+      .prepare('SELECT id, seq, previous, version, mark, given_id, value FROM entries WHERE id = ?')
+      .raw();
+    this.#step = db.prepare('SELECT seq, previous FROM entries WHERE id = ?').raw();
+    this.#maxId = db.prepare('SELECT max(id) FROM entries').pluck();
+    this.#waypoint = db.prepare('SELECT entry FROM waypoints WHERE log = ? AND seq >= ? ORDER BY seq LIMIT 1').pluck();
+    this.#addWaypoint = db.prepare('INSERT INTO waypoints VALUES (?, ?, ?)');
+    this.#addMark = db.prepare('INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)');
+    this.#addGivenId = db.prepare('INSERT INTO given_ids VALUES (?, ?, ?, ?)');
+    this.#givenId = db.prepare('SELECT seq, entry FROM given_ids WHERE log = ? AND given_id = ?').raw();
+    const marked = 'SELECT entry FROM marks WHERE log = ? AND mark = ? AND seq > ? AND seq < ? ORDER BY seq';
+    this.#marked = db.prepare(`${marked} LIMIT ?`).pluck();
+    this.#markedReverse = db.prepare(`${marked} DESC LIMIT ?`).pluck();
+    this.#rewrite = db.prepare('UPDATE entries SET value = ?, mark = ?, version = version + 1 WHERE id = ?');
+    this.#deleteEntry = db.prepare('DELETE FROM entries WHERE id = ?');
+    this.#deleteWaypoints = db.prepare('DELETE FROM waypoints WHERE log = ? AND seq >= ? AND seq <= ?');
+    this.#deleteMarks = db.prepare('DELETE FROM marks WHERE log = ? AND seq >= ? AND seq <= ?');
+    this.#deleteMark = db.prepare('DELETE FROM marks WHERE log = ? AND mark = ? AND seq = ?');
+    this.#deleteGivenId = db.prepare('DELETE FROM given_ids WHERE log = ? AND given_id = ?');
+    this.#setLog = db.prepare('UPDATE logs SET first = ?, last = ?, count = ?, head = ? WHERE pk = ?');
+    this.#deleteLog = db.prepare('DELETE FROM logs WHERE pk = ?');
+  }
+
+  /** To be called when a write transaction starts. */
+  begin(): void {
+    this.#pending = [];
+    this.#nextId = ((this.#maxId.get() as number | null) ?? 0) + 1;
+  }
+
+  /** Takes entries in; they are written with others of the group, at the latest by {@link flush}. */
+  append(log: LogState, append: Operation & { op: 'append' }): OperationResult {
+    const seqs: number[] = [];
+    const before = log.last;
+    for (const { id, value, mark } of append.entries) {
+      const known = id === undefined ? undefined : (this.#givenId.get(log.pk, id) as [number, number] | undefined);
+      if (known) {
+        seqs.push(known[0]);
+        continue;
+      }
+      const entry = this.#nextId++;
+      const seq = ++log.last;
+      this.#pending.push(entry, log.pk, seq, log.head, mark ?? null, id ?? null, value);
+      if (this.#pending.length === ROWS_AT_ONCE * COLUMN_COUNT) {
+        this.#insertMany.run(this.#pending);
+        this.#pending = [];
+      }
+      if (id !== undefined) this.#addGivenId.run(log.pk, id, seq, entry);
+      if (mark !== undefined) this.#addMark.run(log.pk, mark, seq, entry);
+      if (seq % WAYPOINT_EVERY === 0) this.#addWaypoint.run(log.pk, seq, entry);
+      if (log.count++ === 0) log.first = seq;
+      log.head = entry;
+      seqs.push(seq);
+    }
+    return { seqs, count: log.last - before };
+  }
+
+  /** Writes what {@link append} took in. */
+  flush(): void {
+    const rows = this.#pending;
+    for (let i = 0; i < rows.length; i += COLUMN_COUNT) this.#insert.run(rows.slice(i, i + COLUMN_COUNT));
+    this.#pending = [];
+  }
+
+  /** The version of an entry, or undefined. */
+  versionAt(log: LogState, seq: number): number | undefined {
+    return this.#at(log, seq)?.[3];
+  }
+
+  rewrite(log: LogState, { seq, value, mark }: Operation & { op: 'rewrite' }): OperationResult {
+    const [id, , , version, oldMark] = this.#at(log, seq)!;
+    const newMark = mark === undefined ? oldMark : mark;
+    this.#rewrite.run(value, newMark, id);
+    if (oldMark !== null && oldMark !== newMark) this.#deleteMark.run(log.pk, oldMark, seq);
+    if (newMark !== null) this.#addMark.run(log.pk, newMark, seq, id);
+    return { version: version + 1 };
+  }
+
+  truncate(log: LogState, { before, after }: Operation & { op: 'truncate' }): OperationResult {
+    this.flush();
+    let count = 0;
+    if (after !== undefined) {
+      const [head, removed] = this.#remove(log, log.head, after);
+      log.head = head;
+      count += removed;
+    }
+    if (before !== undefined && log.head !== 0) {
+      const [, removed] = this.#remove(log, this.#seek(log, before - 1), 0);
+      count += removed;
+      log.first = Math.max(log.first, this.#firstFrom(log, before));
+    }
+    if (count === 0) return { count };
+    log.count -= count;
+    if (log.count === 0) Object.assign(log, { first: log.last + 1, head: 0 });
+    this.#setLog.run(log.first, log.last, log.count, log.head, log.pk);
+    return { count };
+  }
+
+  /** The seq of the newest entry that is there; in an empty log, the last one given out. */
+  newestSeq(log: LogState): number {
+    return log.head === 0 ? log.last : (this.#step.get(log.head) as [number, number])[0];
+  }
+
+  /** Removes a log of a partition that is dropped. */
+  drop(log: LogState): void {
+    this.flush();
+    this.#remove(log, log.head, 0);
+    this.#deleteLog.run(log.pk);
+  }
+
+  read(log: LogState, range: LogRange): LogPage {
+    const { first: firstSeq, last: lastSeq, count } = log;
+    return { entries: this.#entries(log, range), firstSeq, lastSeq, count };
+  }
+
+  #entries(log: LogState, range: LogRange): Entry[] {
+    const after = range.after ?? 0;
+    const before = range.before ?? log.last + 1;
+    if (log.count === 0 || range.limit === 0 || before <= log.first || after >= log.last) return [];
+    if (range.ids) return this.#byIds(log, range.ids, after, before, range);
+    if (range.mark !== undefined) {
+      const ids = (range.reverse ? this.#markedReverse : this.#marked).all(log.pk, range.mark, after, before, range.limit);
+      return (ids as number[]).map((id) => toEntry(this.#entry.get(id) as EntryRow));
+    }
+    return range.reverse ? this.#walk(log, this.#seek(log, before - 1), after, range.limit) : this.#forward(log, after, before, range.limit);
+  }
+
+  #byIds(log: LogState, ids: readonly string[], after: number, before: number, range: LogRange): Entry[] {
+    const found = new Map<number, number>();
+    for (const id of ids) {
+      const [seq, entry] = (this.#givenId.get(log.pk, id) as [number, number] | undefined) ?? [0, 0];
+      if (seq > after && seq < before) found.set(seq, entry);
+    }
+    const sorted = [...found].sort(([a], [b]) => (range.reverse ? b - a : a - b));
+    return sorted.slice(0, range.limit).map(([, id]) => toEntry(this.#entry.get(id) as EntryRow));
+  }
+
+  /** Towards the newest end the chain can't be walked: stretches of it are walked backwards, and turned round. */
+  #forward(log: LogState, after: number, before: number, limit: number): Entry[] {
+    const entries: Entry[] = [];
+    let done = Math.max(after, log.first - 1);
+    while (entries.length < limit && done < before - 1) {
+      const end = Math.min(done + limit - entries.length, before - 1);
+      entries.push(...this.#walk(log, this.#seek(log, end), done, limit).reverse());
+      done = end;
+    }
+    return entries;
+  }
+
+  /** Up to `limit` entries from the given one towards the oldest, as long as their seq is over `after`. */
+  #walk(log: LogState, from: number, after: number, limit: number): Entry[] {
+    const entries: Entry[] = [];
+    const stop = Math.max(after, log.first - 1);
+    for (let id = from; id !== 0 && entries.length < limit; ) {
+      const row = this.#entry.get(id) as EntryRow;
+      if (row[1] <= stop) break;
+      entries.push(toEntry(row));
+      // The oldest entry's pointer leads to what was truncated.
+      id = row[1] === log.first ? 0 : row[2];
+    }
+    return entries;
+  }
+
+  /** The id of the newest entry whose seq is at most `seq`, or 0. */
+  #seek(log: LogState, seq: number): number {
+    if (seq < log.first) return 0;
+    let id = seq >= log.last ? log.head : ((this.#waypoint.get(log.pk, seq) as number | undefined) ?? log.head);
+    while (id !== 0) {
+      const [found, previous] = this.#step.get(id) as [number, number];
+      if (found <= seq) return id;
+      id = found === log.first ? 0 : previous;
+    }
+    return 0;
+  }
+
+  #at(log: LogState, seq: number): EntryRow | undefined {
+    this.flush();
+    const id = log.count === 0 ? 0 : this.#seek(log, seq);
+    const row = id === 0 ? undefined : (this.#entry.get(id) as EntryRow);
+    return row?.[1] === seq ? row : undefined;
+  }
+
+  /** The smallest seq from `seq` on that has an entry. */
+  #firstFrom(log: LogState, seq: number): number {
+    let first = log.last + 1;
+    let id = log.head;
+    const near = this.#waypoint.get(log.pk, seq) as number | undefined;
+    if (near !== undefined) id = near;
+    while (id !== 0) {
+      const step = this.#step.get(id) as [number, number] | undefined;
+      if (!step || step[0] < seq) break;
+      first = step[0];
+      id = step[1];
+    }
+    return first;
+  }
+
+  /** Deletes from the given entry towards the oldest while seq > `after`; returns where it stopped, and how many went. */
+  #remove(log: LogState, from: number, after: number): [number, number] {
+    let id = from;
+    let count = 0;
+    let newest = 0;
+    let oldest = 0;
+    while (id !== 0) {
+      const [, seq, previous, , , givenId] = this.#entry.get(id) as EntryRow;
+      if (seq <= after) break;
+      newest ||= seq;
+      oldest = seq;
+      this.#deleteEntry.run(id);
+      if (givenId !== null) this.#deleteGivenId.run(log.pk, givenId);
+      id = seq === log.first ? 0 : previous;
+      count++;
+    }
+    if (count > 0) {
+      this.#deleteWaypoints.run(log.pk, oldest, newest);
+      this.#deleteMarks.run(log.pk, oldest, newest);
+    }
+    return [id, count];
+  }
+}
+
+function toEntry([, seq, , version, mark, givenId, value]: EntryRow): Entry {
+  return { seq, value, version, ...(givenId !== null && { id: givenId }), ...(mark !== null && { mark }) };
+}

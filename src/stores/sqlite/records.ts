@@ -1,0 +1,168 @@
+import type { IndexEntry, IndexHit, IndexRange, Operation, OperationResult, Page, Partition, RecordRange, Stored } from '../../core/store.ts';
+import { EXPIRY_INDEX, PARTITION_INDEX } from '../../core/store.ts';
+import { addCounters, counterMismatch } from '../shared/conditions.ts';
+import { decodePageToken, encodePageToken } from '../shared/pages.ts';
+import type { PartitionState } from './catalog.ts';
+import type { Database, Statement } from './database.ts';
+
+interface RecordRow {
+  kind: string;
+  id: string;
+  version: number;
+  counter: number;
+  indexed: number;
+  value: string;
+}
+
+/** Records and their index entries. */
+export class Records {
+  readonly #db: Database;
+  readonly #get: Statement;
+  readonly #put: Statement;
+  readonly #delete: Statement;
+  readonly #addIndex: Statement;
+  readonly #deleteIndexes: Statement;
+  readonly #version: Statement;
+
+  constructor(db: Database) {
+    this.#db = db;
+    const where = 'WHERE partition = ? AND kind = ? AND id = ?';
+    this.#get = db.prepare(`SELECT kind, id, version, counter, indexed, value FROM records ${where}`);
+    this.#version = db.prepare(`SELECT version FROM records ${where}`).pluck();
+    this.#put = db.prepare('INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)');
+    this.#delete = db.prepare(`DELETE FROM records ${where}`);
+    this.#addIndex = db.prepare('INSERT OR REPLACE INTO index_entries VALUES (?, ?, ?, ?, ?, ?, ?)');
+    this.#deleteIndexes = db.prepare(`DELETE FROM index_entries ${where}`);
+  }
+
+  get(partition: PartitionState, kind: string, id: string): RecordRow | undefined {
+    return this.#get.get(partition.pk, kind, id) as RecordRow | undefined;
+  }
+
+  /** The version of a record, remembered: conditions on the same records come again and again. */
+  version(partition: PartitionState, kind: string, id: string): number | undefined {
+    const name = `${kind}\0${id}`;
+    if (partition.versions.has(name)) return partition.versions.get(name);
+    const version = this.#version.get(partition.pk, kind, id) as number | undefined;
+    partition.versions.set(name, version);
+    return version;
+  }
+
+  put(partition: PartitionState, tenant: string, put: Operation & { op: 'put' }, version: number): OperationResult {
+    const { kind, id, value, indexes = [] } = put;
+    const before = this.get(partition, kind, id);
+    if (before?.indexed) this.#deleteIndexes.run(partition.pk, kind, id);
+    this.#put.run(partition.pk, kind, id, version, 0, indexes.length > 0 ? 1 : 0, value);
+    for (const entry of indexes) this.#index(partition, tenant, kind, id, entry);
+    partition.versions.set(`${kind}\0${id}`, version);
+    return { version, created: before === undefined };
+  }
+
+  add(partition: PartitionState, add: Operation & { op: 'add' }, version: number): OperationResult {
+    const { kind, id, deltas } = add;
+    const before = this.get(partition, kind, id);
+    const counters = addCounters(before ? JSON.parse(before.value) : {}, deltas);
+    this.#put.run(partition.pk, kind, id, version, 1, 0, JSON.stringify(counters));
+    partition.versions.set(`${kind}\0${id}`, version);
+    return { version, created: before === undefined, counters };
+  }
+
+  /** @throws UnsupportedError when the record is there but was not made by `add` */
+  judgeAdd(partition: PartitionState, { kind, id }: Operation & { op: 'add' }): void {
+    const row = this.get(partition, kind, id);
+    if (row && !row.counter) throw counterMismatch(kind, id);
+  }
+
+  delete(partition: PartitionState, { kind, id }: Operation & { op: 'delete' }): OperationResult {
+    const before = this.get(partition, kind, id);
+    if (!before) return { count: 0 };
+    if (before.indexed) this.#deleteIndexes.run(partition.pk, kind, id);
+    this.#delete.run(partition.pk, kind, id);
+    partition.versions.set(`${kind}\0${id}`, undefined);
+    return { count: 1 };
+  }
+
+  /** Removes all records of a partition that is dropped. */
+  drop(pk: number): void {
+    this.#db.prepare('DELETE FROM index_entries WHERE partition = ?').run(pk);
+    this.#db.prepare('DELETE FROM records WHERE partition = ?').run(pk);
+  }
+
+  list(partition: Partition, pk: number, kind: string | undefined, range: RecordRange): Page<Stored> {
+    const direction = range.reverse ? 'DESC' : 'ASC';
+    const where = ['partition = @pk'];
+    if (kind !== undefined) where.push('kind = @kind');
+    const position = range.after === undefined ? [] : decodePageToken(range.after, 2);
+    if (range.after !== undefined) where.push(`(kind, id) ${range.reverse ? '<' : '>'} (@afterKind, @afterId)`);
+    const rows = this.#db
+      .prepare(
+        `SELECT kind, id, version, value FROM records WHERE ${where.join(' AND ')}
+         ORDER BY kind ${direction}, id ${direction} LIMIT @limit`,
+      )
+      .all({ pk, kind, afterKind: position[0], afterId: position[1], limit: range.limit + 1 }) as RecordRow[];
+    return toPage(rows, range.limit, (row) => [row.kind, row.id], (row) => toStored(partition, row));
+  }
+
+  queryIndex(range: IndexRange): Page<IndexHit> {
+    const source = sourceOf(range);
+    const where = [...source.where];
+    if (range.tenant !== undefined) where.push(`${source.tenant} = @tenant`);
+    if (range.from !== undefined) where.push('position >= @from');
+    if (range.to !== undefined) where.push('position <= @to');
+    const position = range.after === undefined ? [] : decodePageToken(range.after, 4);
+    const order = 'position, partition, kind, record';
+    if (range.after !== undefined) where.push(`(${order}) ${range.reverse ? '<' : '>'} (@a, @b, @c, @d)`);
+    const sorted = range.reverse ? order.replaceAll(',', ' DESC,').concat(' DESC') : order;
+    const [a, b, c, d] = position;
+    const rows = this.#db
+      .prepare(`SELECT * FROM (${source.select}) WHERE ${where.join(' AND ') || 'true'} ORDER BY ${sorted} LIMIT @limit`)
+      .all({ ...range, tenant: range.tenant, a, b, c, d, limit: range.limit + 1 }) as IndexRow[];
+    return toPage(rows, range.limit, (row) => [row.position, row.partition, row.kind, row.record], toHit);
+  }
+
+  #index(partition: PartitionState, tenant: string, kind: string, id: string, entry: IndexEntry): void {
+    this.#addIndex.run(tenant, entry.index, entry.key, entry.order, partition.pk, kind, id);
+  }
+}
+
+interface IndexRow {
+  position: number;
+  partition: number;
+  kind: string;
+  record: string;
+  tenant: string;
+  type: string;
+  partition_id: string;
+}
+
+/** Where an index's rows come from: its own table, or what the partitions table says. */
+function sourceOf(range: IndexRange): { select: string; where: string[]; tenant: string } {
+  const names = 'p.tenant, p.type, p.id AS partition_id';
+  const own = `p.pk AS partition, '' AS kind, '' AS record, ${names} FROM partitions p`;
+  if (range.index === EXPIRY_INDEX) {
+    return { select: `SELECT p.expires_at AS position, ${own} WHERE p.expires_at IS NOT NULL`, where: [], tenant: 'tenant' };
+  }
+  if (range.index === PARTITION_INDEX) {
+    return { select: `SELECT 0 AS position, ${own} WHERE p.type = @key`, where: [], tenant: 'tenant' };
+  }
+  const select = `SELECT i.position, i.partition, i.kind, i.id AS record, i.tenant AS of_tenant, ${names}
+    FROM index_entries i JOIN partitions p ON p.pk = i.partition WHERE i.name = @index AND i.key = @key`;
+  return { select, where: [], tenant: 'of_tenant' };
+}
+
+export function toStored(partition: Partition, { kind, id, value, version }: Pick<Stored, 'kind' | 'id' | 'value' | 'version'>): Stored {
+  return { partition: { ...partition }, kind, id, value, version };
+}
+
+function toHit(row: IndexRow): IndexHit {
+  const partition = { tenant: row.tenant, type: row.type, id: row.partition_id };
+  return { partition, kind: row.kind, id: row.record, order: row.position };
+}
+
+/** One row more than asked for was read: it tells whether there is a next page. */
+function toPage<Row, T>(rows: Row[], limit: number, position: (row: Row) => (string | number)[], item: (row: Row) => T): Page<T> {
+  const page = rows.slice(0, limit);
+  const last = page.at(-1);
+  const more = rows.length > limit && last !== undefined;
+  return { items: page.map(item), ...(more && { next: encodePageToken(position(last)) }) };
+}

@@ -1,0 +1,99 @@
+import type { Database } from 'better-sqlite3';
+import { NewerSchemaError, StoreCorruptError } from '../../core/errors.ts';
+
+/** Marks a file as ours ("Hold" in ASCII), so that another program's database is refused, not migrated. */
+export const APPLICATION_ID = 0x486f6c64;
+
+/**
+ * Migrations, oldest first; the schema's version is how many have run (`PRAGMA user_version`). Never edit one that
+ * was released: add another. See docs/decisions/0003 for why entries are kept in the order of arrival.
+ */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+  INSERT INTO meta VALUES ('heads_at', 0), ('trimmed', '0.0');
+
+  CREATE TABLE partitions (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
+    expires_at INTEGER,
+    UNIQUE (tenant, type, id)
+  ) STRICT;
+  CREATE INDEX partitions_by_type ON partitions (type, tenant, id);
+  CREATE INDEX partitions_by_expiry ON partitions (expires_at) WHERE expires_at IS NOT NULL;
+
+  CREATE TABLE records (
+    partition INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
+    version INTEGER NOT NULL, counter INTEGER NOT NULL, indexed INTEGER NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (partition, kind, id)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE index_entries (
+    tenant TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, position REAL NOT NULL,
+    partition INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
+    PRIMARY KEY (tenant, name, key, position, partition, kind, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX index_entries_by_record ON index_entries (partition, kind, id);
+
+  -- A log's entries are a chain from its head, the newest, back to the oldest.
+  CREATE TABLE logs (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    partition INTEGER NOT NULL, name TEXT NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL, head INTEGER NOT NULL,
+    UNIQUE (partition, name)
+  ) STRICT;
+  CREATE TABLE entries (
+    id INTEGER PRIMARY KEY,
+    log INTEGER NOT NULL, seq INTEGER NOT NULL, previous INTEGER NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1, mark TEXT, given_id TEXT, value TEXT NOT NULL
+  ) STRICT;
+  -- Every 64th entry of a log, so that a walk to any seq is short.
+  CREATE TABLE waypoints (
+    log INTEGER NOT NULL, seq INTEGER NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (log, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE marks (
+    log INTEGER NOT NULL, mark TEXT NOT NULL, seq INTEGER NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (log, mark, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE given_ids (
+    log INTEGER NOT NULL, given_id TEXT NOT NULL, seq INTEGER NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (log, given_id)
+  ) STRICT, WITHOUT ROWID;
+
+  -- One row a group commit; changes is a JSON array with an item for each batch.
+  CREATE TABLE journal (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, changes TEXT NOT NULL) STRICT;
+  CREATE TABLE batches (id TEXT PRIMARY KEY, journal INTEGER NOT NULL, receipt TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX batches_by_journal ON batches (journal);
+  `,
+];
+
+export const SCHEMA_VERSION = migrations.length;
+
+/** @throws NewerSchemaError, StoreCorruptError when the file is a newer Holdfast's, or not a Holdfast's at all */
+export function checkSchema(db: Database): void {
+  const version = db.pragma('user_version', { simple: true }) as number;
+  if (version > SCHEMA_VERSION) throw new NewerSchemaError(version, SCHEMA_VERSION);
+  const application = db.pragma('application_id', { simple: true }) as number;
+  if (application === APPLICATION_ID) return;
+  const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number;
+  if (tables > 0) {
+    throw new StoreCorruptError('the file is a SQLite database of another program', {
+      hint: 'Give Holdfast a file of its own.',
+    });
+  }
+}
+
+/** Brings the schema up to date. Safe when several processes do it at once: the write lock lets one at a time in. */
+export function migrate(db: Database): void {
+  if (db.pragma('user_version', { simple: true }) === SCHEMA_VERSION) return;
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    checkSchema(db);
+    const version = db.pragma('user_version', { simple: true }) as number;
+    for (const migration of migrations.slice(version)) db.exec(migration);
+    db.pragma(`application_id = ${APPLICATION_ID}`);
+    db.pragma(`user_version = ${SCHEMA_VERSION}`);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.inTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
