@@ -16,6 +16,8 @@ interface PartBase {
 export interface TextPart extends PartBase {
   type: 'text';
   text: string;
+  /** The text is a refusal, as OpenAI tells them apart. */
+  refusal?: boolean;
 }
 export interface ReasoningPart extends PartBase {
   type: 'reasoning';
@@ -36,14 +38,21 @@ export interface FilePart extends PartBase {
 }
 export interface ToolCallPart extends PartBase {
   type: 'tool-call';
+  /** Ids may repeat within a conversation. Empty for OpenAI's legacy `function_call`, which has none. */
   toolCallId: string;
   toolName: string;
+  /** Arguments that are no JSON, and the input of a custom tool, are a string. */
   input: Json;
+  /** The arguments as the model wrote them, where `JSON.stringify(input)` would not give that text. */
+  inputText?: string;
+  /** A call of an OpenAI custom tool, whose input is free text. */
+  custom?: boolean;
 }
 /** `output` follows the AI SDK: `{type: 'text', value}`, `{type: 'json', value}`, `{type: 'error-text', value}`, … */
 export interface ToolResultPart extends PartBase {
   type: 'tool-result';
   toolCallId: string;
+  /** Empty where the format did not say it (OpenAI). */
   toolName: string;
   output: { type: string; value?: unknown; [field: string]: unknown };
 }
@@ -51,7 +60,14 @@ export interface ToolResultPart extends PartBase {
 export interface UnknownPart extends PartBase {
   type: string;
 }
-export type Part = TextPart | ReasoningPart | ImagePart | FilePart | ToolCallPart | ToolResultPart | UnknownPart;
+export type Part =
+  | TextPart
+  | ReasoningPart
+  | ImagePart
+  | FilePart
+  | ToolCallPart
+  | ToolResultPart
+  | UnknownPart;
 
 /** A stored message. */
 export interface Message {
@@ -76,12 +92,25 @@ export interface Message {
   wire?: WireFields;
 }
 
-/** Leftovers of a foreign format: fields to put back, and fields that were not there. */
-export interface WireFields {
-  format: 'openai' | 'ai-sdk';
-  set?: JsonObject;
-  absent?: string[];
+/**
+ * What a message loses when its fields are written in a foreign format again: the difference to what was given.
+ * Without a `format` it belongs to all of them (the message could be of any).
+ */
+export interface WireFields extends WirePatch {
+  format?: 'openai' | 'ai-sdk';
 }
+
+/** How to turn one JSON value into another: fields to set, to take away, and to patch inside. */
+export interface WirePatch {
+  set?: { [field: string]: unknown };
+  absent?: string[];
+  /** By field name, or by index in a list. */
+  inside?: { [field: string]: WirePatch };
+}
+
+/** A message as it was handed in, checked and translated: not yet in the log. */
+export type ParsedMessage = Omit<Message, 'id' | 'seq' | 'tokens' | 'createdAt'> &
+  Partial<Pick<Message, 'id' | 'createdAt'>>;
 
 /** What `messages.append` takes: plain messages, AI SDK model messages, OpenAI chat messages. */
 export interface MessageInput {
