@@ -61,7 +61,10 @@ export function pageOf(slots: readonly Slot[], range: IndexRange): Page<IndexHit
   const page = within.slice(start, start + limit);
   const last = page.at(-1);
   const more = start + limit < within.length;
-  return { items: page.map((slot) => slot.hit), ...(more && last && { next: encodePageToken([last.order, last.tie]) }) };
+  return {
+    items: page.map((slot) => slot.hit),
+    ...(more && last && { next: encodePageToken([last.order, last.tie]) }),
+  };
 }
 
 export function toSlot(hit: IndexHit): Slot {

@@ -13,7 +13,12 @@ export class Journal {
   }
 
   /** Tells a commit, and remembers its receipt where the batch has an id. */
-  add(batch: Batch, at: number, operations: readonly ChangeOperation[], results: Receipt['results']): Receipt {
+  add(
+    batch: Batch,
+    at: number,
+    operations: readonly ChangeOperation[],
+    results: Receipt['results'],
+  ): Receipt {
     const { partition, id } = batch;
     if (operations.length > 0) {
       const cursor = String(this.newest + 1);
@@ -31,7 +36,8 @@ export class Journal {
   }
 
   read(after: Cursor | 'oldest' | 'newest', limit: number): ChangePage {
-    const position = after === 'oldest' ? this.#trimmed : after === 'newest' ? this.newest : this.position(after);
+    const position =
+      after === 'oldest' ? this.#trimmed : after === 'newest' ? this.newest : this.position(after);
     const start = position - this.#trimmed;
     const changes = this.#changes.slice(start, start + limit);
     return { changes, cursor: changes.at(-1)?.cursor ?? String(position) };
@@ -48,9 +54,12 @@ export class Journal {
   position(cursor: Cursor): number {
     const position = /^\d+$/.test(cursor) ? Number(cursor) : Number.NaN;
     if (!(position <= this.newest)) {
-      throw new InvalidInputError('bad cursor', [{ path: 'after', message: 'is not a cursor that this store gave' }]);
+      throw new InvalidInputError('bad cursor', [
+        { path: 'after', message: 'is not a cursor that this store gave' },
+      ]);
     }
-    if (position < this.#trimmed) throw new CursorExpiredError({ after: cursor, oldest: String(this.#trimmed) });
+    if (position < this.#trimmed)
+      throw new CursorExpiredError({ after: cursor, oldest: String(this.#trimmed) });
     return position;
   }
 }

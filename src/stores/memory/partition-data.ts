@@ -1,6 +1,20 @@
-import { counterMismatch, addCounters, checkEntry, checkLastSeq, checkStartSeq, checkVersion } from '../shared/conditions.ts';
 import type { JsonText } from '../../core/json.ts';
-import type { ChangeOperation, Entry, IndexEntry, Operation, OperationResult, Partition } from '../../core/store.ts';
+import type {
+  ChangeOperation,
+  Entry,
+  IndexEntry,
+  Operation,
+  OperationResult,
+  Partition,
+} from '../../core/store.ts';
+import {
+  addCounters,
+  checkEntry,
+  checkLastSeq,
+  checkStartSeq,
+  checkVersion,
+  counterMismatch,
+} from '../shared/conditions.ts';
 
 export interface RecordData {
   kind: string;
@@ -65,7 +79,12 @@ export class PartitionData {
       }
       case 'rewrite': {
         const log = this.logs.get(operation.log);
-        checkEntry(operation.log, operation.seq, operation.ifVersion, log && entryAt(log, operation.seq)?.version);
+        checkEntry(
+          operation.log,
+          operation.seq,
+          operation.ifVersion,
+          log && entryAt(log, operation.seq)?.version,
+        );
         return;
       }
       case 'truncate':
@@ -141,7 +160,13 @@ export class PartitionData {
         seqs.push(known.seq);
         continue;
       }
-      const entry: Entry = { seq: ++log.lastSeq, value, version: 1, ...(id && { id }), ...(mark && { mark }) };
+      const entry: Entry = {
+        seq: ++log.lastSeq,
+        value,
+        version: 1,
+        ...(id && { id }),
+        ...(mark && { mark }),
+      };
       log.entries.push(entry);
       if (id) log.byId.set(id, entry);
       seqs.push(entry.seq);
@@ -158,7 +183,10 @@ export class PartitionData {
     const entry: Entry = { ...before, value, version: before.version + 1, ...(newMark && { mark: newMark }) };
     log.entries[indexFrom(log, seq)] = entry;
     if (entry.id) log.byId.set(entry.id, entry);
-    return { result: { version: entry.version }, change: { op: 'rewrite', log: name, seq, version: entry.version } };
+    return {
+      result: { version: entry.version },
+      change: { op: 'rewrite', log: name, seq, version: entry.version },
+    };
   }
 
   #truncate({ log: name, before, after }: Operation & { op: 'truncate' }): Applied {

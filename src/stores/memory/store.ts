@@ -12,22 +12,29 @@ import {
   type LogPage,
   type LogRange,
   type OperationResult,
-  type Page,
   PARTITION_INDEX,
+  type Page,
   type Partition,
   type Receipt,
   type RecordKey,
   type RecordRange,
   type Store,
+  type Stored,
   type StoreFeatures,
   type StoreHealth,
-  type Stored,
   type TextHit,
   type TextQuery,
 } from '../../core/store.ts';
 import { checkBatch } from '../shared/check-batch.ts';
 import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
-import { checkIndexRange, checkLimit, compareBytes, decodePageToken, encodePageToken, partitionKey } from '../shared/pages.ts';
+import {
+  checkIndexRange,
+  checkLimit,
+  compareBytes,
+  decodePageToken,
+  encodePageToken,
+  partitionKey,
+} from '../shared/pages.ts';
 import { Waiters } from '../shared/waiters.ts';
 import { compareSlots, Indexes, listName, pageOf, toSlot } from './indexes.ts';
 import { Journal } from './journal.ts';
@@ -69,17 +76,28 @@ export class MemoryStore implements Store {
     });
   }
 
-  async listRecords(partition: Partition, kind: string | undefined, range: RecordRange): Promise<Page<Stored>> {
+  async listRecords(
+    partition: Partition,
+    kind: string | undefined,
+    range: RecordRange,
+  ): Promise<Page<Stored>> {
     this.#open();
     checkLimit(range.limit);
-    const records = [...(this.#data(partition)?.records.values() ?? [])].filter((r) => kind === undefined || r.kind === kind);
+    const records = [...(this.#data(partition)?.records.values() ?? [])].filter(
+      (r) => kind === undefined || r.kind === kind,
+    );
     return pageOfRecords(partition, records, range);
   }
 
   async listLogs(partition: Partition): Promise<LogInfo[]> {
     this.#open();
     return [...(this.#data(partition)?.logs ?? [])]
-      .map(([log, data]) => ({ log, firstSeq: firstSeqOf(data), lastSeq: data.lastSeq, count: data.entries.length }))
+      .map(([log, data]) => ({
+        log,
+        firstSeq: firstSeqOf(data),
+        lastSeq: data.lastSeq,
+        count: data.entries.length,
+      }))
       .sort((a, b) => compareBytes(a.log, b.log));
   }
 
@@ -93,7 +111,8 @@ export class MemoryStore implements Store {
     const to = range.before === undefined ? log.entries.length : indexFrom(log, range.before);
     let entries = log.entries.slice(from, Math.max(from, to));
     if (range.mark !== undefined) entries = entries.filter((entry) => entry.mark === range.mark);
-    if (range.ids) entries = entries.filter((entry) => entry.id !== undefined && range.ids!.includes(entry.id));
+    if (range.ids)
+      entries = entries.filter((entry) => entry.id !== undefined && range.ids!.includes(entry.id));
     if (range.reverse) entries.reverse();
     return { entries: entries.slice(0, range.limit), ...bounds };
   }
@@ -129,7 +148,11 @@ export class MemoryStore implements Store {
 
   async health(): Promise<StoreHealth> {
     this.#open();
-    return { ok: true, problems: [], facts: { partitions: this.#partitions.size, changes: this.#journal.newest } };
+    return {
+      ok: true,
+      problems: [],
+      facts: { partitions: this.#partitions.size, changes: this.#journal.newest },
+    };
   }
 
   async close(): Promise<void> {
@@ -170,7 +193,9 @@ export class MemoryStore implements Store {
     const changes: ChangeOperation[] = [];
     for (const operation of batch.operations) {
       const { result, change } =
-        operation.op === 'drop' ? this.#drop(key, operation.ifExpiredAt) : data.apply(operation, version, this.#indexes);
+        operation.op === 'drop'
+          ? this.#drop(key, operation.ifExpiredAt)
+          : data.apply(operation, version, this.#indexes);
       results.push(result);
       if (!change) continue;
       changes.push(change);
@@ -213,7 +238,8 @@ function pageOfRecords(partition: Partition, records: RecordData[], range: Recor
     (compareBytes(a.kind, b.kind) || compareBytes(a.id, b.id)) * sign;
   records.sort(order);
   const [kind, id] = range.after === undefined ? [] : (decodePageToken(range.after, 2) as [string, string]);
-  const rest = kind === undefined ? records : records.filter((record) => order(record, { kind, id: id! }) > 0);
+  const rest =
+    kind === undefined ? records : records.filter((record) => order(record, { kind, id: id! }) > 0);
   const page = rest.slice(0, range.limit);
   const last = page.at(-1);
   const more = rest.length > page.length;

@@ -1,4 +1,4 @@
-import { InvalidInputError, type InputIssue } from '../../core/errors.ts';
+import { type InputIssue, InvalidInputError } from '../../core/errors.ts';
 import { idProblem, kindOf } from '../../core/ids.ts';
 import type { Batch, Operation } from '../../core/store.ts';
 
@@ -70,7 +70,8 @@ function checkText(issues: InputIssue[], path: string, value: unknown): void {
 function checkDeltas(issues: InputIssue[], path: string, deltas: Record<string, number>): void {
   for (const [field, delta] of Object.entries(deltas)) {
     checkName(issues, path, field);
-    if (!Number.isFinite(delta)) issues.push({ path: `${path}.${field}`, message: `expected a number, got ${kindOf(delta)}` });
+    if (!Number.isFinite(delta))
+      issues.push({ path: `${path}.${field}`, message: `expected a number, got ${kindOf(delta)}` });
   }
 }
 
@@ -79,8 +80,10 @@ function checkIndexes(issues: InputIssue[], path: string, put: Operation & { op:
   for (const entry of put.indexes ?? []) {
     checkName(issues, `${path}.indexes.index`, entry.index);
     if (entry.key !== '') checkName(issues, `${path}.indexes.key`, entry.key);
-    if (entry.index.startsWith('$')) issues.push({ path: `${path}.indexes`, message: "names that start with '$' are reserved" });
-    if (!Number.isFinite(entry.order)) issues.push({ path: `${path}.indexes.order`, message: 'expected a number' });
+    if (entry.index.startsWith('$'))
+      issues.push({ path: `${path}.indexes`, message: "names that start with '$' are reserved" });
+    if (!Number.isFinite(entry.order))
+      issues.push({ path: `${path}.indexes.order`, message: 'expected a number' });
   }
 }
 
@@ -100,17 +103,18 @@ function checkEntries(issues: InputIssue[], path: string, append: Operation & { 
 
 /** A batch writes each record, log and the expiry at most once, and a drop stands alone. */
 function checkTogether(issues: InputIssue[], operations: readonly Operation[]): void {
-  const seen = new Set<string>();
+  const records = new Set<string>();
+  const logs = new Set<string>();
   for (let i = 0; i < operations.length; i++) {
-    const target = targetOf(operations[i]!);
-    if (target === 'drop') issues.push({ path: `operations[${i}]`, message: 'a drop must be the only operation' });
-    if (seen.has(target)) issues.push({ path: `operations[${i}]`, message: 'writes what another operation of the batch writes' });
+    const operation = operations[i]!;
+    const [seen, target] =
+      'log' in operation
+        ? [logs, operation.log]
+        : [records, 'kind' in operation ? `${operation.kind}\0${operation.id}` : operation.op];
+    if (operation.op === 'drop')
+      issues.push({ path: `operations[${i}]`, message: 'a drop must be the only operation' });
+    if (seen.has(target))
+      issues.push({ path: `operations[${i}]`, message: 'writes what another operation of the batch writes' });
     seen.add(target);
   }
-}
-
-function targetOf(operation: Operation): string {
-  if ('kind' in operation) return `record ${operation.kind}\0${operation.id}`;
-  if ('log' in operation) return `log ${operation.log}`;
-  return operation.op;
 }

@@ -68,7 +68,8 @@ export class GroupCommit {
 
   #flush(): void {
     if (this.#running || this.#waiting.length === 0) return;
-    const group = this.#waiting.length <= this.#maxBatches ? this.#waiting : this.#waiting.slice(0, this.#maxBatches);
+    const group =
+      this.#waiting.length <= this.#maxBatches ? this.#waiting : this.#waiting.slice(0, this.#maxBatches);
     this.#waiting = group === this.#waiting ? [] : this.#waiting.slice(this.#maxBatches);
     try {
       const outcomes = this.#apply(group.map((waiting) => waiting.batch));

@@ -18,7 +18,9 @@ export function decodePageToken(token: string, length: number): (string | number
   } catch {
     // falls through to the error below
   }
-  throw new InvalidInputError('bad page token', [{ path: 'after', message: 'is not a token that a page gave as next' }]);
+  throw new InvalidInputError('bad page token', [
+    { path: 'after', message: 'is not a token that a page gave as next' },
+  ]);
 }
 
 /** @throws InvalidInputError unless `limit` is a whole number from 0 to {@link MAX_PAGE} */
@@ -39,7 +41,9 @@ export function checkIndexRange(range: IndexRange): void {
   checkLimit(range.limit);
   const kept = range.index === EXPIRY_INDEX || range.index === PARTITION_INDEX;
   if (!kept && range.tenant === undefined) {
-    throw new InvalidInputError('bad range', [{ path: 'tenant', message: 'an index is read one tenant at a time' }]);
+    throw new InvalidInputError('bad range', [
+      { path: 'tenant', message: 'an index is read one tenant at a time' },
+    ]);
   }
 }
 

@@ -1,16 +1,7 @@
 import type { Partition } from '../../core/store.ts';
 import { partitionKey } from '../shared/pages.ts';
 import type { Database, Statement } from './database.ts';
-import type { StoredChange, StoredOperation } from './journal.ts';
-
-/** Where a log stands. `head` is the id of its newest entry (0: none); `last` is the last seq given out. */
-export interface LogState {
-  pk: number;
-  first: number;
-  last: number;
-  count: number;
-  head: number;
-}
+import type { LogState, StoredChange } from './journal.ts';
 
 export interface PartitionState {
   pk: number;
@@ -20,8 +11,8 @@ export interface PartitionState {
 }
 
 const MAX_PARTITIONS = 20_000;
-/** After how many journal rows the heads of changed logs are written to their table. */
-const HEADS_EVERY = 64;
+/** After how many appended rows the heads of changed logs are written to their table. */
+const HEADS_EVERY = 2048;
 
 /**
  * What this process knows of partitions and log heads. It is kept right by the journal: every commit, this process's
@@ -32,6 +23,7 @@ const HEADS_EVERY = 64;
  */
 export class Catalog {
   readonly #partitions = new Map<string, PartitionState>();
+  readonly #byPk = new Map<number, string>();
   /** Logs whose row in the table is behind. */
   #changed = new Map<number, LogState>();
   #headsAt = 0;
@@ -45,11 +37,19 @@ export class Catalog {
   readonly #getHeadsAt: Statement;
 
   constructor(db: Database) {
-    this.#findPartition = db.prepare('SELECT pk FROM partitions WHERE tenant = ? AND type = ? AND id = ?').pluck();
-    this.#addPartition = db.prepare('INSERT INTO partitions (tenant, type, id) VALUES (?, ?, ?) RETURNING pk').pluck();
-    this.#findLog = db.prepare('SELECT pk, first, last, count, head FROM logs WHERE partition = ? AND name = ?');
+    this.#findPartition = db
+      .prepare('SELECT pk FROM partitions WHERE tenant = ? AND type = ? AND id = ?')
+      .pluck();
+    this.#addPartition = db
+      .prepare('INSERT INTO partitions (tenant, type, id) VALUES (?, ?, ?) RETURNING pk')
+      .pluck();
+    this.#findLog = db.prepare(
+      'SELECT pk, first, last, count, head FROM logs WHERE partition = ? AND name = ?',
+    );
     this.#addLog = db
-      .prepare('INSERT INTO logs (partition, name, first, last, count, head) VALUES (?, ?, ?, ?, 0, 0) RETURNING pk')
+      .prepare(
+        'INSERT INTO logs (partition, name, first, last, count, head) VALUES (?, ?, ?, ?, 0, 0) RETURNING pk',
+      )
       .pluck();
     this.#allLogs = db.prepare('SELECT name FROM logs WHERE partition = ? ORDER BY name').pluck();
     this.#setHead = db.prepare('UPDATE logs SET first = ?, last = ?, count = ?, head = ? WHERE pk = ?');
@@ -59,7 +59,7 @@ export class Catalog {
 
   /** Forgets everything; returns the journal row from which it must be told again. */
   reset(): number {
-    this.#partitions.clear();
+    this.#forgetAll();
     this.#changed.clear();
     this.#headsAt = this.#getHeadsAt.get() as number;
     return this.#headsAt;
@@ -107,32 +107,37 @@ export class Catalog {
     this.#changed.set(log.pk, log);
   }
 
-  forget(partition: Partition): void {
-    this.#partitions.delete(partitionKey(partition));
+  forget(pk: number): void {
+    const key = this.#byPk.get(pk);
+    if (key === undefined) return;
+    this.#byPk.delete(pk);
+    this.#partitions.delete(key);
   }
 
   /** Takes in what another process committed. */
-  follow({ partition, operations }: StoredChange): void {
-    const known = this.#partitions.get(partitionKey(partition));
+  follow({ partition: pk, operations }: StoredChange): void {
+    const known = this.#partitions.get(this.#byPk.get(pk) ?? '');
     for (const operation of operations) {
-      if (operation.op === 'append' || operation.op === 'truncate') this.#followLog(known, operation);
-      else if (operation.op === 'drop') this.forget(partition);
+      if (operation.op === 'drop') this.forget(pk);
       else if ('kind' in operation) known?.versions.delete(`${operation.kind}\0${operation.id}`);
+      else if ('log' in operation && operation.state)
+        this.#followLog(known?.logs.get(operation.log), operation.state);
     }
   }
 
   /** Inside a transaction whose newest journal row is `id`: writes heads to their table when enough have gathered. */
   settle(id: number, now = id - this.#headsAt >= HEADS_EVERY): void {
-    if (this.#partitions.size > MAX_PARTITIONS) this.#partitions.clear();
+    if (this.#partitions.size > MAX_PARTITIONS) this.#forgetAll();
     if (!now) return;
-    for (const log of this.#changed.values()) this.#setHead.run(log.first, log.last, log.count, log.head, log.pk);
+    for (const log of this.#changed.values())
+      this.#setHead.run(log.first, log.last, log.count, log.head, log.pk);
     this.#changed = new Map();
     this.#headsAt = id;
     this.#setHeadsAt.run(id);
   }
 
-  #followLog(known: PartitionState | undefined, { log: name, state }: StoredOperation & { state: LogState }): void {
-    const log = this.#changed.get(state.pk) ?? known?.logs.get(name);
+  #followLog(known: LogState | undefined, state: LogState): void {
+    const log = this.#changed.get(state.pk) ?? known;
     if (log) Object.assign(log, state);
     this.#changed.set(state.pk, log ?? state);
   }
@@ -140,6 +145,12 @@ export class Catalog {
   #remember(key: string, pk: number): PartitionState {
     const state: PartitionState = { pk, logs: new Map(), versions: new Map() };
     this.#partitions.set(key, state);
+    this.#byPk.set(pk, key);
     return state;
+  }
+
+  #forgetAll(): void {
+    this.#partitions.clear();
+    this.#byPk.clear();
   }
 }

@@ -1,6 +1,13 @@
 import type { Clock } from '../../core/clock.ts';
 import { ConflictError } from '../../core/errors.ts';
-import type { Batch, ChangeOperation, Operation, OperationResult, Partition, Receipt } from '../../core/store.ts';
+import type {
+  Batch,
+  ChangeOperation,
+  Operation,
+  OperationResult,
+  Partition,
+  Receipt,
+} from '../../core/store.ts';
 import { checkEntry, checkLastSeq, checkStartSeq, checkVersion } from '../shared/conditions.ts';
 import type { Outcome } from '../shared/group-commit.ts';
 import type { Catalog, PartitionState } from './catalog.ts';
@@ -30,6 +37,10 @@ export class Committer {
   readonly #expire: Statement;
   readonly #expiry: Statement;
   readonly #deletePartition: Statement;
+  readonly #keepName: Statement;
+
+  /** Whether nobody else has written since this process's last transaction. */
+  #alone = false;
 
   constructor(parts: CommitterParts) {
     const { db } = parts;
@@ -39,6 +50,7 @@ export class Committer {
     this.#rollback = db.prepare('ROLLBACK');
     this.#expire = db.prepare('UPDATE partitions SET expires_at = ? WHERE pk = ?');
     this.#expiry = db.prepare('SELECT expires_at FROM partitions WHERE pk = ?').pluck();
+    this.#keepName = db.prepare('INSERT INTO dropped_partitions VALUES (?, ?, ?, ?, ?)');
     this.#deletePartition = db.prepare('DELETE FROM partitions WHERE pk = ?');
   }
 
@@ -63,7 +75,8 @@ export class Committer {
     this.#begin.run();
     try {
       this.refresh();
-      this.#parts.logs.begin();
+      this.#parts.logs.begin(this.#alone);
+      this.#alone = true;
       const result = body();
       this.#commit.run();
       return result;
@@ -77,10 +90,14 @@ export class Committer {
   /** Takes in what others committed. Inside a transaction it stays true until the end. */
   refresh(): void {
     const { journal, catalog } = this.#parts;
+    const { seen } = journal;
     while (!journal.catchUp((change) => catalog.follow(change))) this.reset();
+    if (journal.seen !== seen) this.#alone = false;
   }
 
+  /** Forgets what this process knows, and starts over from the file. */
   reset(): void {
+    this.#alone = false;
     this.#parts.journal.seen = this.#parts.catalog.reset();
   }
 
@@ -94,39 +111,63 @@ export class Committer {
 
   #applyAll(batches: readonly Batch[]): Outcome[] {
     const { journal, catalog, logs, clock } = this.#parts;
-    const row = journal.seen + 1;
+    const version = journal.seen + 1;
     const changes: string[] = [];
+    const committed: Committed[] = [];
     const outcomes = batches.map((batch): Outcome => {
-      const replayed = batch.id === undefined ? undefined : journal.replay(batch.id);
+      const replayed = batch.id === undefined ? undefined : this.#replay(batch.id, committed);
       if (replayed) return replayed;
       const partition = catalog.partition(batch.partition);
       const problem = this.#judge(batch.operations, partition);
-      return problem ?? this.#apply(batch, row, changes);
+      if (problem) return problem;
+      const results = this.#apply(batch, partition, version, changes);
+      const receipt = { cursor: '', replayed: false, results };
+      committed.push({ batch, receipt, count: changes.length });
+      return receipt;
     });
-    logs.flush();
-    if (changes.length > 0) {
-      journal.add(row, clock.now(), changes);
-      catalog.settle(row);
+    if (changes.length === 0) logs.flush();
+    else journal.seen = logs.endGroup(clock.now(), changes);
+    const before = changes.length === 0 ? journal.newest().count : 0;
+    for (const { batch, receipt, count } of committed) {
+      receipt.cursor = cursorOf({ row: journal.seen, count: count + before });
+      if (batch.id !== undefined && !receipt.replayed) journal.remember(batch.id, journal.seen, receipt);
     }
+    catalog.settle(journal.seen);
     return outcomes;
   }
 
-  #apply(batch: Batch, row: number, changes: string[]): Receipt {
-    const { journal } = this.#parts;
+  /** The receipt of a batch that is in the file, or in the same group, already. */
+  #replay(batchId: string, committed: Committed[]): Receipt | undefined {
+    const first = committed.find(({ batch }) => batch.id === batchId);
+    if (!first) return this.#parts.journal.replay(batchId);
+    const receipt = { ...first.receipt, replayed: true };
+    committed.push({ ...first, receipt });
+    return receipt;
+  }
+
+  #apply(
+    batch: Batch,
+    known: PartitionState | undefined,
+    version: number,
+    changes: string[],
+  ): OperationResult[] {
+    const partition =
+      known ??
+      (batch.operations.some(makes) ? this.#parts.catalog.ensurePartition(batch.partition) : undefined);
+    if (!partition) return batch.operations.map(() => NOTHING.result);
     const results: OperationResult[] = [];
     const operations: StoredOperation[] = [];
     for (const operation of batch.operations) {
-      const { result, change } = this.#write(operation, batch.partition, row);
+      const { result, change } = this.#write(operation, batch.partition, partition, version);
       results.push(result);
       if (change) operations.push(change);
     }
     if (operations.length > 0) {
-      changes.push(pack({ partition: batch.partition, operations, ...(batch.id && { batchId: batch.id }) }));
+      changes.push(
+        pack({ partition: partition.pk, operations, ...(batch.id !== undefined && { batchId: batch.id }) }),
+      );
     }
-    const cursor = changes.length > 0 ? cursorOf({ row, count: changes.length }) : cursorOf(journal.newest());
-    const receipt = { cursor, replayed: false, results };
-    if (batch.id !== undefined) journal.remember(batch.id, row, receipt);
-    return receipt;
+    return results;
   }
 
   /** All conditions of a batch, before any of it is written. */
@@ -146,7 +187,8 @@ export class Committer {
       case 'put':
       case 'delete': {
         const { kind, id, ifVersion } = operation;
-        if (ifVersion !== undefined) checkVersion(kind, id, ifVersion, partition && records.version(partition, kind, id));
+        if (ifVersion !== undefined)
+          checkVersion(kind, id, ifVersion, partition && records.version(partition, kind, id));
         return;
       }
       case 'add':
@@ -162,7 +204,12 @@ export class Committer {
       }
       case 'rewrite': {
         const log = partition && catalog.log(partition, operation.log);
-        checkEntry(operation.log, operation.seq, operation.ifVersion, log && logs.versionAt(log, operation.seq));
+        checkEntry(
+          operation.log,
+          operation.seq,
+          operation.ifVersion,
+          log && logs.versionAt(log, operation.seq),
+        );
         return;
       }
       case 'drop':
@@ -176,43 +223,48 @@ export class Committer {
   #judgeDrop(partition: PartitionState | undefined, ifExpiredAt: number | undefined): void {
     if (!partition || ifExpiredAt === undefined) return;
     const expiresAt = this.#expiry.get(partition.pk) as number | null;
-    if (expiresAt === null || expiresAt > ifExpiredAt) throw new ConflictError('the partition has not expired', undefined);
+    if (expiresAt === null || expiresAt > ifExpiredAt)
+      throw new ConflictError('the partition has not expired', undefined);
   }
 
-  #write(operation: Operation, partition: Partition, row: number): Applied {
-    const { records, catalog } = this.#parts;
+  #write(
+    operation: Operation,
+    { tenant, type, id }: Partition,
+    partition: PartitionState,
+    version: number,
+  ): Applied {
+    const { records } = this.#parts;
     switch (operation.op) {
       case 'check':
-        return { result: {} };
-      case 'put': {
-        const result = records.put(catalog.ensurePartition(partition), partition.tenant, operation, row);
-        return recordChange(operation, result);
-      }
-      case 'add':
-        return recordChange(operation, records.add(catalog.ensurePartition(partition), operation, row));
+        return UNTOLD;
       case 'append':
-        return this.#append(operation, catalog.ensurePartition(partition));
-      case 'expire':
-        this.#expire.run(operation.at, catalog.ensurePartition(partition).pk);
-        return { result: {}, change: { op: 'expire', at: operation.at } };
-      default: {
-        const state = catalog.partition(partition);
-        return state ? this.#change(operation, partition, state) : NOTHING;
+        return this.#append(operation, partition);
+      case 'put':
+        return recordChange(operation, records.put(partition, tenant, operation, version));
+      case 'add':
+        return recordChange(operation, records.add(partition, operation, version));
+      case 'delete': {
+        const result = records.delete(partition, operation);
+        return result.count
+          ? { result, change: { op: 'delete', kind: operation.kind, id: operation.id } }
+          : { result };
       }
+      case 'expire':
+        this.#expire.run(operation.at, partition.pk);
+        return { result: {}, change: { op: 'expire', at: operation.at } };
+      case 'drop':
+        this.#keepName.run(partition.pk, tenant, type, id, version);
+        return this.#drop(partition, operation.ifExpiredAt !== undefined);
+      default:
+        return this.#change(operation, partition);
     }
   }
 
-  /** Operations that change only what is there. */
-  #change(operation: Operation & { op: 'delete' | 'rewrite' | 'truncate' | 'drop' }, partition: Partition, state: PartitionState): Applied {
-    const { records, catalog, logs } = this.#parts;
-    if (operation.op === 'drop') return this.#drop(partition, state, operation.ifExpiredAt !== undefined);
-    if (operation.op === 'delete') {
-      const result = records.delete(state, operation);
-      const { kind, id } = operation;
-      return result.count ? { result, change: { op: 'delete', kind, id } } : { result };
-    }
+  /** Operations that change entries that are there. */
+  #change(operation: Operation & { op: 'rewrite' | 'truncate' }, partition: PartitionState): Applied {
+    const { catalog, logs } = this.#parts;
     const name = operation.log;
-    const log = catalog.log(state, name);
+    const log = catalog.log(partition, name);
     if (!log) return NOTHING;
     if (operation.op === 'rewrite') {
       const result = logs.rewrite(log, operation);
@@ -221,30 +273,51 @@ export class Committer {
     const result = logs.truncate(log, operation);
     if (result.count === 0) return { result };
     catalog.touched(log);
-    return { result, change: { op: 'truncate', log: name, firstSeq: log.first, lastSeq: logs.newestSeq(log), state: log } };
+    return {
+      result,
+      change: { op: 'truncate', log: name, firstSeq: log.first, lastSeq: logs.newestSeq(log), state: log },
+    };
   }
 
   #append(append: Operation & { op: 'append' }, partition: PartitionState): Applied {
     const { catalog, logs } = this.#parts;
-    const log = catalog.log(partition, append.log) ?? catalog.addLog(partition, append.log, append.startSeq ?? 1);
+    const log =
+      catalog.log(partition, append.log) ?? catalog.addLog(partition, append.log, append.startSeq ?? 1);
     const result = logs.append(log, append);
     const count = result.count!;
     if (count === 0) return { result };
     catalog.touched(log);
-    return { result, change: { op: 'append', log: append.log, firstSeq: log.last + 1 - count, count, state: log } };
+    return {
+      result,
+      change: { op: 'append', log: append.log, firstSeq: log.last + 1 - count, count, state: log },
+    };
   }
 
-  #drop(partition: Partition, state: PartitionState, expired: boolean): Applied {
+  #drop(partition: PartitionState, expired: boolean): Applied {
     const { catalog, records, logs } = this.#parts;
-    for (const name of catalog.logNames(state)) logs.drop(catalog.log(state, name)!);
-    records.drop(state.pk);
-    this.#deletePartition.run(state.pk);
-    catalog.forget(partition);
+    for (const name of catalog.logNames(partition)) logs.drop(catalog.log(partition, name)!);
+    records.drop(partition.pk);
+    this.#deletePartition.run(partition.pk);
+    catalog.forget(partition.pk);
     return { result: { count: 1 }, change: { op: 'drop', expired } };
   }
 }
 
+/** Whether an operation makes the partition that it finds missing. */
+function makes({ op }: Operation): boolean {
+  return op === 'put' || op === 'add' || op === 'append' || op === 'expire';
+}
+
+/** A batch that is through, waiting for the journal's row to know its cursor. */
+interface Committed {
+  batch: Batch;
+  receipt: { -readonly [K in keyof Receipt]: Receipt[K] };
+  /** Changes of the group so far. */
+  count: number;
+}
+
 const NOTHING: Applied = { result: { count: 0 } };
+const UNTOLD: Applied = { result: {} };
 
 function recordChange({ op, kind, id }: Operation & { op: 'put' | 'add' }, result: OperationResult): Applied {
   const change: ChangeOperation = { op, kind, id, version: result.version!, created: result.created! };

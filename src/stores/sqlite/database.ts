@@ -17,7 +17,11 @@ const QUICK_CHECK_BYTES = 32 * 1024 * 1024;
 export const LOCK_SPIN_MS = 20;
 
 /** Opens or makes the file, checks it before anything is written to it, and brings the schema up to date. */
-export async function openDatabase(path: string, durability: Durability, lockTimeoutMs: number): Promise<Database> {
+export async function openDatabase(
+  path: string,
+  durability: Durability,
+  lockTimeoutMs: number,
+): Promise<Database> {
   const { default: Sqlite } = await import('better-sqlite3');
   try {
     await mkdir(dirname(path), { recursive: true });
@@ -53,7 +57,8 @@ function checkHeader(path: string): void {
   const file = openSync(path, 'r');
   const read = readSync(file, header, 0, 100, 0);
   closeSync(file);
-  if (read < 100 || header.toString('latin1', 0, 16) !== 'SQLite format 3\0') throw damaged(path, 'it has no SQLite header');
+  if (read < 100 || header.toString('latin1', 0, 16) !== 'SQLite format 3\0')
+    throw damaged(path, 'it has no SQLite header');
   const pageSize = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
   const expected = header.readUInt32BE(28) * pageSize;
   const current = header.readUInt32BE(24) === header.readUInt32BE(92);
@@ -76,7 +81,10 @@ export function translate(error: unknown, path: string): Error {
   const code = String((error as { code?: unknown }).code ?? '');
   const message = error instanceof Error ? error.message : String(error);
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
-    return new StoreCorruptError(`the SQLite file ${path} is damaged: ${message}`, { cause: error, hint: 'Restore a backup.' });
+    return new StoreCorruptError(`the SQLite file ${path} is damaged: ${message}`, {
+      cause: error,
+      hint: 'Restore a backup.',
+    });
   }
   return new StoreUnavailableError(`SQLite can't use ${path}: ${message}${code && ` (${code})`}`, {
     cause: error,

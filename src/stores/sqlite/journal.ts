@@ -1,13 +1,22 @@
 import { CursorExpiredError, InvalidInputError } from '../../core/errors.ts';
 import type { Change, ChangeOperation, ChangePage, Cursor, Partition, Receipt } from '../../core/store.ts';
-import type { LogState } from './catalog.ts';
 import type { Database, Statement } from './database.ts';
+
+/** Where a log stands. `head` is the id of its newest entry (0: none); `last` is the last seq given out. */
+export interface LogState {
+  pk: number;
+  first: number;
+  last: number;
+  count: number;
+  head: number;
+}
 
 /** A line of the journal as stored: log operations also carry where the log stands after them. */
 export type StoredOperation = ChangeOperation & { state?: LogState };
 
 export interface StoredChange {
-  partition: Partition;
+  /** The partition's primary key. */
+  partition: number;
   batchId?: string;
   operations: StoredOperation[];
 }
@@ -16,6 +25,7 @@ export interface StoredChange {
 interface Row {
   id: number;
   at: number;
+  count: number;
   changes: string;
 }
 
@@ -25,34 +35,46 @@ interface Position {
   count: number;
 }
 
+/** So many rows behind, starting over is cheaper than catching up. */
 const FAR_BEHIND = 256;
+const ROW = 'SELECT id, seq AS at, previous AS count, value AS changes FROM entries';
 
-/** The journal: a row for each group commit, and a cursor that points between two changes, `row.count`. */
+/**
+ * The journal: a row for each group commit, among the entries, as the last one that the commit adds; so the newest
+ * row of the table is always one of the journal's. A cursor points between two changes: `row.count`.
+ */
 export class Journal {
   /** The newest row that this process has taken in. */
   seen = 0;
-  readonly #add: Statement;
   readonly #since: Statement;
   readonly #from: Statement;
+  readonly #newestId: Statement;
   readonly #newest: Statement;
-  readonly #last: Statement;
   readonly #trimmed: Statement;
   readonly #setTrimmed: Statement;
   readonly #deleteRows: Statement;
   readonly #deleteBatches: Statement;
+  readonly #deleteNames: Statement;
+  readonly #name: Statement;
   readonly #findBatch: Statement;
   readonly #addBatch: Statement;
 
   constructor(db: Database) {
-    this.#add = db.prepare('INSERT INTO journal (id, at, changes) VALUES (?, ?, ?)');
-    this.#since = db.prepare(`SELECT id, changes FROM journal WHERE id > ? ORDER BY id LIMIT ${FAR_BEHIND + 1}`);
-    this.#from = db.prepare('SELECT id, at, changes FROM journal WHERE id >= ? ORDER BY id');
-    this.#newest = db.prepare('SELECT max(id) FROM journal').pluck();
-    this.#last = db.prepare('SELECT id, changes FROM journal ORDER BY id DESC LIMIT 1');
+    this.#since = db.prepare(`${ROW} WHERE id > ? AND log = 0 ORDER BY id LIMIT ${FAR_BEHIND + 1}`);
+    this.#from = db.prepare(`${ROW} WHERE id >= ? AND log = 0 ORDER BY id LIMIT ?`);
+    this.#newestId = db.prepare('SELECT max(id) FROM entries').pluck();
+    this.#newest = db.prepare(`${ROW} ORDER BY id DESC LIMIT 1`);
     this.#trimmed = db.prepare("SELECT value FROM meta WHERE name = 'trimmed'").pluck();
     this.#setTrimmed = db.prepare("UPDATE meta SET value = ? WHERE name = 'trimmed'");
-    this.#deleteRows = db.prepare('DELETE FROM journal WHERE id <= ? AND id < (SELECT max(id) FROM journal)');
+    this.#deleteRows = db.prepare(
+      'DELETE FROM entries WHERE id >= ? AND id <= ? AND log = 0 AND id < (SELECT max(id) FROM entries)',
+    );
     this.#deleteBatches = db.prepare('DELETE FROM batches WHERE journal <= ?');
+    this.#deleteNames = db.prepare('DELETE FROM dropped_partitions WHERE journal <= ?');
+    this.#name = db.prepare(
+      `SELECT tenant, type, id FROM partitions WHERE pk = @pk
+       UNION ALL SELECT tenant, type, id FROM dropped_partitions WHERE pk = @pk`,
+    );
     this.#findBatch = db.prepare('SELECT receipt FROM batches WHERE id = ?').pluck();
     this.#addBatch = db.prepare('INSERT INTO batches VALUES (?, ?, ?)');
   }
@@ -74,13 +96,7 @@ export class Journal {
   }
 
   get newestRow(): number {
-    return (this.#newest.get() as number | null) ?? 0;
-  }
-
-  /** Writes the row of a group commit. */
-  add(id: number, at: number, changes: readonly string[]): void {
-    this.#add.run(id, at, `[${changes.join(',')}]`);
-    this.seen = id;
+    return (this.#newestId.get() as number | null) ?? 0;
   }
 
   replay(batchId: string): Receipt | undefined {
@@ -93,14 +109,18 @@ export class Journal {
   }
 
   read(after: Cursor | 'oldest' | 'newest', limit: number): ChangePage {
-    let position = after === 'oldest' ? this.#oldest() : after === 'newest' ? this.newest() : this.check(after);
+    let position =
+      after === 'oldest' ? this.#oldest() : after === 'newest' ? this.newest() : this.check(after);
     const changes: Change[] = [];
-    for (const row of this.#from.iterate(position.row) as IterableIterator<Row>) {
+    // Each row has at least one change, but for the first, which the cursor may have behind it.
+    for (const row of this.#from.all(position.row, limit + 1) as Row[]) {
+      const start = row.id === position.row ? position.count : 0;
+      if (start === row.count) continue;
       const stored = parse(row.changes);
-      for (let i = row.id === position.row ? position.count : 0; i < stored.length; i++) {
+      for (let i = start; i < stored.length; i++) {
         if (changes.length === limit) return { changes, cursor: cursorOf(position) };
         position = { row: row.id, count: i + 1 };
-        changes.push(toChange(position, row.at, stored[i]!));
+        changes.push(this.#toChange(position, row.at, stored[i]!));
       }
     }
     return { changes, cursor: cursorOf(position) };
@@ -108,17 +128,18 @@ export class Journal {
 
   /** The end of the journal. */
   newest(): Position {
-    const row = this.#last.get() as Row | undefined;
-    return row ? { row: row.id, count: parse(row.changes).length } : { row: 0, count: 0 };
+    const row = this.#newest.get() as Row | undefined;
+    return row ? { row: row.id, count: row.count } : { row: 0, count: 0 };
   }
 
   trim(upTo: Cursor): void {
     const position = this.check(upTo);
-    const row = (this.#from.get(position.row) as Row | undefined)?.changes;
-    const whole = row !== undefined && position.count >= parse(row).length;
+    const row = this.#from.get(position.row, 1) as Row | undefined;
+    const last = row?.id === position.row && position.count >= row.count ? position.row : position.row - 1;
     // The newest row always stays: its id is what the next one counts on from.
-    this.#deleteRows.run(whole ? position.row : position.row - 1);
-    this.#deleteBatches.run(whole ? position.row : position.row - 1);
+    this.#deleteRows.run(this.#oldest().row, last);
+    this.#deleteBatches.run(last);
+    this.#deleteNames.run(last);
     this.#setTrimmed.run(cursorOf(position));
   }
 
@@ -126,13 +147,21 @@ export class Journal {
   check(cursor: Cursor): Position {
     const position = positionOf(cursor);
     if (!position || position.row > this.newestRow) {
-      throw new InvalidInputError('bad cursor', [{ path: 'after', message: 'is not a cursor that this store gave' }]);
+      throw new InvalidInputError('bad cursor', [
+        { path: 'after', message: 'is not a cursor that this store gave' },
+      ]);
     }
     const oldest = this.#oldest();
     if (position.row < oldest.row || (position.row === oldest.row && position.count < oldest.count)) {
       throw new CursorExpiredError({ after: cursor, oldest: cursorOf(oldest) });
     }
     return position;
+  }
+
+  #toChange(position: Position, at: number, { partition: pk, batchId, operations }: StoredChange): Change {
+    const partition = this.#name.get({ pk }) as Partition;
+    const told = operations.map(({ state: _, ...operation }) => operation as ChangeOperation);
+    return { cursor: cursorOf(position), at, partition, operations: told, ...(batchId && { batchId }) };
   }
 
   #oldest(): Position {
@@ -153,46 +182,45 @@ function parse(changes: string): StoredChange[] {
   return (JSON.parse(changes) as PackedChange[]).map(unpack);
 }
 
-function toChange(position: Position, at: number, { partition, batchId, operations }: StoredChange): Change {
-  const told = operations.map(({ state: _, ...operation }) => operation as ChangeOperation);
-  return { cursor: cursorOf(position), at, partition, operations: told, ...(batchId && { batchId }) };
-}
-
-/** `[tenant, type, id, batch id or 0, …operations]`: a row holds one for each batch of its group, so it is kept short. */
-type PackedChange = [string, string, string, string | 0, ...PackedOperation[]];
+/** `[partition, batch id or 0, …operations]`: a row holds one for each batch of its group, so it is kept short. */
+type PackedChange = [number, string | 0, ...PackedOperation[]];
 type PackedOperation = [string, ...(string | number | null)[]];
 
 /** Packs a change as JSON text. */
 export function pack({ partition, batchId, operations }: StoredChange): string {
-  return JSON.stringify([partition.tenant, partition.type, partition.id, batchId ?? 0, ...operations.map(packOperation)]);
+  return `[${partition},${batchId === undefined ? 0 : JSON.stringify(batchId)},${operations.map(packOperation).join(',')}]`;
 }
 
-function packOperation(operation: StoredOperation): PackedOperation {
+function packOperation(operation: StoredOperation): string {
+  const packed = (...fields: PackedOperation) => JSON.stringify(fields);
   switch (operation.op) {
+    case 'append':
+      // By far the most common: written without a detour.
+      return `["a",${JSON.stringify(operation.log)},${operation.firstSeq},${operation.count},${packState(operation.state!)}]`;
     case 'put':
     case 'add':
-      return [operation.op, operation.kind, operation.id, operation.version, operation.created ? 1 : 0];
+      return packed(operation.op, operation.kind, operation.id, operation.version, operation.created ? 1 : 0);
     case 'delete':
-      return ['delete', operation.kind, operation.id];
-    case 'append':
-      return ['a', operation.log, operation.firstSeq, operation.count, ...packState(operation.state!)];
+      return packed('delete', operation.kind, operation.id);
     case 'rewrite':
-      return ['rewrite', operation.log, operation.seq, operation.version];
-    case 'truncate':
-      return ['truncate', operation.log, operation.firstSeq, operation.lastSeq, ...packState(operation.state!)];
+      return packed('rewrite', operation.log, operation.seq, operation.version);
+    case 'truncate': {
+      const { log, firstSeq, lastSeq, state } = operation;
+      return `["truncate",${JSON.stringify(log)},${firstSeq},${lastSeq},${packState(state!)}]`;
+    }
     case 'expire':
-      return ['expire', operation.at];
+      return packed('expire', operation.at);
     case 'drop':
-      return ['drop', operation.expired ? 1 : 0];
+      return packed('drop', operation.expired ? 1 : 0);
   }
 }
 
-function packState({ pk, first, last, count, head }: LogState): number[] {
-  return [pk, first, last, count, head];
+function packState({ pk, first, last, count, head }: LogState): string {
+  return `${pk},${first},${last},${count},${head}`;
 }
 
-function unpack([tenant, type, id, batchId, ...operations]: PackedChange): StoredChange {
-  const change = { partition: { tenant, type, id }, operations: operations.map(unpackOperation) };
+function unpack([partition, batchId, ...operations]: PackedChange): StoredChange {
+  const change = { partition, operations: operations.map(unpackOperation) };
   return batchId === 0 ? change : { ...change, batchId };
 }
 

@@ -1,11 +1,11 @@
 import type { Entry, LogPage, LogRange, Operation, OperationResult } from '../../core/store.ts';
-import type { LogState } from './catalog.ts';
 import type { Database, Statement } from './database.ts';
+import type { LogState } from './journal.ts';
 
 /** A waypoint is kept at every seq that is a multiple of this, so a walk to any seq takes about as many steps at most. */
 const WAYPOINT_EVERY = 64;
-/** Rows of one insert statement. */
-const ROWS_AT_ONCE = 16;
+/** Rows of one insert statement, most first: fewer calls for a large group, no detour for a single entry. */
+const ROWS_AT_ONCE = [32, 8, 2, 1] as const;
 const COLUMNS = 'id, log, seq, previous, mark, given_id, value';
 const COLUMN_COUNT = 7;
 
@@ -17,8 +17,7 @@ type EntryRow = [number, number, number, number, string | null, string | null, s
  * to many logs so dirties few pages of the file, and reading a log's end is a walk along the chain.
  */
 export class Logs {
-  readonly #insert: Statement;
-  readonly #insertMany: Statement;
+  readonly #inserts: { rows: number; insert: Statement }[];
   readonly #entry: Statement;
   readonly #step: Statement;
   readonly #maxId: Statement;
@@ -42,14 +41,20 @@ export class Logs {
 
   constructor(db: Database) {
     const row = `(${Array(COLUMN_COUNT).fill('?').join(', ')})`;
-    this.#insert = db.prepare(`INSERT INTO entries (${COLUMNS}) VALUES ${row}`);
-    this.#insertMany = db.prepare(`INSERT INTO entries (${COLUMNS}) VALUES ${Array(ROWS_AT_ONCE).fill(row).join(', ')}`);
+    this.#inserts = ROWS_AT_ONCE.map((rows) => {
+      const insert = db.prepare(
+        `INSERT INTO entries (${COLUMNS}) VALUES ${Array(rows).fill(row).join(', ')}`,
+      );
+      return { rows, insert };
+    });
     this.#entry = db
       .prepare('SELECT id, seq, previous, version, mark, given_id, value FROM entries WHERE id = ?')
       .raw();
     this.#step = db.prepare('SELECT seq, previous FROM entries WHERE id = ?').raw();
     this.#maxId = db.prepare('SELECT max(id) FROM entries').pluck();
-    this.#waypoint = db.prepare('SELECT entry FROM waypoints WHERE log = ? AND seq >= ? ORDER BY seq LIMIT 1').pluck();
+    this.#waypoint = db
+      .prepare('SELECT entry FROM waypoints WHERE log = ? AND seq >= ? ORDER BY seq LIMIT 1')
+      .pluck();
     this.#addWaypoint = db.prepare('INSERT INTO waypoints VALUES (?, ?, ?)');
     this.#addMark = db.prepare('INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)');
     this.#addGivenId = db.prepare('INSERT INTO given_ids VALUES (?, ?, ?, ?)');
@@ -67,10 +72,10 @@ export class Logs {
     this.#deleteLog = db.prepare('DELETE FROM logs WHERE pk = ?');
   }
 
-  /** To be called when a write transaction starts. */
-  begin(): void {
+  /** To be called when a write transaction starts; `alone` when nobody else wrote since the last one. */
+  begin(alone: boolean): void {
     this.#pending = [];
-    this.#nextId = ((this.#maxId.get() as number | null) ?? 0) + 1;
+    if (!alone) this.#nextId = ((this.#maxId.get() as number | null) ?? 0) + 1;
   }
 
   /** Takes entries in; they are written with others of the group, at the latest by {@link flush}. */
@@ -78,18 +83,14 @@ export class Logs {
     const seqs: number[] = [];
     const before = log.last;
     for (const { id, value, mark } of append.entries) {
-      const known = id === undefined ? undefined : (this.#givenId.get(log.pk, id) as [number, number] | undefined);
+      const known =
+        id === undefined ? undefined : (this.#givenId.get(log.pk, id) as [number, number] | undefined);
       if (known) {
         seqs.push(known[0]);
         continue;
       }
-      const entry = this.#nextId++;
       const seq = ++log.last;
-      this.#pending.push(entry, log.pk, seq, log.head, mark ?? null, id ?? null, value);
-      if (this.#pending.length === ROWS_AT_ONCE * COLUMN_COUNT) {
-        this.#insertMany.run(this.#pending);
-        this.#pending = [];
-      }
+      const entry = this.#add(log.pk, seq, log.head, mark ?? null, id ?? null, value);
       if (id !== undefined) this.#addGivenId.run(log.pk, id, seq, entry);
       if (mark !== undefined) this.#addMark.run(log.pk, mark, seq, entry);
       if (seq % WAYPOINT_EVERY === 0) this.#addWaypoint.run(log.pk, seq, entry);
@@ -100,10 +101,24 @@ export class Logs {
     return { seqs, count: log.last - before };
   }
 
+  /** Ends a group commit with its row of the journal; returns the row's id. */
+  endGroup(at: number, changes: readonly string[]): number {
+    const id = this.#add(0, at, changes.length, null, null, `[${changes.join(',')}]`);
+    this.flush();
+    return id;
+  }
+
   /** Writes what {@link append} took in. */
   flush(): void {
-    const rows = this.#pending;
-    for (let i = 0; i < rows.length; i += COLUMN_COUNT) this.#insert.run(rows.slice(i, i + COLUMN_COUNT));
+    const values = this.#pending;
+    if (values.length === 0) return;
+    let done = 0;
+    for (const { rows, insert } of this.#inserts) {
+      const size = rows * COLUMN_COUNT;
+      for (; values.length - done >= size; done += size) {
+        insert.run(size === values.length ? values : values.slice(done, done + size));
+      }
+    }
     this.#pending = [];
   }
 
@@ -158,16 +173,38 @@ export class Logs {
     return { entries: this.#entries(log, range), firstSeq, lastSeq, count };
   }
 
+  #add(
+    log: number,
+    seq: number,
+    previous: number,
+    mark: string | null,
+    givenId: string | null,
+    value: string,
+  ): number {
+    const id = this.#nextId++;
+    this.#pending.push(id, log, seq, previous, mark, givenId, value);
+    if (this.#pending.length === ROWS_AT_ONCE[0] * COLUMN_COUNT) this.flush();
+    return id;
+  }
+
   #entries(log: LogState, range: LogRange): Entry[] {
     const after = range.after ?? 0;
     const before = range.before ?? log.last + 1;
     if (log.count === 0 || range.limit === 0 || before <= log.first || after >= log.last) return [];
     if (range.ids) return this.#byIds(log, range.ids, after, before, range);
     if (range.mark !== undefined) {
-      const ids = (range.reverse ? this.#markedReverse : this.#marked).all(log.pk, range.mark, after, before, range.limit);
+      const ids = (range.reverse ? this.#markedReverse : this.#marked).all(
+        log.pk,
+        range.mark,
+        after,
+        before,
+        range.limit,
+      );
       return (ids as number[]).map((id) => toEntry(this.#entry.get(id) as EntryRow));
     }
-    return range.reverse ? this.#walk(log, this.#seek(log, before - 1), after, range.limit) : this.#forward(log, after, before, range.limit);
+    return range.reverse
+      ? this.#walk(log, this.#seek(log, before - 1), after, range.limit)
+      : this.#forward(log, after, before, range.limit);
   }
 
   #byIds(log: LogState, ids: readonly string[], after: number, before: number, range: LogRange): Entry[] {
@@ -209,7 +246,8 @@ export class Logs {
   /** The id of the newest entry whose seq is at most `seq`, or 0. */
   #seek(log: LogState, seq: number): number {
     if (seq < log.first) return 0;
-    let id = seq >= log.last ? log.head : ((this.#waypoint.get(log.pk, seq) as number | undefined) ?? log.head);
+    let id =
+      seq >= log.last ? log.head : ((this.#waypoint.get(log.pk, seq) as number | undefined) ?? log.head);
     while (id !== 0) {
       const [found, previous] = this.#step.get(id) as [number, number];
       if (found <= seq) return id;

@@ -1,4 +1,14 @@
-import type { IndexEntry, IndexHit, IndexRange, Operation, OperationResult, Page, Partition, RecordRange, Stored } from '../../core/store.ts';
+import type {
+  IndexEntry,
+  IndexHit,
+  IndexRange,
+  Operation,
+  OperationResult,
+  Page,
+  Partition,
+  RecordRange,
+  Stored,
+} from '../../core/store.ts';
 import { EXPIRY_INDEX, PARTITION_INDEX } from '../../core/store.ts';
 import { addCounters, counterMismatch } from '../shared/conditions.ts';
 import { decodePageToken, encodePageToken } from '../shared/pages.ts';
@@ -48,7 +58,12 @@ export class Records {
     return version;
   }
 
-  put(partition: PartitionState, tenant: string, put: Operation & { op: 'put' }, version: number): OperationResult {
+  put(
+    partition: PartitionState,
+    tenant: string,
+    put: Operation & { op: 'put' },
+    version: number,
+  ): OperationResult {
     const { kind, id, value, indexes = [] } = put;
     const before = this.get(partition, kind, id);
     if (before?.indexed) this.#deleteIndexes.run(partition.pk, kind, id);
@@ -93,14 +108,20 @@ export class Records {
     const where = ['partition = @pk'];
     if (kind !== undefined) where.push('kind = @kind');
     const position = range.after === undefined ? [] : decodePageToken(range.after, 2);
-    if (range.after !== undefined) where.push(`(kind, id) ${range.reverse ? '<' : '>'} (@afterKind, @afterId)`);
+    if (range.after !== undefined)
+      where.push(`(kind, id) ${range.reverse ? '<' : '>'} (@afterKind, @afterId)`);
     const rows = this.#db
       .prepare(
         `SELECT kind, id, version, value FROM records WHERE ${where.join(' AND ')}
          ORDER BY kind ${direction}, id ${direction} LIMIT @limit`,
       )
       .all({ pk, kind, afterKind: position[0], afterId: position[1], limit: range.limit + 1 }) as RecordRow[];
-    return toPage(rows, range.limit, (row) => [row.kind, row.id], (row) => toStored(partition, row));
+    return toPage(
+      rows,
+      range.limit,
+      (row) => [row.kind, row.id],
+      (row) => toStored(partition, row),
+    );
   }
 
   queryIndex(range: IndexRange): Page<IndexHit> {
@@ -115,7 +136,9 @@ export class Records {
     const sorted = range.reverse ? order.replaceAll(',', ' DESC,').concat(' DESC') : order;
     const [a, b, c, d] = position;
     const rows = this.#db
-      .prepare(`SELECT * FROM (${source.select}) WHERE ${where.join(' AND ') || 'true'} ORDER BY ${sorted} LIMIT @limit`)
+      .prepare(
+        `SELECT * FROM (${source.select}) WHERE ${where.join(' AND ') || 'true'} ORDER BY ${sorted} LIMIT @limit`,
+      )
       .all({ ...range, tenant: range.tenant, a, b, c, d, limit: range.limit + 1 }) as IndexRow[];
     return toPage(rows, range.limit, (row) => [row.position, row.partition, row.kind, row.record], toHit);
   }
@@ -140,7 +163,11 @@ function sourceOf(range: IndexRange): { select: string; where: string[]; tenant:
   const names = 'p.tenant, p.type, p.id AS partition_id';
   const own = `p.pk AS partition, '' AS kind, '' AS record, ${names} FROM partitions p`;
   if (range.index === EXPIRY_INDEX) {
-    return { select: `SELECT p.expires_at AS position, ${own} WHERE p.expires_at IS NOT NULL`, where: [], tenant: 'tenant' };
+    return {
+      select: `SELECT p.expires_at AS position, ${own} WHERE p.expires_at IS NOT NULL`,
+      where: [],
+      tenant: 'tenant',
+    };
   }
   if (range.index === PARTITION_INDEX) {
     return { select: `SELECT 0 AS position, ${own} WHERE p.type = @key`, where: [], tenant: 'tenant' };
@@ -150,7 +177,10 @@ function sourceOf(range: IndexRange): { select: string; where: string[]; tenant:
   return { select, where: [], tenant: 'of_tenant' };
 }
 
-export function toStored(partition: Partition, { kind, id, value, version }: Pick<Stored, 'kind' | 'id' | 'value' | 'version'>): Stored {
+export function toStored(
+  partition: Partition,
+  { kind, id, value, version }: Pick<Stored, 'kind' | 'id' | 'value' | 'version'>,
+): Stored {
   return { partition: { ...partition }, kind, id, value, version };
 }
 
@@ -160,7 +190,12 @@ function toHit(row: IndexRow): IndexHit {
 }
 
 /** One row more than asked for was read: it tells whether there is a next page. */
-function toPage<Row, T>(rows: Row[], limit: number, position: (row: Row) => (string | number)[], item: (row: Row) => T): Page<T> {
+function toPage<Row, T>(
+  rows: Row[],
+  limit: number,
+  position: (row: Row) => (string | number)[],
+  item: (row: Row) => T,
+): Page<T> {
   const page = rows.slice(0, limit);
   const last = page.at(-1);
   const more = rows.length > limit && last !== undefined;

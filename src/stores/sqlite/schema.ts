@@ -42,6 +42,8 @@ const migrations: readonly string[] = [
     first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL, head INTEGER NOT NULL,
     UNIQUE (partition, name)
   ) STRICT;
+  -- All that is appended, in the order of arrival. The last row of each group commit is its row of the journal:
+  -- log 0, seq is when (epoch ms), previous the number of changes, value a JSON array with one for each batch.
   CREATE TABLE entries (
     id INTEGER PRIMARY KEY,
     log INTEGER NOT NULL, seq INTEGER NOT NULL, previous INTEGER NOT NULL,
@@ -58,8 +60,12 @@ const migrations: readonly string[] = [
     log INTEGER NOT NULL, given_id TEXT NOT NULL, seq INTEGER NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (log, given_id)
   ) STRICT, WITHOUT ROWID;
 
-  -- One row a group commit; changes is a JSON array with an item for each batch.
-  CREATE TABLE journal (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, changes TEXT NOT NULL) STRICT;
+  -- Names of partitions that are gone, for as long as the journal speaks of them.
+  CREATE TABLE dropped_partitions (
+    pk INTEGER PRIMARY KEY, tenant TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, journal INTEGER NOT NULL
+  ) STRICT;
+
+  -- Receipts of batches that have an id.
   CREATE TABLE batches (id TEXT PRIMARY KEY, journal INTEGER NOT NULL, receipt TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE INDEX batches_by_journal ON batches (journal);
   `,

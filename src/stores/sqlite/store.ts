@@ -16,8 +16,8 @@ import type {
   RecordKey,
   RecordRange,
   Store,
-  StoreFeatures,
   Stored,
+  StoreFeatures,
   StoreHealth,
   TextHit,
   TextQuery,
@@ -28,7 +28,14 @@ import { checkIndexRange, checkLimit } from '../shared/pages.ts';
 import { Waiters } from '../shared/waiters.ts';
 import { Catalog } from './catalog.ts';
 import { Committer } from './commit.ts';
-import { type Database, type Durability, isBusy, openDatabase, type Statement, translate } from './database.ts';
+import {
+  type Database,
+  type Durability,
+  isBusy,
+  openDatabase,
+  type Statement,
+  translate,
+} from './database.ts';
 import { Journal } from './journal.ts';
 import { Logs } from './logs.ts';
 import { Records, toStored } from './records.ts';
@@ -116,7 +123,11 @@ export class SqliteStore implements Store {
     );
   }
 
-  async listRecords(partition: Partition, kind: string | undefined, range: RecordRange): Promise<Page<Stored>> {
+  async listRecords(
+    partition: Partition,
+    kind: string | undefined,
+    range: RecordRange,
+  ): Promise<Page<Stored>> {
     checkLimit(range.limit);
     return this.#read(() => {
       const state = this.#catalog.partition(partition);
