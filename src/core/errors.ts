@@ -199,6 +199,20 @@ export class ImportError extends HoldfastError {
   }
 }
 
+/** Settings that can't be used: from options, the environment or the config file. All problems at once. */
+export class ConfigError extends HoldfastError {
+  readonly issues: readonly InputIssue[];
+
+  constructor(issues: readonly InputIssue[], options: ErrorOptions = {}) {
+    const list = issues.map((issue) => `${issue.path}: ${issue.message}`);
+    super('config', `bad configuration: ${list.join('; ')}`, {
+      ...options,
+      details: { ...options.details, issues },
+    });
+    this.issues = issues;
+  }
+}
+
 /** An optional package is not installed. */
 export class MissingPackageError extends HoldfastError {
   constructor(packageName: string, neededFor: string, cause?: unknown) {

@@ -33,7 +33,9 @@ export function boundedText(text: JsonText, field: string, maxBytes: number): Js
   // A code unit is at most three bytes: most values pass without counting.
   if (text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes) {
     const bytes = Buffer.byteLength(text);
-    throw new InvalidInputError('too large', [{ path: field, message: `has ${bytes} bytes, the limit is ${maxBytes}` }]);
+    throw new InvalidInputError('too large', [
+      { path: field, message: `has ${bytes} bytes, the limit is ${maxBytes}` },
+    ]);
   }
   return text;
 }
@@ -73,7 +75,10 @@ function findInObject(value: object, path: string, depth: number, open: Set<obje
   const prototype = Object.getPrototypeOf(value);
   // A plain object's prototype is the root of its realm's chain, or there is none.
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    return { path, message: `a ${value.constructor?.name ?? 'class instance'} is not JSON: pass a plain object` };
+    return {
+      path,
+      message: `a ${value.constructor?.name ?? 'class instance'} is not JSON: pass a plain object`,
+    };
   }
   for (const key of Object.keys(value)) {
     const field = (value as Record<string, unknown>)[key];

@@ -29,7 +29,10 @@ export interface RecordKey {
  */
 export type IfVersion = number | 'absent' | 'present';
 
-/** A place in a cross-partition index: `order` sorts within `key`; ties are sorted by partition. */
+/**
+ * A place in a cross-partition index: `order` sorts within `key`; ties have an order that stays the same from page to
+ * page. A record has one place at most for each index and key.
+ */
 export interface IndexEntry {
   readonly index: string;
   readonly key: string;
@@ -57,7 +60,12 @@ export type Operation =
       readonly indexes?: readonly IndexEntry[];
     }
   /** Adds to the number fields of a counter record, which springs into being at zero. Never reads first. */
-  | { readonly op: 'add'; readonly kind: string; readonly id: string; readonly deltas: Record<string, number> }
+  | {
+      readonly op: 'add';
+      readonly kind: string;
+      readonly id: string;
+      readonly deltas: Record<string, number>;
+    }
   /** Deletes a record. One that is not there is no error, unless `ifVersion` says otherwise. */
   | { readonly op: 'delete'; readonly kind: string; readonly id: string; readonly ifVersion?: IfVersion }
   /** Appends entries. `ifLastSeq` makes it a compare-and-set on the log's end (0 is an empty, new log). */
@@ -66,7 +74,7 @@ export type Operation =
       readonly log: string;
       readonly entries: readonly AppendEntry[];
       readonly ifLastSeq?: number;
-      /** The `seq` of the first entry; only for a log that never had one (copies keep their seqs). */
+      /** The `seq` of the first entry, beyond the last one given out: copies keep their seqs, with the holes in them. */
       readonly startSeq?: number;
     }
   /** Replaces one entry's value in place; `mark` is kept unless given (null takes it away). */
@@ -79,7 +87,14 @@ export type Operation =
       readonly ifVersion?: number;
     }
   /** Removes entries from the ends of a log: those with `seq < before`, those with `seq > after`. Seqs are not reused. */
-  | { readonly op: 'truncate'; readonly log: string; readonly before?: number; readonly after?: number }
+  | {
+      readonly op: 'truncate';
+      readonly log: string;
+      readonly before?: number;
+      readonly after?: number;
+      /** Only if the log ends here: takes away nothing that was appended meanwhile. */
+      readonly ifLastSeq?: number;
+    }
   /** Sets when the partition expires (epoch ms), or that it does not. Expiry is enforced by core's sweeper, with `drop`. */
   | { readonly op: 'expire'; readonly at: number | null }
   /** Removes the whole partition. With `ifExpiredAt`, only if its expiry is at or before that time. Must stand alone. */
@@ -90,7 +105,10 @@ export type Operation =
  * and its conditions are all judged before any of it is written.
  */
 export interface Batch {
-  /** Makes the whole batch idempotent for as long as the journal keeps it: a second commit changes nothing. */
+  /**
+   * Makes the whole batch idempotent for as long as the journal keeps it: a second commit changes nothing.
+   * Partitions have ids of their own: the same id in another partition is another batch.
+   */
   readonly id?: string;
   readonly partition: Partition;
   readonly operations: readonly Operation[];
@@ -219,7 +237,13 @@ export interface Change {
 }
 
 export type ChangeOperation =
-  | { readonly op: 'put' | 'add'; readonly kind: string; readonly id: string; readonly version: number; readonly created: boolean }
+  | {
+      readonly op: 'put' | 'add';
+      readonly kind: string;
+      readonly id: string;
+      readonly version: number;
+      readonly created: boolean;
+    }
   | { readonly op: 'delete'; readonly kind: string; readonly id: string }
   | { readonly op: 'append'; readonly log: string; readonly firstSeq: number; readonly count: number }
   | { readonly op: 'rewrite'; readonly log: string; readonly seq: number; readonly version: number }

@@ -1,0 +1,120 @@
+import { z } from 'zod';
+import { type InputIssue, InvalidInputError } from './errors.ts';
+import { idProblem, kindOf } from './ids.ts';
+import { nearest } from './suggest.ts';
+
+/** An id, key or name: 1 to 256 characters, no NUL, no unpaired surrogates. */
+export const idSchema = z.string().superRefine((id, context) => {
+  const problem = idProblem(id);
+  if (problem) context.addIssue({ code: 'custom', message: problem });
+});
+
+/** How many items a listing gives: 1 to 1000. */
+export const limitSchema = z.int().min(1).max(1000);
+
+/** Epoch milliseconds. */
+export const timeSchema = z.number().min(0).max(8.64e15);
+
+/** A duration in milliseconds, from 1 up. */
+export const durationSchema = z.int().min(1);
+
+/** A JSON object, passed on as it is; depth, size and contents are checked where it is encoded. */
+export const objectSchema = z.custom<Record<string, unknown>>().superRefine((value, context) => {
+  const object = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!object) context.addIssue({ code: 'custom', message: `expected an object, got ${kindOf(value)}` });
+});
+
+/**
+ * Checks what a caller passed.
+ * @param what the call, as error messages name it: `sessions.create`
+ * @throws InvalidInputError with every problem: the field, the value's kind, the limit; never the value
+ */
+export function parseInput<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new InvalidInputError(what, inputIssues(parsed.error, value, schema));
+}
+
+/** Zod's issues in our words. */
+export function inputIssues(error: z.ZodError, value: unknown, schema: z.ZodType): InputIssue[] {
+  return error.issues.flatMap((issue) => {
+    const path = fieldPath(issue.path);
+    const got = at(value, issue.path);
+    switch (issue.code) {
+      case 'unrecognized_keys':
+        return issue.keys.map((key) => unknownKey(path, key, knownKeys(schema, issue.path)));
+      case 'invalid_type':
+        return [
+          {
+            path,
+            message:
+              got === undefined
+                ? `is missing, expected ${issue.expected}`
+                : `expected ${issue.expected}, got ${kindOf(got)}`,
+          },
+        ];
+      case 'invalid_value':
+        return [
+          {
+            path,
+            message: `expected one of ${issue.values.map(String).join(', ')}${hint(got, issue.values)}`,
+          },
+        ];
+      case 'too_small':
+        return [{ path, message: `must be at least ${issue.minimum}${size(issue.origin)}` }];
+      case 'too_big':
+        return [{ path, message: `must be at most ${issue.maximum}${size(issue.origin)}` }];
+      default:
+        return [{ path, message: issue.message }];
+    }
+  });
+}
+
+/** `messages[2].role` */
+function fieldPath(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, key) => {
+    if (typeof key === 'number') return `${text}[${key}]`;
+    return text ? `${text}.${String(key)}` : String(key);
+  }, '');
+}
+
+function at(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key],
+    value,
+  );
+}
+
+function unknownKey(path: string, key: string, known: readonly string[]): InputIssue {
+  const near = nearest(key, known);
+  const field = path ? `${path}.${key}` : key;
+  return {
+    path: field,
+    message: `is unknown${near ? `, did you mean ${near}?` : `; known are ${known.join(', ')}`}`,
+  };
+}
+
+function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let inner: unknown = schema;
+  for (const key of path) inner = shapeOf(inner)?.[key as string];
+  return Object.keys(shapeOf(inner) ?? {});
+}
+
+function shapeOf(schema: unknown): Record<string, unknown> | undefined {
+  let inner = schema as { shape?: Record<string, unknown>; unwrap?: () => unknown } | undefined;
+  while (inner && !inner.shape && inner.unwrap) inner = inner.unwrap() as typeof inner;
+  return inner?.shape;
+}
+
+function hint(got: unknown, values: readonly unknown[]): string {
+  if (typeof got !== 'string') return `, got ${kindOf(got)}`;
+  const near = nearest(
+    got,
+    values.filter((value) => typeof value === 'string'),
+  );
+  return near ? `; did you mean ${near}?` : '';
+}
+
+function size(origin: string): string {
+  return origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '';
+}

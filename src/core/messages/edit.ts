@@ -1,0 +1,30 @@
+import { InvalidInputError } from '../errors.ts';
+import type { Message, ParsedMessage } from '../model/message.ts';
+import { parseMessage } from './formats/parse.ts';
+
+/** Fields of a message that can be edited. What is absent stays; null takes a name, a priority or metadata away. */
+export interface EditMessage {
+  content?: unknown;
+  name?: string | null;
+  priority?: Message['priority'] | null;
+  pinned?: boolean;
+  metadata?: Record<string, unknown> | null;
+}
+
+const editable: readonly string[] = ['content', 'name', 'priority', 'pinned', 'metadata'];
+
+/** The message as it is after the changes, checked like a new one. @throws InvalidInputError */
+export function applyEdit(before: Message, changes: EditMessage): ParsedMessage {
+  const unknown = Object.keys(changes).filter((field) => !editable.includes(field));
+  if (unknown.length > 0) {
+    const issues = unknown.map((path) => ({ path, message: `can't be edited; ${editable.join(', ')} can` }));
+    throw new InvalidInputError('messages.edit', issues);
+  }
+  const { id: _, seq: __, tokens: ___, wire, ...fields } = before;
+  const given = Object.entries(changes).filter(([, value]) => value !== undefined);
+  const edited = { ...fields, ...Object.fromEntries(given) };
+  const kept = Object.fromEntries(Object.entries(edited).filter(([, value]) => value !== null));
+  const parsed = parseMessage(kept, 'message');
+  // Leftovers of a foreign format go by the places of parts: they hold only as long as the content does.
+  return changes.content === undefined && wire ? { ...parsed, wire } : parsed;
+}

@@ -1,0 +1,390 @@
+import { z } from 'zod';
+import { InvalidInputError, isHoldfastError, NotFoundError } from '../errors.ts';
+import { idSchema, limitSchema, parseInput } from '../input.ts';
+import type { Message, MessageInput, ParsedMessage } from '../model/message.ts';
+import { kinds, marks, messageLog, sessionExists } from '../partitions.ts';
+import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
+import type { Activity } from '../sessions/activity.ts';
+import type { AppendEntry, Entry, LogRange, Operation, Partition, Receipt } from '../store.ts';
+import type { TokenLedger } from '../tokens/ledger.ts';
+import type { TokenSettler } from '../tokens/settler.ts';
+import { decodeMessage, encodeMessage } from './codec.ts';
+import { applyEdit, type EditMessage } from './edit.ts';
+import { type FormattedMessages, formatMessages, type MessageFormat } from './formats/format.ts';
+import { messageId, seqOfMessageId } from './formats/message-id.ts';
+import { parseMessage } from './formats/parse.ts';
+import { newPart } from './history.ts';
+
+/** The most messages of one append. They commit together, or not at all. */
+const MAX_MESSAGES = 10_000;
+
+const appendSchema = z.strictObject({ channel: idSchema.optional(), history: z.boolean().optional() });
+const listSchema = z.strictObject({
+  channel: idSchema.optional(),
+  limit: limitSchema.optional(),
+  before: z.union([z.int().min(1), idSchema]).optional(),
+  after: z.union([z.int().min(0), idSchema]).optional(),
+  as: z.enum(['ai-sdk', 'openai']).optional(),
+});
+const channelSchema = z.strictObject({ channel: idSchema.optional() });
+const popSchema = z.strictObject({ channel: idSchema.optional(), count: limitSchema.optional() });
+const truncateSchema = z
+  .strictObject({
+    channel: idSchema.optional(),
+    beforeSeq: z.int().min(1).optional(),
+    afterSeq: z.int().min(0).optional(),
+  })
+  .refine(
+    (range) => range.beforeSeq !== undefined || range.afterSeq !== undefined,
+    'give beforeSeq, afterSeq or both',
+  );
+
+export interface AppendOptions {
+  /** A channel of the session, in place of the conversation itself. */
+  channel?: string;
+  /**
+   * The messages are the whole conversation so far: only the part that is new is appended.
+   * `ConflictError` where they differ from what is stored.
+   */
+  history?: boolean;
+}
+
+export interface ListOptions {
+  channel?: string;
+  /** 1 to 1000; 50 where absent. */
+  limit?: number;
+  /** Only messages before this one (seq or id). */
+  before?: number | string;
+  /** Only messages after this one (seq or id); the oldest of them come first then. */
+  after?: number | string;
+}
+
+export interface MessageServices {
+  activity: Activity;
+  ledger: TokenLedger;
+  settler: TokenSettler;
+}
+
+/** The messages of sessions. Their order is the store's `seq`, never a clock. */
+export class MessageService {
+  readonly #context: ServiceContext;
+  readonly #services: MessageServices;
+
+  constructor(context: ServiceContext, services: MessageServices) {
+    this.#context = context;
+    this.#services = services;
+  }
+
+  /**
+   * Appends a message, or several in one commit: plain, AI SDK and OpenAI messages alike. A message whose `id` is
+   * already there is not added again, so that a retry is harmless; the stored one is given back.
+   * @throws NotFoundError, InvalidInputError (with all problems of all messages; nothing is written then)
+   */
+  append(sessionId: string, message: MessageInput, options?: AppendOptions): Promise<Message>;
+  append(sessionId: string, messages: readonly MessageInput[], options?: AppendOptions): Promise<Message[]>;
+  async append(
+    sessionId: string,
+    input: MessageInput | readonly MessageInput[],
+    options?: AppendOptions,
+  ): Promise<Message | Message[]> {
+    const id =
+      typeof sessionId === 'string' && sessionId
+        ? sessionId
+        : parseInput(idSchema, sessionId, 'messages.append: sessionId');
+    const { channel, history } = options ? parseInput(appendSchema, options, 'messages.append') : nothing;
+    if (history) return this.#appendHistory(id, toArray(input), channel);
+    if (!Array.isArray(input)) {
+      const parsed = parseMessage(input, 'message');
+      return (await this.#append(id, [parsed], ['message'], channel))[0]!;
+    }
+    const { messages, paths } = parseAll(input);
+    return messages.length === 0 ? [] : this.#append(id, messages, paths, channel);
+  }
+
+  /** Messages in chronological order: the newest `limit`, or those next to `before` or `after`. */
+  list(sessionId: string, options?: ListOptions): Promise<Message[]>;
+  list<F extends MessageFormat>(
+    sessionId: string,
+    options: ListOptions & { as: F },
+  ): Promise<FormattedMessages[F][]>;
+  async list(sessionId: string, options: ListOptions & { as?: MessageFormat } = {}): Promise<unknown[]> {
+    const id = parseInput(idSchema, sessionId, 'messages.list: sessionId');
+    const { channel, limit = 50, before, after, as } = parseInput(listSchema, options, 'messages.list');
+    await this.#services.activity.check(id);
+    const log = messageLog(channel);
+    const partition = partitionOf(this.#context, id);
+    const range: LogRange = {
+      limit,
+      reverse: after === undefined,
+      ...(before !== undefined && { before: await this.#seqOf(partition, log, before) }),
+      ...(after !== undefined && { after: await this.#seqOf(partition, log, after) }),
+    };
+    const { entries } = await this.#context.store.readLog(partition, log, range);
+    const messages = await this.#decode(partition, log, range.reverse ? entries.toReversed() : entries);
+    return as === undefined ? messages : formatMessages(messages, as);
+  }
+
+  /** One message by its id. @throws NotFoundError */
+  async get(sessionId: string, messageId: string, options: { channel?: string } = {}): Promise<Message> {
+    const { partition, log, entry } = await this.#entry('messages.get', sessionId, messageId, options);
+    return (await this.#decode(partition, log, [entry]))[0]!;
+  }
+
+  /** Changes a message in place; its id, seq and role stay. `ConflictError` when somebody else edits it meanwhile. */
+  async edit(
+    sessionId: string,
+    messageId: string,
+    changes: EditMessage,
+    options: { channel?: string } = {},
+  ): Promise<Message> {
+    const { partition, log, entry } = await this.#entry('messages.edit', sessionId, messageId, options);
+    const edited = applyEdit(toMessage(entry), changes);
+    const value = encodeMessage(edited, edited.createdAt!);
+    const mark = markOf(edited) ?? null;
+    await this.#commit(sessionId, {
+      op: 'rewrite',
+      log,
+      seq: entry.seq,
+      value,
+      mark,
+      ifVersion: entry.version,
+    });
+    this.#services.settler.appended(partition, log, entry.seq);
+    return this.get(sessionId, messageId, options);
+  }
+
+  /** Takes the newest messages away, and gives them back in chronological order. */
+  async pop(sessionId: string, options: { count?: number; channel?: string } = {}): Promise<Message[]> {
+    const id = parseInput(idSchema, sessionId, 'messages.pop: sessionId');
+    const { count = 1, channel } = parseInput(popSchema, options, 'messages.pop');
+    await this.#services.activity.check(id);
+    const log = messageLog(channel);
+    const partition = partitionOf(this.#context, id);
+    for (;;) {
+      const { entries, lastSeq } = await this.#context.store.readLog(partition, log, {
+        limit: count,
+        reverse: true,
+      });
+      const oldest = entries.at(-1);
+      if (!oldest) return [];
+      const messages = await this.#decode(partition, log, entries.toReversed());
+      try {
+        await this.#commit(id, { op: 'truncate', log, after: oldest.seq - 1, ifLastSeq: lastSeq });
+        return messages;
+      } catch (error) {
+        if (!lostLog(error)) throw error;
+      }
+    }
+  }
+
+  /** Takes the messages before and after given seqs away. @returns how many went */
+  async truncate(
+    sessionId: string,
+    range: { beforeSeq?: number; afterSeq?: number; channel?: string },
+  ): Promise<number> {
+    const id = parseInput(idSchema, sessionId, 'messages.truncate: sessionId');
+    const { beforeSeq, afterSeq, channel } = parseInput(truncateSchema, range, 'messages.truncate');
+    const bounds = {
+      ...(beforeSeq !== undefined && { before: beforeSeq }),
+      ...(afterSeq !== undefined && { after: afterSeq }),
+    };
+    const receipt = await this.#commit(id, { op: 'truncate', log: messageLog(channel), ...bounds });
+    return receipt.results.at(-1)!.count ?? 0;
+  }
+
+  /** Takes all messages away; seqs go on from where they were. @returns how many went */
+  async clear(sessionId: string, options: { channel?: string } = {}): Promise<number> {
+    parseInput(channelSchema, options, 'messages.clear');
+    return this.truncate(sessionId, { ...options, afterSeq: 0 });
+  }
+
+  /** Resolves when everything appended through this engine has its tokens counted. */
+  settled(): Promise<void> {
+    return this.#services.settler.settled();
+  }
+
+  async #append(
+    id: string,
+    messages: readonly ParsedMessage[],
+    paths: readonly string[],
+    channel: string | undefined,
+    ifLastSeq?: number,
+  ): Promise<Message[]> {
+    const now = this.#context.clock.now();
+    // Encoded at once: the caller may change its objects while we wait.
+    const entries = messages.map((message, i) => toEntry(message, now, paths[i]!));
+    const log = messageLog(channel);
+    const partition = partitionOf(this.#context, id);
+    const touch = this.#services.activity.touch(id);
+    const operations: Operation[] = [
+      sessionExists,
+      { op: 'append', log, entries, ...(ifLastSeq !== undefined && { ifLastSeq }) },
+    ];
+    if (channel !== undefined)
+      operations.push({ op: 'check', kind: kinds.channel, id: channel, ifVersion: 'present' });
+    operations.push(...(touch instanceof Promise ? await touch : touch));
+    const receipt = await this.#store(id, channel, partition, operations);
+    const { seqs, count } = receipt.results[1]!;
+    if (count! > 0) this.#services.settler.appended(partition, log, seqs!.at(-1)! - count! + 1);
+    if (count === messages.length) return messages.map((message, i) => stored(message, seqs![i]!, now));
+    return this.#stored(partition, log, seqs!);
+  }
+
+  async #store(
+    id: string,
+    channel: string | undefined,
+    partition: Partition,
+    operations: Operation[],
+  ): Promise<Receipt> {
+    try {
+      return await this.#context.store.commit({ partition, operations });
+    } catch (error) {
+      if (isHoldfastError(error) && error.code === 'conflict' && error.details?.kind === kinds.channel) {
+        throw new NotFoundError('channel', channel!, {
+          hint: 'Open it first: engine.channels.open(sessionId, …).',
+        });
+      }
+      this.#services.activity.forget(id);
+      throw missingSession(error, id);
+    }
+  }
+
+  /** Of a batch in which some messages were there already, what is stored. */
+  async #stored(partition: Partition, log: string, seqs: readonly number[]): Promise<Message[]> {
+    const messages = new Map<number, Message>();
+    for (const seq of new Set(seqs)) {
+      const { entries } = await this.#context.store.readLog(partition, log, {
+        after: seq - 1,
+        before: seq + 1,
+        limit: 1,
+      });
+      if (entries[0]) messages.set(seq, toMessage(entries[0]));
+    }
+    return seqs.map((seq) => messages.get(seq)!);
+  }
+
+  async #appendHistory(
+    id: string,
+    input: readonly MessageInput[],
+    channel: string | undefined,
+  ): Promise<Message[]> {
+    const { messages } = parseAll(input);
+    const partition = partitionOf(this.#context, id);
+    await this.#services.activity.check(id);
+    for (;;) {
+      const { known, lastSeq } = await newPart(this.#context.store, partition, messageLog(channel), messages);
+      const rest = messages.slice(known);
+      if (rest.length === 0) return [];
+      try {
+        return await this.#append(
+          id,
+          rest,
+          rest.map((_, i) => `messages[${known + i}]`),
+          channel,
+          lastSeq,
+        );
+      } catch (error) {
+        // Somebody appended meanwhile: it may be the same history.
+        if (!lostLog(error)) throw error;
+      }
+    }
+  }
+
+  async #entry(what: string, sessionId: string, id: string, options: { channel?: string }) {
+    parseInput(idSchema, sessionId, `${what}: sessionId`);
+    parseInput(idSchema, id, `${what}: id`);
+    const { channel } = parseInput(channelSchema, options, what);
+    await this.#services.activity.check(sessionId);
+    const partition = partitionOf(this.#context, sessionId);
+    const log = messageLog(channel);
+    const seq = seqOfMessageId(id);
+    const range: LogRange =
+      seq === undefined ? { ids: [id], limit: 1 } : { after: seq - 1, before: seq + 1, limit: 1 };
+    const { entries } = await this.#context.store.readLog(partition, log, range);
+    const entry = entries[0];
+    if (!entry || (seq !== undefined && entry.id !== undefined)) throw new NotFoundError('message', id);
+    return { partition, log, entry };
+  }
+
+  async #seqOf(partition: Partition, log: string, place: number | string): Promise<number> {
+    if (typeof place === 'number') return place;
+    const seq = seqOfMessageId(place);
+    if (seq !== undefined) return seq;
+    const { entries } = await this.#context.store.readLog(partition, log, { ids: [place], limit: 1 });
+    if (!entries[0]) throw new NotFoundError('message', place);
+    return entries[0].seq;
+  }
+
+  async #decode(partition: Partition, log: string, entries: readonly Entry[]): Promise<Message[]> {
+    const { ledger } = this.#services;
+    const tokens = await ledger.count(partition, log, entries, await ledger.counter());
+    return entries.map((entry, i) => ({ ...toMessage(entry), tokens: tokens[i]! }));
+  }
+
+  async #commit(sessionId: string, operation: Operation): Promise<Receipt> {
+    const touch = await this.#services.activity.touch(sessionId);
+    const partition = partitionOf(this.#context, sessionId);
+    try {
+      return await this.#context.store.commit({
+        partition,
+        operations: [sessionExists, ...touch, operation],
+      });
+    } catch (error) {
+      throw missingSession(error, sessionId);
+    }
+  }
+}
+
+const nothing: { channel?: string; history?: boolean } = {};
+
+/** An entry of a message log as a message. */
+export function toMessage(entry: Entry): Message {
+  return decodeMessage(entry.value, entry.seq, entry.id ?? messageId(entry.seq));
+}
+
+function toEntry(message: ParsedMessage, now: number, path: string): AppendEntry {
+  const value = encodeMessage(message, now, path);
+  const mark = markOf(message);
+  if (message.id === undefined) return mark === undefined ? { value } : { value, mark };
+  return mark === undefined ? { id: message.id, value } : { id: message.id, value, mark };
+}
+
+function markOf(message: Pick<ParsedMessage, 'pinned' | 'priority'>): string | undefined {
+  return message.pinned ? marks.pinned : message.priority === 'high' ? marks.high : undefined;
+}
+
+function stored(message: ParsedMessage, seq: number, now: number): Message {
+  const { id = messageId(seq), createdAt = now } = message;
+  return { ...message, id, seq, createdAt };
+}
+
+function toArray(input: MessageInput | readonly MessageInput[]): readonly MessageInput[] {
+  return Array.isArray(input) ? input : [input as MessageInput];
+}
+
+/** Whether a condition on a log's end failed: somebody appended meanwhile. */
+function lostLog(error: unknown): boolean {
+  return isHoldfastError(error) && error.code === 'conflict' && error.details?.log !== undefined;
+}
+
+/** All messages, or all problems of all of them. */
+function parseAll(input: readonly MessageInput[]): { messages: ParsedMessage[]; paths: string[] } {
+  if (input.length > MAX_MESSAGES) {
+    throw new InvalidInputError('messages.append', [
+      { path: 'messages', message: `has ${input.length}, the limit is ${MAX_MESSAGES}` },
+    ]);
+  }
+  const messages: ParsedMessage[] = [];
+  const issues = [];
+  const paths = input.map((_, i) => `messages[${i}]`);
+  for (let i = 0; i < input.length; i++) {
+    try {
+      messages.push(parseMessage(input[i], paths[i]!));
+    } catch (error) {
+      if (!(error instanceof InvalidInputError)) throw error;
+      issues.push(...error.issues);
+    }
+  }
+  if (issues.length > 0) throw new InvalidInputError('messages.append', issues);
+  return { messages, paths };
+}

@@ -1,0 +1,97 @@
+import type { Json } from '../json.ts';
+import type { Message } from './message.ts';
+
+/** The parts of a window, in the order in which a model is given them: what changes least comes first. */
+export type SectionName = 'system' | 'pinned' | 'summary' | 'older' | 'recent' | 'recalled';
+
+/** Why a message is in the window. */
+export type InReason =
+  | 'system'
+  | 'pinned'
+  | 'high-priority'
+  | 'newest'
+  | 'last-user-turn'
+  | 'fits'
+  | 'recalled';
+
+/** Why messages were left out. */
+export type OutReason = 'budget' | 'low-priority' | 'unanswered-tool-call' | 'orphaned-tool-result';
+
+export interface WindowItem {
+  id: string;
+  seq: number;
+  tokens: number;
+  reason: InReason;
+  /** Part of the message was left out: tool calls that were never answered. */
+  trimmed?: OutReason;
+}
+
+export interface WindowSection {
+  name: SectionName;
+  tokens: number;
+  items: WindowItem[];
+}
+
+/** A stretch of messages that are not in the window. `tokens` is absent where they were not even read. */
+export interface LeftOut {
+  reason: OutReason;
+  fromSeq: number;
+  toSeq: number;
+  count: number;
+  tokens?: number;
+}
+
+/** How the budget was spent. All numbers are tokens. */
+export interface WindowBudget {
+  maxTokens: number;
+  /** Kept free for the reply. */
+  reply: number;
+  /** Spent on tool schemas. */
+  tools: number;
+  /** What was left for messages. */
+  messages: number;
+}
+
+/** What a model is given for its next call, and why. */
+export interface ContextWindow {
+  messages: Message[];
+  /** What the messages cost, with the frame of the request; never more than `budget.messages`. */
+  tokens: number;
+  budget: WindowBudget;
+  sections: WindowSection[];
+  leftOut: LeftOut[];
+  /**
+   * Hash of what stands before the turns, and of where the turns start. While it stays the same, each window begins
+   * with the one before it, and a provider's prompt cache keeps hitting.
+   */
+  prefixHash: string;
+  /** Indexes into `messages` after which a cache breakpoint pays off, four at most; the last is the window's end. */
+  cacheBreakpoints: number[];
+  /** The end of the log that the window was built on. */
+  atSeq: number;
+  counter: { name: string; estimated: boolean };
+}
+
+/** What was recorded of a window: enough to show later what the model saw. */
+export interface WindowManifest {
+  id: string;
+  /** Epoch milliseconds. */
+  at: number;
+  channel?: string;
+  model?: string;
+  query?: string;
+  atSeq: number;
+  tokens: number;
+  budget: WindowBudget;
+  counter: { name: string; estimated: boolean };
+  sections: WindowSection[];
+  leftOut: LeftOut[];
+  prefixHash: string;
+  /** What this window begins with that the recorded one before it began with as well. */
+  sharedPrefix: { messages: number; tokens: number };
+  /** Each message in the window's order: seq, version of its text, tokens. */
+  messages: [seq: number, version: number, tokens: number][];
+}
+
+/** A tool's schema as it is sent to the model: anything JSON. */
+export type ToolSchema = { name?: string; [field: string]: Json | undefined };

@@ -1,0 +1,59 @@
+/** Where things live: the names of partitions, record kinds, logs and indexes, in one place. */
+import type { Operation, Partition } from './store.ts';
+
+export function sessionPartition(tenant: string, sessionId: string): Partition {
+  return { tenant, type: 'session', id: sessionId };
+}
+
+/** What the engine itself keeps: cursors of journal consumers. Its tenant is no user's: it has a reserved name. */
+export const SYSTEM_PARTITION: Partition = { tenant: '$system', type: 'system', id: 'engine' };
+
+/** Record kinds of a session's partition. Those that exist once have their kind as id. */
+export const kinds = {
+  session: 'session',
+  /** When the session was last used, to the second; apart from the session, which it must not make conflict. */
+  activity: 'activity',
+  counters: 'counters',
+  state: 'state',
+  channel: 'channel',
+  /** Token counts of a stretch of a log. */
+  tokens: 'tokens',
+  /** Summed up usage, by model. */
+  usage: 'usage',
+  /** How a provider's counts compare with ours, by model. */
+  calibration: 'calibration',
+  /** A journal consumer's cursor, in the system partition. */
+  consumer: 'consumer',
+} as const;
+
+export const indexes = {
+  sessions: 'sessions',
+  sessionsByUser: 'sessions-by-user',
+  sessionsByStatus: 'sessions-by-status',
+  sessionsByActivity: 'sessions-by-activity',
+} as const;
+
+/** Marks of log entries, by which a window finds them however old they are. */
+export const marks = { pinned: 'pinned', high: 'high' } as const;
+
+/** The log of the conversation itself, or of one of the session's channels. */
+export function messageLog(channel?: string): string {
+  return channel === undefined ? 'messages' : `channel:${channel}`;
+}
+
+/** The channel of a message log: null for the conversation itself, undefined for a log that has no messages. */
+export function channelOfLog(log: string): string | null | undefined {
+  if (log === 'messages') return null;
+  return log.startsWith('channel:') ? log.slice('channel:'.length) : undefined;
+}
+
+/** The log of recorded windows. */
+export const WINDOW_LOG = 'windows';
+
+/** A batch with this goes ahead only where the session exists. */
+export const sessionExists: Operation = {
+  op: 'check',
+  kind: kinds.session,
+  id: kinds.session,
+  ifVersion: 'present',
+};

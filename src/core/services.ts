@@ -1,0 +1,30 @@
+import type { Clock } from './clock.ts';
+import { isHoldfastError, NotFoundError } from './errors.ts';
+import { sessionPartition } from './partitions.ts';
+import type { Records } from './records.ts';
+import type { Partition, Store } from './store.ts';
+
+/** What every service is given: the store, whose tenant it works in, and the time. */
+export interface ServiceContext {
+  readonly store: Store;
+  readonly records: Records;
+  readonly tenant: string;
+  readonly clock: Clock;
+}
+
+/** The error for a session that is not there. */
+export function noSession(id: string): NotFoundError {
+  return new NotFoundError('session', id, {
+    hint: `Create it first: engine.sessions.create({ id, userId }).`,
+  });
+}
+
+/** The store's conflict on the check that a session exists, as what it means; other errors as they are. */
+export function missingSession(error: unknown, id: string): unknown {
+  const conflict = isHoldfastError(error) && error.code === 'conflict';
+  return conflict && error.details?.kind === 'session' ? noSession(id) : error;
+}
+
+export function partitionOf(context: ServiceContext, sessionId: string): Partition {
+  return sessionPartition(context.tenant, sessionId);
+}

@@ -1,0 +1,163 @@
+import type { Channel, ChannelService, OpenChannel, SendMessage } from './channels/channels.ts';
+import type { EngineEvent } from './events/catalog.ts';
+import type { EventService, SubscribeOptions } from './events/events.ts';
+import type { Json } from './json.ts';
+import type { EditMessage } from './messages/edit.ts';
+import type { FormattedMessages, MessageFormat } from './messages/formats/format.ts';
+import type { AppendOptions, ListOptions, MessageService } from './messages/messages.ts';
+import type { Message, MessageInput } from './model/message.ts';
+import type { Session, SessionStatus } from './model/session.ts';
+import type { WindowManifest } from './model/window.ts';
+import type { CreateSession, SessionService, UpdateSession } from './sessions/sessions.ts';
+import type { StateDocument, StateService, WriteState } from './state/state.ts';
+import type { ReplayedWindow } from './window/manifests.ts';
+import type { SessionUsage, UsageReport } from './window/usage.ts';
+import type { BuildWindow, BuiltWindow, WindowService } from './window/window.ts';
+
+/** What a handle hands its calls on to. */
+export interface SessionServices {
+  readonly sessions: SessionService;
+  readonly messages: MessageService;
+  readonly channels: ChannelService;
+  readonly state: StateService;
+  readonly events: EventService;
+  readonly window: WindowService;
+}
+
+/** One session's services, with its id filled in: the same verbs, the same meaning. */
+export class SessionHandle {
+  readonly id: string;
+  readonly messages: SessionMessages;
+  readonly channels: SessionChannels;
+  readonly state: SessionState;
+  readonly window: SessionWindow;
+  readonly #engine: SessionServices;
+
+  constructor(engine: SessionServices, id: string) {
+    this.id = id;
+    this.#engine = engine;
+    this.messages = new SessionMessages(engine, id);
+    this.channels = new SessionChannels(engine, id);
+    this.state = new SessionState(engine, id);
+    this.window = new SessionWindow(engine, id);
+  }
+
+  create(input: Omit<CreateSession, 'id'>): Promise<Session> {
+    return this.#engine.sessions.create({ ...input, id: this.id });
+  }
+  getOrCreate(input: Omit<CreateSession, 'id'>): Promise<Session> {
+    return this.#engine.sessions.getOrCreate({ ...input, id: this.id });
+  }
+  get(): Promise<Session> {
+    return this.#engine.sessions.get(this.id);
+  }
+  update(changes: UpdateSession, options?: { ifVersion?: number }): Promise<Session> {
+    return this.#engine.sessions.update(this.id, changes, options);
+  }
+  end(status?: SessionStatus): Promise<Session> {
+    return this.#engine.sessions.end(this.id, status);
+  }
+  fork(options?: { id?: string; atSeq?: number }): Promise<Session> {
+    return this.#engine.sessions.fork(this.id, options);
+  }
+  delete(): Promise<boolean> {
+    return this.#engine.sessions.delete(this.id);
+  }
+  events(options?: Omit<SubscribeOptions, 'sessionId'>): AsyncGenerator<EngineEvent, void, void> {
+    return this.#engine.events.subscribe({ ...options, sessionId: this.id });
+  }
+}
+
+/** What the parts of a handle share. */
+class Scoped {
+  protected readonly engine: SessionServices;
+  protected readonly id: string;
+
+  constructor(engine: SessionServices, id: string) {
+    this.engine = engine;
+    this.id = id;
+  }
+}
+
+export class SessionMessages extends Scoped {
+  append(message: MessageInput, options?: AppendOptions): Promise<Message>;
+  append(messages: readonly MessageInput[], options?: AppendOptions): Promise<Message[]>;
+  append(
+    input: MessageInput | readonly MessageInput[],
+    options?: AppendOptions,
+  ): Promise<Message | Message[]> {
+    return this.engine.messages.append(this.id, input as MessageInput, options);
+  }
+  list(options?: ListOptions): Promise<Message[]>;
+  list<F extends MessageFormat>(options: ListOptions & { as: F }): Promise<FormattedMessages[F][]>;
+  list(options?: ListOptions & { as?: MessageFormat }): Promise<unknown[]> {
+    return this.engine.messages.list(this.id, options as ListOptions);
+  }
+  get(messageId: string, options?: { channel?: string }): Promise<Message> {
+    return this.engine.messages.get(this.id, messageId, options);
+  }
+  edit(messageId: string, changes: EditMessage, options?: { channel?: string }): Promise<Message> {
+    return this.engine.messages.edit(this.id, messageId, changes, options);
+  }
+  pop(options?: { count?: number; channel?: string }): Promise<Message[]> {
+    return this.engine.messages.pop(this.id, options);
+  }
+  truncate(range: { beforeSeq?: number; afterSeq?: number; channel?: string }): Promise<number> {
+    return this.engine.messages.truncate(this.id, range);
+  }
+  clear(options?: { channel?: string }): Promise<number> {
+    return this.engine.messages.clear(this.id, options);
+  }
+}
+
+export class SessionChannels extends Scoped {
+  open(input: OpenChannel): Promise<Channel> {
+    return this.engine.channels.open(this.id, input);
+  }
+  get(channelId: string): Promise<Channel> {
+    return this.engine.channels.get(this.id, channelId);
+  }
+  list(): Promise<Channel[]> {
+    return this.engine.channels.list(this.id);
+  }
+  send(channelId: string, message: SendMessage): Promise<Message> {
+    return this.engine.channels.send(this.id, channelId, message);
+  }
+}
+
+export class SessionState extends Scoped {
+  get(): Promise<StateDocument> {
+    return this.engine.state.get(this.id);
+  }
+  set(key: string, value: Json, options?: WriteState): Promise<StateDocument> {
+    return this.engine.state.set(this.id, key, value, options);
+  }
+  merge(patch: Record<string, unknown>, options?: WriteState): Promise<StateDocument> {
+    return this.engine.state.merge(this.id, patch, options);
+  }
+  delete(key?: string, options?: WriteState): Promise<StateDocument> {
+    return this.engine.state.delete(this.id, key, options);
+  }
+}
+
+export class SessionWindow extends Scoped {
+  build(options: BuildWindow): Promise<BuiltWindow>;
+  build<F extends MessageFormat>(
+    options: BuildWindow & { as: F },
+  ): Promise<BuiltWindow<FormattedMessages[F]>>;
+  build(options: BuildWindow & { as?: MessageFormat }): Promise<BuiltWindow<unknown>> {
+    return this.engine.window.build(this.id, options as BuildWindow);
+  }
+  reportUsage(report: UsageReport): Promise<void> {
+    return this.engine.window.reportUsage(this.id, report);
+  }
+  usage(): Promise<SessionUsage> {
+    return this.engine.window.usage(this.id);
+  }
+  manifests(options?: { limit?: number; before?: string; channel?: string }): Promise<WindowManifest[]> {
+    return this.engine.window.manifests(this.id, options);
+  }
+  replay(manifestId: string): Promise<ReplayedWindow> {
+    return this.engine.window.replay(this.id, manifestId);
+  }
+}

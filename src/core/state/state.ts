@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { idSchema, objectSchema, parseInput } from '../input.ts';
+import { decodeJson, encodeJson, type Json, type JsonObject } from '../json.ts';
+import { kinds, sessionExists } from '../partitions.ts';
+import { missingSession, noSession, partitionOf, type ServiceContext } from '../services.ts';
+import { deepMerge } from './merge.ts';
+
+const optionsSchema = z.strictObject({ ifVersion: z.int().min(0).optional() });
+
+/** The document that the agents of a session share, and the version to write it on. */
+export interface StateDocument {
+  value: JsonObject;
+  /** 0 for a document that was never written. */
+  version: number;
+}
+
+export interface WriteState {
+  /** Write only if the document is at this version (0: was never written); else `ConflictError`. */
+  ifVersion?: number;
+}
+
+/** Shared state: one JSON document a session. Concurrent writers to different fields lose nothing. */
+export class StateService {
+  readonly #context: ServiceContext;
+
+  constructor(context: ServiceContext) {
+    this.#context = context;
+  }
+
+  /** @throws NotFoundError when the session is not there */
+  async get(sessionId: string): Promise<StateDocument> {
+    const id = parseInput(idSchema, sessionId, 'state.get: sessionId');
+    const partition = partitionOf(this.#context, id);
+    const [session, state] = await this.#context.store.getRecords([
+      { partition, kind: kinds.session, id: kinds.session },
+      { partition, kind: kinds.state, id: kinds.state },
+    ]);
+    if (!session) throw noSession(id);
+    return state
+      ? { value: decodeJson<JsonObject>(state.value), version: state.version }
+      : { value: {}, version: 0 };
+  }
+
+  /** Sets one field of the document. */
+  async set(sessionId: string, key: string, value: Json, options: WriteState = {}): Promise<StateDocument> {
+    parseInput(idSchema, key, 'state.set: key');
+    // Read back from its text, so that the caller's object can't change under us.
+    const copy = decodeJson<Json>(encodeJson(value, 'value'));
+    return this.#change('state.set', sessionId, options, (document) => withField(document, key, copy));
+  }
+
+  /** Merges a patch into the document, object by object; arrays are replaced. */
+  async merge(
+    sessionId: string,
+    patch: Record<string, unknown>,
+    options: WriteState = {},
+  ): Promise<StateDocument> {
+    parseInput(objectSchema, patch, 'state.merge: patch');
+    const copy = decodeJson<JsonObject>(encodeJson(patch, 'patch'));
+    return this.#change('state.merge', sessionId, options, (document) => deepMerge(document, copy));
+  }
+
+  /** Removes one field of the document, or with no key the whole document's content. */
+  async delete(sessionId: string, key?: string, options: WriteState = {}): Promise<StateDocument> {
+    if (key !== undefined) parseInput(idSchema, key, 'state.delete: key');
+    return this.#change('state.delete', sessionId, options, (document) =>
+      key === undefined
+        ? {}
+        : Object.fromEntries(Object.entries(document).filter(([field]) => field !== key)),
+    );
+  }
+
+  async #change(
+    what: string,
+    sessionId: string,
+    options: WriteState,
+    change: (document: JsonObject) => JsonObject,
+  ): Promise<StateDocument> {
+    const id = parseInput(idSchema, sessionId, `${what}: sessionId`);
+    const { ifVersion } = parseInput(optionsSchema, options, what);
+    try {
+      const { value, version } = await this.#context.records.update<JsonObject>(
+        partitionOf(this.#context, id),
+        kinds.state,
+        (current) => ({ value: change(current?.value ?? {}), also: [sessionExists] }),
+        ifVersion === undefined ? {} : { ifVersion },
+      );
+      return { value, version };
+    } catch (error) {
+      throw missingSession(error, id);
+    }
+  }
+}
+
+function withField(document: JsonObject, key: string, value: Json): JsonObject {
+  return Object.fromEntries(new Map(Object.entries(document)).set(key, value));
+}

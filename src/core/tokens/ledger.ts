@@ -1,0 +1,104 @@
+import { isHoldfastError } from '../errors.ts';
+import { decodeJson, encodeJson } from '../json.ts';
+import { decodeMessage } from '../messages/codec.ts';
+import { kinds } from '../partitions.ts';
+import type { Entry, Operation, Partition, Store } from '../store.ts';
+import type { TokenCounter, TokenCounters } from './counter.ts';
+import { countMessage } from './message-tokens.ts';
+
+/** Counts are stored by stretches of so many seqs, so that counting a message rewrites a small record. */
+const STRETCH = 64;
+
+/**
+ * Counts of a stretch, one for each of its seqs: null where it was not counted yet, and with the entry's version where
+ * that is not 1, since a rewritten entry is another text.
+ */
+type Stretch = (number | [version: number, tokens: number] | null)[];
+
+/** Token counts of a log's messages: counted once by each counter, stored beside the log, and given out by seq. */
+export class TokenLedger {
+  readonly #store: Store;
+  readonly #counters: TokenCounters;
+
+  constructor(store: Store, counters: TokenCounters) {
+    this.#store = store;
+    this.#counters = counters;
+  }
+
+  counter(model?: string): Promise<TokenCounter> {
+    return this.#counters.for(model);
+  }
+
+  /** The tokens of entries of one log, in their order; those not counted yet are counted now, and stored. */
+  async count(
+    partition: Partition,
+    log: string,
+    entries: readonly Entry[],
+    counter: TokenCounter,
+  ): Promise<number[]> {
+    if (entries.length === 0) return [];
+    const starts = [...new Set(entries.map((entry) => startOf(entry.seq)))];
+    const records = await this.#store.getRecords(
+      starts.map((start) => ({ partition, ...recordOf(log, counter, start) })),
+    );
+    const stretches = new Map(
+      starts.map((start, i) => [start, this.#open(records[i]?.value, records[i]?.version)]),
+    );
+    const counts = entries.map((entry) => {
+      const stretch = stretches.get(startOf(entry.seq))!;
+      const place = entry.seq - startOf(entry.seq);
+      const known = countOf(stretch.counts[place], entry.version);
+      if (known !== undefined) return known;
+      stretch.changed = true;
+      const tokens = countMessage(counter, decodeMessage(entry.value, entry.seq, ''));
+      stretch.counts[place] = entry.version === 1 ? tokens : [entry.version, tokens];
+      return tokens;
+    });
+    await this.#save(partition, log, counter, stretches);
+    return counts;
+  }
+
+  #open(value: string | undefined, version: number | undefined) {
+    return { counts: value === undefined ? [] : decodeJson<Stretch>(value), version, changed: false };
+  }
+
+  /** Who loses a race has counted in vain: the winner's counts are as good. */
+  async #save(
+    partition: Partition,
+    log: string,
+    counter: TokenCounter,
+    stretches: ReadonlyMap<number, { counts: Stretch; version: number | undefined; changed: boolean }>,
+  ): Promise<void> {
+    const saves = [...stretches]
+      .filter(([, stretch]) => stretch.changed)
+      .map(([start, { counts, version }]) => {
+        const value = encodeJson(
+          Array.from(counts, (tokens) => tokens ?? null),
+          'tokens',
+        );
+        const put: Operation = {
+          op: 'put',
+          ...recordOf(log, counter, start),
+          value,
+          ifVersion: version ?? 'absent',
+        };
+        return this.#store.commit({ partition, operations: [put] }).catch((error: unknown) => {
+          if (!isHoldfastError(error) || error.code !== 'conflict') throw error;
+        });
+      });
+    await Promise.all(saves);
+  }
+}
+
+function startOf(seq: number): number {
+  return seq - (seq % STRETCH);
+}
+
+function recordOf(log: string, counter: TokenCounter, start: number): { kind: string; id: string } {
+  return { kind: kinds.tokens, id: `${counter.name}/${start}/${log}` };
+}
+
+function countOf(stored: Stretch[number] | undefined, version: number): number | undefined {
+  if (typeof stored === 'number') return version === 1 ? stored : undefined;
+  return stored?.[0] === version ? stored[1] : undefined;
+}

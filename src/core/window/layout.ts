@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import type { ContextWindow, SectionName, WindowItem, WindowSection } from '../model/window.ts';
+import type { Chosen, Selection } from './select.ts';
+
+/** Providers take four breakpoints at most (Anthropic, "Prompt caching"). */
+const MAX_BREAKPOINTS = 4;
+
+/** What a window is made of, in its order. */
+export interface Layout extends Pick<ContextWindow, 'sections' | 'prefixHash' | 'cacheBreakpoints'> {
+  items: Chosen[];
+}
+
+/**
+ * Puts what was chosen in order, from what changes least to what changes most: system prompt, pinned messages, older
+ * turns, the turns since the last user message. Recalled messages stand just before that message, so that they don't
+ * move what comes before them.
+ */
+export function layOut({ system, pinned, turns }: Selection, recalled: readonly Chosen[] = []): Layout {
+  const lastUser = turns.findLastIndex((item) => item.message.role === 'user');
+  const start = lastUser < 0 ? turns.length : lastUser;
+  const older = turns.slice(0, start);
+  const recent = turns.slice(start);
+  const parts: [SectionName, readonly Chosen[]][] = [
+    ['system', system],
+    ['pinned', pinned],
+    ['older', older],
+    ['recalled', recalled],
+    ['recent', recent],
+  ];
+  const items = parts.flatMap(([, part]) => part);
+  const stable = system.length + pinned.length;
+  return {
+    items,
+    sections: parts.filter(([, part]) => part.length > 0).map(([name, part]) => sectionOf(name, part)),
+    prefixHash: prefixHash(items.slice(0, stable), turns[0]),
+    cacheBreakpoints: breakpoints([stable, stable + older.length, items.length]),
+  };
+}
+
+function sectionOf(name: SectionName, items: readonly Chosen[]): WindowSection {
+  return { name, tokens: items.reduce((sum, item) => sum + item.tokens, 0), items: items.map(toItem) };
+}
+
+function toItem({ message, tokens, reason, trimmed }: Chosen): WindowItem {
+  return { id: message.id, seq: message.seq, tokens, reason, ...(trimmed && { trimmed }) };
+}
+
+function prefixHash(stable: readonly Chosen[], firstTurn: Chosen | undefined): string {
+  const hash = createHash('sha256');
+  for (const { message } of stable)
+    hash.update(JSON.stringify([message.role, message.name, message.content]));
+  hash.update(firstTurn ? `${firstTurn.message.seq}.${firstTurn.version}` : '');
+  return hash.digest('hex').slice(0, 32);
+}
+
+/** From the ends of stretches, the index of the last message of each; a stretch that is empty has none. */
+function breakpoints(ends: readonly number[]): number[] {
+  const indexes = new Set(ends.filter((end) => end > 0).map((end) => end - 1));
+  return [...indexes].slice(-MAX_BREAKPOINTS);
+}

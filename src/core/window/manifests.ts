@@ -1,0 +1,128 @@
+import { NotFoundError } from '../errors.ts';
+import { decodeJson, encodeJson } from '../json.ts';
+import type { Message } from '../model/message.ts';
+import type { ContextWindow, WindowManifest } from '../model/window.ts';
+import { sessionExists, WINDOW_LOG } from '../partitions.ts';
+import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
+import type { Entry } from '../store.ts';
+import type { Chosen } from './select.ts';
+
+/** A manifest lists every message of a window; a window of a million tokens has some ten thousand. */
+const LIMITS = { maxBytes: 4 * 1024 * 1024, maxDepth: 8 };
+
+/** What is asked of a window beyond what it holds, and recorded with it. */
+export interface ManifestRequest {
+  channel?: string | undefined;
+  model?: string | undefined;
+  query?: string | undefined;
+}
+
+/** A recorded window, shown again. */
+export interface ReplayedWindow {
+  manifest: WindowManifest;
+  /** The messages as they are now. */
+  messages: Message[];
+  /** Seqs of messages that have been edited since, and of those that are gone. */
+  changed: number[];
+  gone: number[];
+}
+
+/** Recorded windows: a log of manifests beside the session's messages. */
+export class Manifests {
+  readonly #context: ServiceContext;
+
+  constructor(context: ServiceContext) {
+    this.#context = context;
+  }
+
+  /** Records a window; tells how much of it the provider has seen in the window recorded before. */
+  async record(
+    sessionId: string,
+    window: ContextWindow,
+    items: readonly Chosen[],
+    request: ManifestRequest,
+  ): Promise<WindowManifest> {
+    const partition = partitionOf(this.#context, sessionId);
+    const { messages: _, cacheBreakpoints: __, ...told } = window;
+    const messages = items.map(({ message, version, tokens }): [number, number, number] => [
+      message.seq,
+      version,
+      tokens,
+    ]);
+    const [before] = await this.list(sessionId, { limit: 1, channel: request.channel });
+    const manifest: Omit<WindowManifest, 'id'> = {
+      at: this.#context.clock.now(),
+      ...given(request),
+      ...told,
+      sharedPrefix: sharedPrefix(before?.messages ?? [], messages),
+      messages,
+    };
+    const value = encodeJson(manifest, 'window manifest', LIMITS);
+    try {
+      const receipt = await this.#context.store.commit({
+        partition,
+        operations: [sessionExists, { op: 'append', log: WINDOW_LOG, entries: [{ value }] }],
+      });
+      return { id: String(receipt.results[1]!.seqs![0]), ...manifest };
+    } catch (error) {
+      throw missingSession(error, sessionId);
+    }
+  }
+
+  /** Recorded windows, newest first. */
+  async list(
+    sessionId: string,
+    range: { limit: number; before?: string | undefined; channel?: string | undefined },
+  ): Promise<WindowManifest[]> {
+    const partition = partitionOf(this.#context, sessionId);
+    const found: WindowManifest[] = [];
+    for (let before = range.before === undefined ? undefined : Number(range.before); ; ) {
+      const page = await this.#context.store.readLog(partition, WINDOW_LOG, {
+        limit: range.limit,
+        reverse: true,
+        ...(before !== undefined && { before }),
+      });
+      const manifests = page.entries.map(toManifest).filter((manifest) => manifest.channel === range.channel);
+      found.push(...manifests.slice(0, range.limit - found.length));
+      if (found.length === range.limit || page.entries.length < range.limit) return found;
+      before = page.entries.at(-1)!.seq;
+    }
+  }
+
+  /** @throws NotFoundError */
+  async get(sessionId: string, id: string): Promise<WindowManifest> {
+    const seq = /^\d{1,15}$/.test(id) ? Number(id) : 0;
+    const range = { after: seq - 1, before: seq + 1, limit: 1 };
+    const { entries } = await this.#context.store.readLog(
+      partitionOf(this.#context, sessionId),
+      WINDOW_LOG,
+      range,
+    );
+    if (seq === 0 || !entries[0]) throw new NotFoundError('recorded window', id);
+    return toManifest(entries[0]);
+  }
+}
+
+function toManifest(entry: Entry): WindowManifest {
+  return { id: String(entry.seq), ...decodeJson<Omit<WindowManifest, 'id'>>(entry.value) };
+}
+
+function given(request: ManifestRequest): Partial<WindowManifest> {
+  return Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
+}
+
+/** The same messages, with the same text, at the same places. */
+function sharedPrefix(
+  before: WindowManifest['messages'],
+  now: WindowManifest['messages'],
+): WindowManifest['sharedPrefix'] {
+  let messages = 0;
+  let tokens = 0;
+  for (const [seq, version, cost] of now) {
+    const same = before[messages];
+    if (!same || same[0] !== seq || same[1] !== version || same[2] !== cost) break;
+    messages++;
+    tokens += cost;
+  }
+  return { messages, tokens };
+}
