@@ -9,6 +9,13 @@ export const idSchema = z.string().superRefine((id, context) => {
   if (problem) context.addIssue({ code: 'custom', message: problem });
 });
 
+/** Checks a lone id argument. @param what the call and the argument: `sessions.get: id` */
+export function parseId(id: string, what: string): string {
+  const problem = idProblem(id);
+  if (problem) throw new InvalidInputError(what, [{ path: '', message: problem }]);
+  return id;
+}
+
 /** How many items a listing gives: 1 to 1000. */
 export const limitSchema = z.int().min(1).max(1000);
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { InvalidInputError, isHoldfastError, NotFoundError } from '../errors.ts';
-import { idSchema, limitSchema, parseInput } from '../input.ts';
+import { idSchema, limitSchema, parseId, parseInput } from '../input.ts';
 import type { Message, MessageInput, ParsedMessage } from '../model/message.ts';
 import { kinds, marks, messageLog, sessionExists } from '../partitions.ts';
 import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
@@ -87,18 +87,14 @@ export class MessageService {
     input: MessageInput | readonly MessageInput[],
     options?: AppendOptions,
   ): Promise<Message | Message[]> {
-    const id =
-      typeof sessionId === 'string' && sessionId
-        ? sessionId
-        : parseInput(idSchema, sessionId, 'messages.append: sessionId');
+    const id = parseId(sessionId, 'messages.append: sessionId');
     const { channel, history } = options ? parseInput(appendSchema, options, 'messages.append') : nothing;
     if (history) return this.#appendHistory(id, toArray(input), channel);
-    if (!Array.isArray(input)) {
-      const parsed = parseMessage(input, 'message');
-      return (await this.#append(id, [parsed], ['message'], channel))[0]!;
-    }
-    const { messages, paths } = parseAll(input);
-    return messages.length === 0 ? [] : this.#append(id, messages, paths, channel);
+    const { messages, paths } = Array.isArray(input)
+      ? parseAll(input)
+      : { messages: [parseMessage(input, 'message')], paths: ['message'] };
+    const appended = messages.length === 0 ? [] : await this.#append(id, messages, paths, { channel });
+    return Array.isArray(input) ? appended : appended[0]!;
   }
 
   /** Messages in chronological order: the newest `limit`, or those next to `before` or `after`. */
@@ -108,7 +104,7 @@ export class MessageService {
     options: ListOptions & { as: F },
   ): Promise<FormattedMessages[F][]>;
   async list(sessionId: string, options: ListOptions & { as?: MessageFormat } = {}): Promise<unknown[]> {
-    const id = parseInput(idSchema, sessionId, 'messages.list: sessionId');
+    const id = parseId(sessionId, 'messages.list: sessionId');
     const { channel, limit = 50, before, after, as } = parseInput(listSchema, options, 'messages.list');
     await this.#services.activity.check(id);
     const log = messageLog(channel);
@@ -155,7 +151,7 @@ export class MessageService {
 
   /** Takes the newest messages away, and gives them back in chronological order. */
   async pop(sessionId: string, options: { count?: number; channel?: string } = {}): Promise<Message[]> {
-    const id = parseInput(idSchema, sessionId, 'messages.pop: sessionId');
+    const id = parseId(sessionId, 'messages.pop: sessionId');
     const { count = 1, channel } = parseInput(popSchema, options, 'messages.pop');
     await this.#services.activity.check(id);
     const log = messageLog(channel);
@@ -182,14 +178,14 @@ export class MessageService {
     sessionId: string,
     range: { beforeSeq?: number; afterSeq?: number; channel?: string },
   ): Promise<number> {
-    const id = parseInput(idSchema, sessionId, 'messages.truncate: sessionId');
+    const id = parseId(sessionId, 'messages.truncate: sessionId');
     const { beforeSeq, afterSeq, channel } = parseInput(truncateSchema, range, 'messages.truncate');
     const bounds = {
       ...(beforeSeq !== undefined && { before: beforeSeq }),
       ...(afterSeq !== undefined && { after: afterSeq }),
     };
     const receipt = await this.#commit(id, { op: 'truncate', log: messageLog(channel), ...bounds });
-    return receipt.results.at(-1)!.count ?? 0;
+    return receipt.results[1]!.count ?? 0;
   }
 
   /** Takes all messages away; seqs go on from where they were. @returns how many went */
@@ -207,45 +203,37 @@ export class MessageService {
     id: string,
     messages: readonly ParsedMessage[],
     paths: readonly string[],
-    channel: string | undefined,
-    ifLastSeq?: number,
+    { channel, ifLastSeq }: { channel?: string | undefined; ifLastSeq?: number },
   ): Promise<Message[]> {
     const now = this.#context.clock.now();
     // Encoded at once: the caller may change its objects while we wait.
     const entries = messages.map((message, i) => toEntry(message, now, paths[i]!));
     const log = messageLog(channel);
-    const partition = partitionOf(this.#context, id);
-    const touch = this.#services.activity.touch(id);
-    const operations: Operation[] = [
-      sessionExists,
-      { op: 'append', log, entries, ...(ifLastSeq !== undefined && { ifLastSeq }) },
-    ];
-    if (channel !== undefined)
-      operations.push({ op: 'check', kind: kinds.channel, id: channel, ifVersion: 'present' });
-    operations.push(...(touch instanceof Promise ? await touch : touch));
-    const receipt = await this.#store(id, channel, partition, operations);
+    const append: Operation = { op: 'append', log, entries, ...(ifLastSeq !== undefined && { ifLastSeq }) };
+    const receipt = await this.#commit(id, append, channel);
     const { seqs, count } = receipt.results[1]!;
-    if (count! > 0) this.#services.settler.appended(partition, log, seqs!.at(-1)! - count! + 1);
+    const partition = partitionOf(this.#context, id);
+    if (count! > 0) this.#services.settler.appended(partition, log, seqs![0]!);
     if (count === messages.length) return messages.map((message, i) => stored(message, seqs![i]!, now));
     return this.#stored(partition, log, seqs!);
   }
 
-  async #store(
-    id: string,
-    channel: string | undefined,
-    partition: Partition,
-    operations: Operation[],
-  ): Promise<Receipt> {
+  /** Commits an operation on a session that must exist, and says that it was used. The operation's result is the second. */
+  async #commit(id: string, operation: Operation, channel?: string): Promise<Receipt> {
+    const { activity } = this.#services;
+    const operations = [sessionExists, operation];
+    if (channel !== undefined)
+      operations.push({ op: 'check', kind: kinds.channel, id: channel, ifVersion: 'present' });
+    const touching = activity.touch(id);
+    const touch = touching && (await touching);
+    if (touch) operations.push(...touch.operations);
+    const committing = this.#context.store.commit({ partition: partitionOf(this.#context, id), operations });
+    if (touch) activity.remember(id, touch);
     try {
-      return await this.#context.store.commit({ partition, operations });
+      return await committing;
     } catch (error) {
-      if (isHoldfastError(error) && error.code === 'conflict' && error.details?.kind === kinds.channel) {
-        throw new NotFoundError('channel', channel!, {
-          hint: 'Open it first: engine.channels.open(sessionId, …).',
-        });
-      }
-      this.#services.activity.forget(id);
-      throw missingSession(error, id);
+      activity.forget(id);
+      throw missing(error, id, channel);
     }
   }
 
@@ -280,8 +268,7 @@ export class MessageService {
           id,
           rest,
           rest.map((_, i) => `messages[${known + i}]`),
-          channel,
-          lastSeq,
+          { channel, ifLastSeq: lastSeq },
         );
       } catch (error) {
         // Somebody appended meanwhile: it may be the same history.
@@ -291,8 +278,8 @@ export class MessageService {
   }
 
   async #entry(what: string, sessionId: string, id: string, options: { channel?: string }) {
-    parseInput(idSchema, sessionId, `${what}: sessionId`);
-    parseInput(idSchema, id, `${what}: id`);
+    parseId(sessionId, `${what}: sessionId`);
+    parseId(id, `${what}: id`);
     const { channel } = parseInput(channelSchema, options, what);
     await this.#services.activity.check(sessionId);
     const partition = partitionOf(this.#context, sessionId);
@@ -319,19 +306,6 @@ export class MessageService {
     const { ledger } = this.#services;
     const tokens = await ledger.count(partition, log, entries, await ledger.counter());
     return entries.map((entry, i) => ({ ...toMessage(entry), tokens: tokens[i]! }));
-  }
-
-  async #commit(sessionId: string, operation: Operation): Promise<Receipt> {
-    const touch = await this.#services.activity.touch(sessionId);
-    const partition = partitionOf(this.#context, sessionId);
-    try {
-      return await this.#context.store.commit({
-        partition,
-        operations: [sessionExists, ...touch, operation],
-      });
-    } catch (error) {
-      throw missingSession(error, sessionId);
-    }
   }
 }
 
@@ -360,6 +334,16 @@ function stored(message: ParsedMessage, seq: number, now: number): Message {
 
 function toArray(input: MessageInput | readonly MessageInput[]): readonly MessageInput[] {
   return Array.isArray(input) ? input : [input as MessageInput];
+}
+
+/** What a failed condition of a commit means: the session or the channel is not there. Other errors as they are. */
+function missing(error: unknown, id: string, channel: string | undefined): unknown {
+  if (isHoldfastError(error) && error.code === 'conflict' && error.details?.kind === kinds.channel) {
+    return new NotFoundError('channel', channel!, {
+      hint: 'Open it first: engine.channels.open(sessionId, …).',
+    });
+  }
+  return missingSession(error, id);
 }
 
 /** Whether a condition on a log's end failed: somebody appended meanwhile. */

@@ -4,6 +4,12 @@ import { indexes, kinds } from '../partitions.ts';
 import { noSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { Operation } from '../store.ts';
 
+/** The operations that say that a session was used now, and until when that need not be said again. */
+export interface Touch {
+  operations: readonly Operation[];
+  freshUntil: number;
+}
+
 /** How old the stored time of last use may be, at most. */
 const PRECISION_MS = 1000;
 const MAX_REMEMBERED = 50_000;
@@ -21,10 +27,19 @@ export class Activity {
     this.#context = context;
   }
 
-  /** What a write to a session has to write along. Nothing, most of the time. @throws NotFoundError */
-  touch(id: string): readonly Operation[] | Promise<readonly Operation[]> {
+  /**
+   * What a write to a session has to write along; undefined, most of the time, for nothing.
+   * To be {@link remember}ed once the write is on its way. @throws NotFoundError
+   */
+  touch(id: string): Promise<Touch> | undefined {
     const until = this.#fresh.get(id);
-    return until !== undefined && this.#context.clock.now() < until ? nothing : this.#touch(id);
+    return until !== undefined && this.#context.clock.now() < until ? undefined : this.#touch(id);
+  }
+
+  /** Not before the write is on its way: a later write must not overtake it. */
+  remember(id: string, { freshUntil }: Touch): void {
+    if (this.#fresh.size >= MAX_REMEMBERED) this.#fresh.clear();
+    this.#fresh.set(id, freshUntil);
   }
 
   /** @throws NotFoundError when the session is not there, or has expired */
@@ -60,13 +75,12 @@ export class Activity {
     this.forget(id);
   }
 
-  async #touch(id: string): Promise<readonly Operation[]> {
+  async #touch(id: string): Promise<Touch> {
     const ttlMs = await this.#alive(id);
     if (ttlMs === 'gone') throw noSession(id);
     const now = this.#context.clock.now();
-    if (this.#fresh.size >= MAX_REMEMBERED) this.#fresh.clear();
-    this.#fresh.set(id, now + Math.min(PRECISION_MS, (ttlMs ?? Number.POSITIVE_INFINITY) / 10));
-    return this.operations(now, ttlMs);
+    const freshUntil = now + Math.min(PRECISION_MS, (ttlMs ?? Number.POSITIVE_INFINITY) / 10);
+    return { operations: this.operations(now, ttlMs), freshUntil };
   }
 
   /** The session's time to live, or that it is gone. */
@@ -83,5 +97,3 @@ export class Activity {
     return ttlMs !== undefined && at + ttlMs <= clock.now() ? 'gone' : ttlMs;
   }
 }
-
-const nothing: readonly Operation[] = [];

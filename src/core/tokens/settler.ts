@@ -10,10 +10,10 @@ const SLICE = 128;
 export class TokenSettler {
   readonly #store: Store;
   readonly #ledger: TokenLedger;
-  /** Where uncounted stretches of logs begin. */
-  readonly #due = new Map<string, { partition: Partition; log: string; after: number }>();
+  /** Where the uncounted stretches of logs begin: by log name, then by the id of the (one tenant's) session. */
+  readonly #due = new Map<string, Map<string, { partition: Partition; after: number }>>();
   #timer: NodeJS.Timeout | undefined;
-  #lastAppend = 0;
+  #appends = 0;
   #working: Promise<void> | undefined;
   #closed = false;
 
@@ -24,10 +24,11 @@ export class TokenSettler {
 
   /** To be called when messages from `firstSeq` on were appended. Costs next to nothing. */
   appended(partition: Partition, log: string, firstSeq: number): void {
-    const key = `${partition.tenant}\0${partition.id}\0${log}`;
-    if (!this.#due.has(key)) this.#due.set(key, { partition, log, after: firstSeq - 1 });
-    this.#lastAppend = performance.now();
-    this.#schedule(QUIET_MS);
+    let partitions = this.#due.get(log);
+    if (!partitions) this.#due.set(log, (partitions = new Map()));
+    if (!partitions.has(partition.id)) partitions.set(partition.id, { partition, after: firstSeq - 1 });
+    this.#appends++;
+    if (!this.#timer) this.#schedule(QUIET_MS);
   }
 
   /** Resolves when everything that was appended is counted. */
@@ -43,17 +44,13 @@ export class TokenSettler {
   }
 
   #schedule(ms: number): void {
-    if (this.#timer || this.#closed) return;
+    if (this.#closed) return;
+    const before = this.#appends;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      const quietFor = performance.now() - this.#lastAppend;
-      if (quietFor < QUIET_MS) this.#schedule(QUIET_MS - quietFor);
+      if (this.#appends !== before) this.#schedule(QUIET_MS);
       // A failure here is no loss: a window counts what it finds uncounted.
-      else
-        this.#work().then(
-          () => this.#due.size > 0 && this.#schedule(1),
-          () => undefined,
-        );
+      else this.#work().then(() => this.#due.size > 0 && !this.#timer && this.#schedule(0), ignore);
     }, ms);
     // Counting alone is no reason for a process to stay alive.
     this.#timer.unref();
@@ -67,11 +64,18 @@ export class TokenSettler {
   }
 
   async #slice(): Promise<void> {
-    const [key, due] = this.#due.entries().next().value ?? [];
-    if (!key || !due) return;
-    const { entries } = await this.#store.readLog(due.partition, due.log, { after: due.after, limit: SLICE });
-    await this.#ledger.count(due.partition, due.log, entries, await this.#ledger.counter());
-    if (entries.length < SLICE) this.#due.delete(key);
-    else due.after = entries.at(-1)!.seq;
+    for (const [log, partitions] of this.#due) {
+      for (const [id, due] of partitions) {
+        // What is appended from now on is due anew: this read may not see it.
+        partitions.delete(id);
+        const { entries } = await this.#store.readLog(due.partition, log, { after: due.after, limit: SLICE });
+        await this.#ledger.count(due.partition, log, entries, await this.#ledger.counter());
+        if (entries.length === SLICE) partitions.set(id, { ...due, after: entries.at(-1)!.seq });
+        return;
+      }
+      this.#due.delete(log);
+    }
   }
 }
+
+function ignore(): void {}
