@@ -48,7 +48,7 @@ export interface AppendEntry {
 }
 
 export type Operation =
-  /** Nothing but a condition: the batch fails with `ConflictError` when it does not hold. */
+  /** Nothing but a condition: the batch fails with `ConflictError` when it does not hold. Writes nothing. */
   | { readonly op: 'check'; readonly kind: string; readonly id: string; readonly ifVersion: IfVersion }
   /** Writes a record and replaces all its index entries. */
   | {

@@ -1,5 +1,6 @@
-import { CursorExpiredError, InvalidInputError } from '../../core/errors.ts';
+import { CursorExpiredError } from '../../core/errors.ts';
 import type { Batch, Change, ChangeOperation, ChangePage, Cursor, Receipt } from '../../core/store.ts';
+import { badCursor, batchKey } from '../shared/pages.ts';
 
 /** The journal in memory: the position of a change is its number, counted from 1. */
 export class Journal {
@@ -25,13 +26,13 @@ export class Journal {
       this.#changes.push({ cursor, at, partition: { ...partition }, operations, ...(id && { batchId: id }) });
     }
     const receipt = { cursor: String(this.newest), replayed: false, results };
-    if (id) this.#receipts.set(id, { receipt, position: this.newest });
+    if (id) this.#receipts.set(batchKey(batch), { receipt, position: this.newest });
     return receipt;
   }
 
   /** The receipt of a batch that was committed before. */
-  replay(batchId: string | undefined): Receipt | undefined {
-    const known = batchId === undefined ? undefined : this.#receipts.get(batchId);
+  replay(batch: Batch): Receipt | undefined {
+    const known = batch.id === undefined ? undefined : this.#receipts.get(batchKey(batch));
     return known && { ...known.receipt, replayed: true };
   }
 
@@ -54,9 +55,7 @@ export class Journal {
   position(cursor: Cursor): number {
     const position = /^\d+$/.test(cursor) ? Number(cursor) : Number.NaN;
     if (!(position <= this.newest)) {
-      throw new InvalidInputError('bad cursor', [
-        { path: 'after', message: 'is not a cursor that this store gave' },
-      ]);
+      throw badCursor();
     }
     if (position < this.#trimmed)
       throw new CursorExpiredError({ after: cursor, oldest: String(this.#trimmed) });

@@ -9,11 +9,11 @@ import type {
 } from '../../core/store.ts';
 import {
   addCounters,
+  checkAdd,
   checkEntry,
   checkLastSeq,
   checkStartSeq,
   checkVersion,
-  counterMismatch,
 } from '../shared/conditions.ts';
 
 export interface RecordData {
@@ -67,8 +67,7 @@ export class PartitionData {
         return;
       }
       case 'add': {
-        const record = this.records.get(recordName(operation.kind, operation.id));
-        if (record && !record.counter) throw counterMismatch(operation.kind, operation.id);
+        checkAdd(operation, this.records.get(recordName(operation.kind, operation.id)));
         return;
       }
       case 'append': {
@@ -88,6 +87,8 @@ export class PartitionData {
         return;
       }
       case 'truncate':
+        checkLastSeq(operation.log, operation.ifLastSeq, this.logs.get(operation.log)?.lastSeq ?? 0);
+        return;
       case 'expire':
       case 'drop':
     }
@@ -149,10 +150,10 @@ export class PartitionData {
   #append(append: Operation & { op: 'append' }): Applied {
     let log = this.logs.get(append.log);
     if (!log) {
-      log = { lastSeq: (append.startSeq ?? 1) - 1, entries: [], byId: new Map() };
+      log = { lastSeq: 0, entries: [], byId: new Map() };
       this.logs.set(append.log, log);
     }
-    const firstNew = log.lastSeq + 1;
+    let count = 0;
     const seqs: number[] = [];
     for (const { id, value, mark } of append.entries) {
       const known = id === undefined ? undefined : log.byId.get(id);
@@ -160,20 +161,17 @@ export class PartitionData {
         seqs.push(known.seq);
         continue;
       }
-      const entry: Entry = {
-        seq: ++log.lastSeq,
-        value,
-        version: 1,
-        ...(id && { id }),
-        ...(mark && { mark }),
-      };
+      const seq = Math.max(log.lastSeq + 1, append.startSeq ?? 0);
+      const entry: Entry = { seq, value, version: 1, ...(id && { id }), ...(mark && { mark }) };
+      log.lastSeq = seq;
+      count++;
       log.entries.push(entry);
       if (id) log.byId.set(id, entry);
       seqs.push(entry.seq);
     }
-    const count = log.lastSeq + 1 - firstNew;
     if (count === 0) return { result: { seqs, count } };
-    return { result: { seqs, count }, change: { op: 'append', log: append.log, firstSeq: firstNew, count } };
+    const firstSeq = log.lastSeq + 1 - count;
+    return { result: { seqs, count }, change: { op: 'append', log: append.log, firstSeq, count } };
   }
 
   #rewrite({ log: name, seq, value, mark }: Operation & { op: 'rewrite' }): Applied {

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../../core/clock.ts';
-import { ClosedError, ConflictError, UnsupportedError } from '../../core/errors.ts';
+import { UnsupportedError } from '../../core/errors.ts';
 import {
   type Batch,
   type ChangeOperation,
@@ -26,15 +26,18 @@ import {
   type TextQuery,
 } from '../../core/store.ts';
 import { checkBatch } from '../shared/check-batch.ts';
-import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
 import {
   checkIndexRange,
+  checkKeys,
   checkLimit,
-  compareBytes,
-  decodePageToken,
-  encodePageToken,
-  partitionKey,
-} from '../shared/pages.ts';
+  checkLogRange,
+  checkPartition,
+  checkRecordRange,
+} from '../shared/check-reads.ts';
+import { checkExpired } from '../shared/conditions.ts';
+import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
+import { Lifetime } from '../shared/lifetime.ts';
+import { compareBytes, decodePageToken, encodePageToken, partitionKey } from '../shared/pages.ts';
 import { Waiters } from '../shared/waiters.ts';
 import { compareSlots, Indexes, listName, pageOf, toSlot } from './indexes.ts';
 import { Journal } from './journal.ts';
@@ -53,23 +56,24 @@ export class MemoryStore implements Store {
   readonly #indexes = new Indexes();
   readonly #journal = new Journal();
   readonly #waiters = new Waiters();
+  readonly #life = new Lifetime('store');
   readonly #clock: Clock;
   readonly #group = new GroupCommit('store', (batches) => this.#applyGroup(batches));
   #version = 0;
-  #closed = false;
 
   constructor(options: MemoryStoreOptions = {}) {
     this.#clock = options.clock ?? systemClock;
   }
 
   async commit(batch: Batch): Promise<Receipt> {
-    this.#open();
+    this.#life.check();
     checkBatch(batch);
     return this.#group.commit(batch);
   }
 
   async getRecords(keys: readonly RecordKey[]): Promise<(Stored | undefined)[]> {
-    this.#open();
+    this.#life.check();
+    checkKeys(keys);
     return keys.map(({ partition, kind, id }) => {
       const record = this.#data(partition)?.records.get(recordName(kind, id));
       return record && toStored(partition, record);
@@ -81,8 +85,8 @@ export class MemoryStore implements Store {
     kind: string | undefined,
     range: RecordRange,
   ): Promise<Page<Stored>> {
-    this.#open();
-    checkLimit(range.limit);
+    this.#life.check();
+    checkRecordRange(partition, kind, range);
     const records = [...(this.#data(partition)?.records.values() ?? [])].filter(
       (r) => kind === undefined || r.kind === kind,
     );
@@ -90,7 +94,8 @@ export class MemoryStore implements Store {
   }
 
   async listLogs(partition: Partition): Promise<LogInfo[]> {
-    this.#open();
+    this.#life.check();
+    checkPartition(partition);
     return [...(this.#data(partition)?.logs ?? [])]
       .map(([log, data]) => ({
         log,
@@ -102,8 +107,8 @@ export class MemoryStore implements Store {
   }
 
   async readLog(partition: Partition, name: string, range: LogRange): Promise<LogPage> {
-    this.#open();
-    checkLimit(range.limit);
+    this.#life.check();
+    checkLogRange(partition, name, range);
     const log = this.#data(partition)?.logs.get(name);
     if (!log) return { entries: [], firstSeq: 1, lastSeq: 0, count: 0 };
     const bounds = { firstSeq: firstSeqOf(log), lastSeq: log.lastSeq, count: log.entries.length };
@@ -111,43 +116,46 @@ export class MemoryStore implements Store {
     const to = range.before === undefined ? log.entries.length : indexFrom(log, range.before);
     let entries = log.entries.slice(from, Math.max(from, to));
     if (range.mark !== undefined) entries = entries.filter((entry) => entry.mark === range.mark);
-    if (range.ids)
-      entries = entries.filter((entry) => entry.id !== undefined && range.ids!.includes(entry.id));
+    if (range.ids) {
+      const ids = new Set(range.ids);
+      entries = entries.filter((entry) => entry.id !== undefined && ids.has(entry.id));
+    }
     if (range.reverse) entries.reverse();
     return { entries: entries.slice(0, range.limit), ...bounds };
   }
 
   async queryIndex(range: IndexRange): Promise<Page<IndexHit>> {
-    this.#open();
+    this.#life.check();
     checkIndexRange(range);
     if (range.index === EXPIRY_INDEX || range.index === PARTITION_INDEX) return this.#queryOwn(range);
     return this.#indexes.query(listName(range.tenant!, range.index, range.key), range);
   }
 
   async readChanges(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage> {
-    this.#open();
+    this.#life.check();
     checkLimit(limit);
     return this.#journal.read(after, limit);
   }
 
   async waitForChanges(after: Cursor, signal?: AbortSignal): Promise<void> {
-    this.#open();
+    this.#life.check();
+    signal?.throwIfAborted();
     if (this.#journal.position(after) < this.#journal.newest) return;
     await this.#waiters.wait(signal);
   }
 
   async trimChanges(upTo: Cursor): Promise<void> {
-    this.#open();
+    this.#life.check();
     this.#journal.trim(upTo);
   }
 
   async searchText(_query: TextQuery): Promise<TextHit[]> {
-    this.#open();
+    this.#life.check();
     throw new UnsupportedError('the memory store has no full-text index');
   }
 
   async health(): Promise<StoreHealth> {
-    this.#open();
+    this.#life.check();
     return {
       ok: true,
       problems: [],
@@ -156,15 +164,11 @@ export class MemoryStore implements Store {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#group.close();
-    this.#waiters.close('store');
-    this.#partitions.clear();
-  }
-
-  #open(): void {
-    if (this.#closed) throw new ClosedError('store');
+    return this.#life.end(async () => {
+      await this.#group.close();
+      this.#waiters.close('store');
+      this.#partitions.clear();
+    });
   }
 
   #data(partition: Partition): PartitionData | undefined {
@@ -175,7 +179,7 @@ export class MemoryStore implements Store {
     const before = this.#journal.newest;
     const outcomes = batches.map((batch) => {
       try {
-        return this.#journal.replay(batch.id) ?? this.#apply(batch);
+        return this.#journal.replay(batch) ?? this.#apply(batch);
       } catch (error) {
         return error as Error;
       }
@@ -208,9 +212,7 @@ export class MemoryStore implements Store {
     const data = this.#partitions.get(key);
     if (!data) return { result: { count: 0 } };
     const expired = ifExpiredAt !== undefined;
-    if (expired && (data.expiresAt === null || data.expiresAt > ifExpiredAt)) {
-      throw new ConflictError('the partition has not expired', undefined);
-    }
+    checkExpired(ifExpiredAt, data.expiresAt);
     for (const record of data.records.values()) this.#indexes.remove(data.partition, record);
     this.#partitions.delete(key);
     return { result: { count: 1 }, change: { op: 'drop', expired } };

@@ -1,6 +1,6 @@
 import { type InputIssue, InvalidInputError } from '../../core/errors.ts';
 import { idProblem, kindOf } from '../../core/ids.ts';
-import type { Batch, Operation } from '../../core/store.ts';
+import type { Batch, IndexEntry, Operation } from '../../core/store.ts';
 
 /** The most operations, and the most entries of one append, that a batch may have. */
 export const MAX_OPERATIONS = 10_000;
@@ -41,30 +41,72 @@ function checkOperation(issues: InputIssue[], path: string, operation: Operation
       checkName(issues, `${path}.kind`, operation.kind);
       checkName(issues, `${path}.id`, operation.id);
       if (operation.op === 'add') checkDeltas(issues, `${path}.deltas`, operation.deltas);
-      if (operation.op === 'put') checkIndexes(issues, path, operation);
+      else checkIfVersion(issues, `${path}.ifVersion`, operation);
+      if (operation.op === 'put') {
+        checkText(issues, `${path}.value`, operation.value);
+        if (operation.indexes) checkIndexes(issues, `${path}.indexes`, operation.indexes);
+      }
       return;
     case 'append':
       checkName(issues, `${path}.log`, operation.log);
+      checkNumber(issues, `${path}.ifLastSeq`, operation.ifLastSeq, 0);
+      checkNumber(issues, `${path}.startSeq`, operation.startSeq, 1);
       checkEntries(issues, `${path}.entries`, operation);
       return;
     case 'rewrite':
       checkName(issues, `${path}.log`, operation.log);
       checkText(issues, `${path}.value`, operation.value);
-      if (operation.mark) checkName(issues, `${path}.mark`, operation.mark);
+      checkNumber(issues, `${path}.seq`, operation.seq ?? Number.NaN, 1);
+      checkNumber(issues, `${path}.ifVersion`, operation.ifVersion, 0);
+      if (operation.mark !== undefined && operation.mark !== null)
+        checkName(issues, `${path}.mark`, operation.mark);
       return;
     case 'truncate':
       checkName(issues, `${path}.log`, operation.log);
+      checkNumber(issues, `${path}.before`, operation.before, 0);
+      checkNumber(issues, `${path}.after`, operation.after, 0);
+      if (operation.before === undefined && operation.after === undefined)
+        issues.push({ path, message: 'needs before or after' });
       return;
     case 'expire':
+      if (operation.at !== null) checkNumber(issues, `${path}.at`, operation.at ?? Number.NaN);
+      return;
     case 'drop':
+      checkNumber(issues, `${path}.ifExpiredAt`, operation.ifExpiredAt);
       return;
     default:
       issues.push({ path: `${path}.op`, message: `is no operation: ${kindOf((operation as Operation).op)}` });
   }
 }
 
+/** JSON text has no raw NUL, and what `JSON.stringify` gives is well-formed: anything else could not be kept exactly. */
 function checkText(issues: InputIssue[], path: string, value: unknown): void {
   if (typeof value !== 'string') issues.push({ path, message: `expected JSON text, got ${kindOf(value)}` });
+  else if (value.length === 0 || value.includes('\0') || !value.isWellFormed())
+    issues.push({
+      path,
+      message: 'is no JSON text: it is empty, or has a NUL or an unpaired surrogate in it',
+    });
+}
+
+function checkNumber(issues: InputIssue[], path: string, value: unknown, least = -Infinity): void {
+  if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) return;
+  const expected = least === -Infinity ? 'a whole number' : `a whole number of at least ${least}`;
+  issues.push({
+    path,
+    message: `expected ${expected}, got ${typeof value === 'number' ? value : kindOf(value)}`,
+  });
+}
+
+function checkIfVersion(
+  issues: InputIssue[],
+  path: string,
+  { op, ifVersion }: Operation & { op: 'check' | 'put' | 'delete' },
+): void {
+  if (ifVersion === undefined && op !== 'check') return;
+  if (ifVersion === 'absent' || ifVersion === 'present') return;
+  if (typeof ifVersion !== 'number' || !Number.isSafeInteger(ifVersion))
+    issues.push({ path, message: `expected a version, 'absent' or 'present', got ${kindOf(ifVersion)}` });
 }
 
 function checkDeltas(issues: InputIssue[], path: string, deltas: Record<string, number>): void {
@@ -75,15 +117,18 @@ function checkDeltas(issues: InputIssue[], path: string, deltas: Record<string, 
   }
 }
 
-function checkIndexes(issues: InputIssue[], path: string, put: Operation & { op: 'put' }): void {
-  checkText(issues, `${path}.value`, put.value);
-  for (const entry of put.indexes ?? []) {
-    checkName(issues, `${path}.indexes.index`, entry.index);
-    if (entry.key !== '') checkName(issues, `${path}.indexes.key`, entry.key);
-    if (entry.index.startsWith('$'))
-      issues.push({ path: `${path}.indexes`, message: "names that start with '$' are reserved" });
-    if (!Number.isFinite(entry.order))
-      issues.push({ path: `${path}.indexes.order`, message: 'expected a number' });
+function checkIndexes(issues: InputIssue[], path: string, indexes: readonly IndexEntry[]): void {
+  const seen = new Set<string>();
+  for (const { index, key, order } of indexes) {
+    checkName(issues, `${path}.index`, index);
+    if (key !== '') checkName(issues, `${path}.key`, key);
+    if (String(index).startsWith('$'))
+      issues.push({ path, message: "names that start with '$' are reserved" });
+    if (!Number.isFinite(order))
+      issues.push({ path: `${path}.order`, message: `expected a number, got ${kindOf(order)}` });
+    const place = `${index}\0${key}`;
+    if (seen.has(place)) issues.push({ path, message: 'has the same index and key twice' });
+    seen.add(place);
   }
 }
 
@@ -107,6 +152,7 @@ function checkTogether(issues: InputIssue[], operations: readonly Operation[]): 
   const logs = new Set<string>();
   for (let i = 0; i < operations.length; i++) {
     const operation = operations[i]!;
+    if (operation.op === 'check') continue;
     const [seen, target] =
       'log' in operation
         ? [logs, operation.log]

@@ -1,5 +1,5 @@
-import { ConflictError, quote, UnsupportedError } from '../../core/errors.ts';
-import type { IfVersion } from '../../core/store.ts';
+import { ConflictError, InvalidInputError, quote, UnsupportedError } from '../../core/errors.ts';
+import type { IfVersion, Operation } from '../../core/store.ts';
 
 /** @throws ConflictError unless a record at `current` (undefined: not there) is what `ifVersion` asks for */
 export function checkVersion(
@@ -31,11 +31,11 @@ export function checkLastSeq(log: string, ifLastSeq: number | undefined, lastSeq
   });
 }
 
-/** @throws ConflictError when a log that already had entries is told where to start */
+/** @throws ConflictError when a log is told to go on at a seq that it has given out already */
 export function checkStartSeq(log: string, startSeq: number | undefined, lastSeq: number): void {
-  if (startSeq === undefined || lastSeq === 0) return;
+  if (startSeq === undefined || startSeq > lastSeq) return;
   throw new ConflictError(
-    `log ${quote(log)} already had entries, it can't start at seq ${startSeq}`,
+    `log ${quote(log)} ends at seq ${lastSeq}, it can't go on at seq ${startSeq}`,
     lastSeq,
     { details: { log } },
   );
@@ -53,14 +53,37 @@ export function checkEntry(
   throw new ConflictError(`entry ${seq} of log ${quote(log)} ${found}`, current, { details: { log, seq } });
 }
 
-/** A record is either a document (put) or a counter (add), never both. */
-export function counterMismatch(kind: string, id: string): UnsupportedError {
-  return new UnsupportedError(
-    `record ${kind} ${quote(id)} is not a counter: only records made by add can be added to`,
-    {
-      hint: 'Keep counters in records of their own.',
-    },
+/**
+ * A record is either a document (put) or a counter (add), never both, and a counter's fields stay finite.
+ * @throws UnsupportedError, InvalidInputError
+ */
+export function checkAdd(
+  { kind, id, deltas }: Operation & { op: 'add' },
+  current: { value: string; counter: boolean } | undefined,
+): void {
+  if (!current) return;
+  if (!current.counter) {
+    throw new UnsupportedError(
+      `record ${kind} ${quote(id)} is not a counter: only records made by add can be added to`,
+      { hint: 'Keep counters in records of their own.' },
+    );
+  }
+  const sums = Object.entries(addCounters(JSON.parse(current.value), deltas));
+  const beyond = sums.filter(([, sum]) => !Number.isFinite(sum));
+  if (beyond.length === 0) return;
+  throw new InvalidInputError(
+    'bad batch',
+    beyond.map(([field]) => ({
+      path: `deltas.${field}`,
+      message: 'takes the counter beyond what a number holds',
+    })),
   );
+}
+
+/** @throws ConflictError unless a partition that expires at `expiresAt` (null: never) has expired by then */
+export function checkExpired(ifExpiredAt: number | undefined, expiresAt: number | null): void {
+  if (ifExpiredAt === undefined || (expiresAt !== null && expiresAt <= ifExpiredAt)) return;
+  throw new ConflictError('the partition has not expired', undefined);
 }
 
 /** The fields of a counter after adding; built so that a field named `__proto__` is one like any other. */

@@ -1,4 +1,4 @@
-import { ClosedError } from '../../core/errors.ts';
+import { ClosedError, HoldfastError } from '../../core/errors.ts';
 import type { Batch, Receipt } from '../../core/store.ts';
 
 /** What became of one batch of a group: its receipt, or why it failed alone. */
@@ -98,8 +98,8 @@ export class GroupCommit {
 
 function settle(group: readonly Waiting[], outcomes: readonly Outcome[]): void {
   for (let i = 0; i < group.length; i++) {
-    const outcome = outcomes[i];
-    if (outcome === undefined || outcome instanceof Error) group[i]!.reject(outcome);
+    const outcome = outcomes[i] ?? new HoldfastError('internal', 'the store gave no outcome for a batch');
+    if (outcome instanceof Error) group[i]!.reject(outcome);
     else group[i]!.resolve(outcome);
   }
 }

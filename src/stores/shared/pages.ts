@@ -1,8 +1,5 @@
 import { InvalidInputError } from '../../core/errors.ts';
-import { EXPIRY_INDEX, type IndexRange, PARTITION_INDEX, type Partition } from '../../core/store.ts';
-
-/** The most items of one page. */
-export const MAX_PAGE = 10_000;
+import type { Batch, Partition } from '../../core/store.ts';
 
 /** Packs where a listing stopped into an opaque, URL-safe token. */
 export function encodePageToken(position: readonly (string | number)[]): string {
@@ -23,28 +20,21 @@ export function decodePageToken(token: string, length: number): (string | number
   ]);
 }
 
-/** @throws InvalidInputError unless `limit` is a whole number from 0 to {@link MAX_PAGE} */
-export function checkLimit(limit: number): void {
-  if (Number.isInteger(limit) && limit >= 0 && limit <= MAX_PAGE) return;
-  throw new InvalidInputError('bad range', [
-    { path: 'limit', message: `expected a whole number from 0 to ${MAX_PAGE}, got ${String(limit)}` },
-  ]);
-}
-
 /** A partition as one string. NUL can't be in an id, so no two partitions share a key. */
 export function partitionKey(partition: Partition): string {
   return `${partition.tenant}\0${partition.type}\0${partition.id}`;
 }
 
-/** @throws InvalidInputError, UnsupportedError for a range that no store answers */
-export function checkIndexRange(range: IndexRange): void {
-  checkLimit(range.limit);
-  const kept = range.index === EXPIRY_INDEX || range.index === PARTITION_INDEX;
-  if (!kept && range.tenant === undefined) {
-    throw new InvalidInputError('bad range', [
-      { path: 'tenant', message: 'an index is read one tenant at a time' },
-    ]);
-  }
+/** A batch's id as one string, apart from those of other partitions. */
+export function batchKey(batch: Batch): string {
+  return `${partitionKey(batch.partition)}\0${batch.id}`;
+}
+
+/** The error for a journal cursor that no store can have given. */
+export function badCursor(): InvalidInputError {
+  return new InvalidInputError('bad cursor', [
+    { path: 'after', message: 'is not a cursor that this store gave' },
+  ]);
 }
 
 /** The order of ids in every store: that of their UTF-8 bytes. */

@@ -48,7 +48,7 @@ export class Catalog {
     );
     this.#addLog = db
       .prepare(
-        'INSERT INTO logs (partition, name, first, last, count, head) VALUES (?, ?, ?, ?, 0, 0) RETURNING pk',
+        'INSERT INTO logs (partition, name, first, last, count, head) VALUES (?, ?, 1, 0, 0, 0) RETURNING pk',
       )
       .pluck();
     this.#allLogs = db.prepare('SELECT name FROM logs WHERE partition = ? ORDER BY name').pluck();
@@ -61,8 +61,13 @@ export class Catalog {
   reset(): number {
     this.#forgetAll();
     this.#changed.clear();
-    this.#headsAt = this.#getHeadsAt.get() as number;
+    this.#headsAt = this.checkpoint;
     return this.#headsAt;
+  }
+
+  /** The journal row up to which the table of heads is right, whoever wrote it. */
+  get checkpoint(): number {
+    return this.#getHeadsAt.get() as number;
   }
 
   partition(partition: Partition): PartitionState | undefined {
@@ -91,9 +96,9 @@ export class Catalog {
     return state;
   }
 
-  addLog(partition: PartitionState, name: string, startSeq: number): LogState {
-    const pk = this.#addLog.get(partition.pk, name, startSeq, startSeq - 1) as number;
-    const state = { pk, first: startSeq, last: startSeq - 1, count: 0, head: 0 };
+  addLog(partition: PartitionState, name: string): LogState {
+    const pk = this.#addLog.get(partition.pk, name) as number;
+    const state = { pk, first: 1, last: 0, count: 0, head: 0 };
     partition.logs.set(name, state);
     return state;
   }
@@ -127,7 +132,6 @@ export class Catalog {
 
   /** Inside a transaction whose newest journal row is `id`: writes heads to their table when enough have gathered. */
   settle(id: number, now = id - this.#headsAt >= HEADS_EVERY): void {
-    if (this.#partitions.size > MAX_PARTITIONS) this.#forgetAll();
     if (!now) return;
     for (const log of this.#changed.values())
       this.#setHead.run(log.first, log.last, log.count, log.head, log.pk);
@@ -143,6 +147,8 @@ export class Catalog {
   }
 
   #remember(key: string, pk: number): PartitionState {
+    // Logs whose row is behind stay known.
+    if (this.#partitions.size >= MAX_PARTITIONS) this.#forgetAll();
     const state: PartitionState = { pk, logs: new Map(), versions: new Map() };
     this.#partitions.set(key, state);
     this.#byPk.set(pk, key);

@@ -1,5 +1,4 @@
 import type { Clock } from '../../core/clock.ts';
-import { ConflictError } from '../../core/errors.ts';
 import type {
   Batch,
   ChangeOperation,
@@ -8,8 +7,9 @@ import type {
   Partition,
   Receipt,
 } from '../../core/store.ts';
-import { checkEntry, checkLastSeq, checkStartSeq, checkVersion } from '../shared/conditions.ts';
+import { checkEntry, checkExpired, checkLastSeq, checkStartSeq, checkVersion } from '../shared/conditions.ts';
 import type { Outcome } from '../shared/group-commit.ts';
+import { batchKey } from '../shared/pages.ts';
 import type { Catalog, PartitionState } from './catalog.ts';
 import { type Database, isBusy, type Statement } from './database.ts';
 import { cursorOf, type Journal, pack, type StoredOperation } from './journal.ts';
@@ -90,9 +90,11 @@ export class Committer {
   /** Takes in what others committed. Inside a transaction it stays true until the end. */
   refresh(): void {
     const { journal, catalog } = this.#parts;
-    const { seen } = journal;
-    while (!journal.catchUp((change) => catalog.follow(change))) this.reset();
-    if (journal.seen !== seen) this.#alone = false;
+    if (journal.newestRow === journal.seen) return;
+    this.#alone = false;
+    // Rows from before the heads were last written may be trimmed, and reading those heads is cheaper anyway.
+    if (catalog.checkpoint > journal.seen) this.reset();
+    journal.catchUp((change) => catalog.follow(change));
   }
 
   /** Forgets what this process knows, and starts over from the file. */
@@ -111,35 +113,41 @@ export class Committer {
 
   #applyAll(batches: readonly Batch[]): Outcome[] {
     const { journal, catalog, logs, clock } = this.#parts;
-    const version = journal.seen + 1;
     const changes: string[] = [];
     const committed: Committed[] = [];
+    const named = new Map<string, Committed>();
+    let version = journal.seen;
     const outcomes = batches.map((batch): Outcome => {
-      const replayed = batch.id === undefined ? undefined : this.#replay(batch.id, committed);
+      const replayed = batch.id === undefined ? undefined : this.#replay(batch, named, committed);
       if (replayed) return replayed;
       const partition = catalog.partition(batch.partition);
       const problem = this.#judge(batch.operations, partition);
       if (problem) return problem;
-      const results = this.#apply(batch, partition, version, changes);
-      const receipt = { cursor: '', replayed: false, results };
-      committed.push({ batch, receipt, count: changes.length });
-      return receipt;
+      const results = this.#apply(batch, partition, ++version, changes);
+      const one: Committed = {
+        batch,
+        receipt: { cursor: '', replayed: false, results },
+        count: changes.length,
+      };
+      committed.push(one);
+      if (batch.id !== undefined) named.set(batchKey(batch), one);
+      return one.receipt;
     });
-    if (changes.length === 0) logs.flush();
-    else journal.seen = logs.endGroup(clock.now(), changes);
+    // A group without changes has no row: its batches stand right after the newest one.
     const before = changes.length === 0 ? journal.newest().count : 0;
+    if (changes.length > 0) journal.seen = logs.endGroup(clock.now(), changes, version);
     for (const { batch, receipt, count } of committed) {
       receipt.cursor = cursorOf({ row: journal.seen, count: count + before });
-      if (batch.id !== undefined && !receipt.replayed) journal.remember(batch.id, journal.seen, receipt);
+      if (batch.id !== undefined && !receipt.replayed) journal.remember(batch, journal.seen, receipt);
     }
     catalog.settle(journal.seen);
     return outcomes;
   }
 
   /** The receipt of a batch that is in the file, or in the same group, already. */
-  #replay(batchId: string, committed: Committed[]): Receipt | undefined {
-    const first = committed.find(({ batch }) => batch.id === batchId);
-    if (!first) return this.#parts.journal.replay(batchId);
+  #replay(batch: Batch, named: ReadonlyMap<string, Committed>, committed: Committed[]): Receipt | undefined {
+    const first = named.get(batchKey(batch));
+    if (!first) return this.#parts.journal.replay(batch);
     const receipt = { ...first.receipt, replayed: true };
     committed.push({ ...first, receipt });
     return receipt;
@@ -154,7 +162,7 @@ export class Committer {
     const partition =
       known ??
       (batch.operations.some(makes) ? this.#parts.catalog.ensurePartition(batch.partition) : undefined);
-    if (!partition) return batch.operations.map(() => NOTHING.result);
+    if (!partition) return batch.operations.map(({ op }) => (op === 'check' ? UNTOLD : NOTHING).result);
     const results: OperationResult[] = [];
     const operations: StoredOperation[] = [];
     for (const operation of batch.operations) {
@@ -202,6 +210,12 @@ export class Committer {
         checkStartSeq(log, startSeq, last);
         return;
       }
+      case 'truncate': {
+        const { log, ifLastSeq } = operation;
+        if (ifLastSeq !== undefined)
+          checkLastSeq(log, ifLastSeq, (partition && catalog.log(partition, log)?.last) ?? 0);
+        return;
+      }
       case 'rewrite': {
         const log = partition && catalog.log(partition, operation.log);
         checkEntry(
@@ -222,9 +236,7 @@ export class Committer {
 
   #judgeDrop(partition: PartitionState | undefined, ifExpiredAt: number | undefined): void {
     if (!partition || ifExpiredAt === undefined) return;
-    const expiresAt = this.#expiry.get(partition.pk) as number | null;
-    if (expiresAt === null || expiresAt > ifExpiredAt)
-      throw new ConflictError('the partition has not expired', undefined);
+    checkExpired(ifExpiredAt, this.#expiry.get(partition.pk) as number | null);
   }
 
   #write(
@@ -281,8 +293,7 @@ export class Committer {
 
   #append(append: Operation & { op: 'append' }, partition: PartitionState): Applied {
     const { catalog, logs } = this.#parts;
-    const log =
-      catalog.log(partition, append.log) ?? catalog.addLog(partition, append.log, append.startSeq ?? 1);
+    const log = catalog.log(partition, append.log) ?? catalog.addLog(partition, append.log);
     const result = logs.append(log, append);
     const count = result.count!;
     if (count === 0) return { result };

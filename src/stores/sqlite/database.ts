@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type BetterSqlite3 from 'better-sqlite3';
 import { isHoldfastError, StoreCorruptError, StoreUnavailableError } from '../../core/errors.ts';
 import { checkSchema, migrate } from './schema.ts';
@@ -25,22 +26,44 @@ export async function openDatabase(
   const { default: Sqlite } = await import('better-sqlite3');
   try {
     await mkdir(dirname(path), { recursive: true });
-    if (existsSync(path) && statSync(path).size > 0) inspect(Sqlite, path);
-    const db = new Sqlite(path, { timeout: lockTimeoutMs });
-    db.pragma('journal_mode = WAL');
-    db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`);
-    migrate(db);
-    db.pragma(`busy_timeout = ${LOCK_SPIN_MS}`);
-    return db;
+    return await retryBusy(() => {
+      if (existsSync(path) && statSync(path).size > 0) inspect(Sqlite, path);
+      const db = new Sqlite(path, { timeout: LOCK_SPIN_MS });
+      try {
+        db.pragma('journal_mode = WAL');
+        db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`);
+        migrate(db);
+        return db;
+      } catch (error) {
+        db.close();
+        throw error;
+      }
+    }, lockTimeoutMs);
   } catch (error) {
     throw translate(error, path);
+  }
+}
+
+/**
+ * Tries again for as long as another process holds the lock that is needed. SQLite's own waiting blocks the event loop:
+ * it waits for a moment only, the rest of the time is waited here.
+ */
+export async function retryBusy<T>(body: () => T, timeoutMs: number): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      return body();
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > deadline) throw error;
+      await delay(1 + Math.random() * 4);
+    }
   }
 }
 
 /** Looks at an existing file through a read-only connection: a damaged one is left exactly as it is. */
 function inspect(Sqlite: typeof BetterSqlite3, path: string): void {
   checkHeader(path);
-  const db = new Sqlite(path, { readonly: true, timeout: 5000 });
+  const db = new Sqlite(path, { readonly: true, timeout: LOCK_SPIN_MS });
   try {
     checkSchema(db);
     if (statSync(path).size > QUICK_CHECK_BYTES) return;
@@ -53,6 +76,9 @@ function inspect(Sqlite: typeof BetterSqlite3, path: string): void {
 
 /** The header says how many pages there are: https://www.sqlite.org/fileformat2.html#the_database_header */
 function checkHeader(path: string): void {
+  // With a write-ahead log beside it, the file may legitimately lag behind its header. Looked for first, as another
+  // process may be done with it any moment.
+  const hasLog = existsSync(`${path}-wal`);
   const header = Buffer.alloc(100);
   const file = openSync(path, 'r');
   const read = readSync(file, header, 0, 100, 0);
@@ -62,9 +88,8 @@ function checkHeader(path: string): void {
   const pageSize = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
   const expected = header.readUInt32BE(28) * pageSize;
   const current = header.readUInt32BE(24) === header.readUInt32BE(92);
-  // With a write-ahead log beside it, the file may legitimately lag behind its header.
   const { size } = statSync(path);
-  if (current && size < expected && !existsSync(`${path}-wal`)) {
+  if (current && size < expected && !hasLog) {
     throw damaged(path, `it is cut off: ${size} of ${expected} bytes are there`);
   }
 }

@@ -1,5 +1,14 @@
-import { CursorExpiredError, InvalidInputError } from '../../core/errors.ts';
-import type { Change, ChangeOperation, ChangePage, Cursor, Partition, Receipt } from '../../core/store.ts';
+import { CursorExpiredError } from '../../core/errors.ts';
+import type {
+  Batch,
+  Change,
+  ChangeOperation,
+  ChangePage,
+  Cursor,
+  Partition,
+  Receipt,
+} from '../../core/store.ts';
+import { badCursor } from '../shared/pages.ts';
 import type { Database, Statement } from './database.ts';
 
 /** Where a log stands. `head` is the id of its newest entry (0: none); `last` is the last seq given out. */
@@ -35,8 +44,7 @@ interface Position {
   count: number;
 }
 
-/** So many rows behind, starting over is cheaper than catching up. */
-const FAR_BEHIND = 256;
+const ROWS_AT_ONCE = 16;
 const ROW = 'SELECT id, seq AS at, previous AS count, value AS changes FROM entries';
 
 /**
@@ -50,6 +58,7 @@ export class Journal {
   readonly #from: Statement;
   readonly #newestId: Statement;
   readonly #newest: Statement;
+  readonly #rowUpTo: Statement;
   readonly #trimmed: Statement;
   readonly #setTrimmed: Statement;
   readonly #deleteRows: Statement;
@@ -60,10 +69,13 @@ export class Journal {
   readonly #addBatch: Statement;
 
   constructor(db: Database) {
-    this.#since = db.prepare(`${ROW} WHERE id > ? AND log = 0 ORDER BY id LIMIT ${FAR_BEHIND + 1}`);
+    this.#since = db.prepare(`${ROW} WHERE id > ? AND log = 0 ORDER BY id`);
     this.#from = db.prepare(`${ROW} WHERE id >= ? AND log = 0 ORDER BY id LIMIT ?`);
     this.#newestId = db.prepare('SELECT max(id) FROM entries').pluck();
     this.#newest = db.prepare(`${ROW} ORDER BY id DESC LIMIT 1`);
+    this.#rowUpTo = db
+      .prepare('SELECT id FROM entries WHERE id <= ? AND log = 0 ORDER BY id DESC LIMIT 1')
+      .pluck();
     this.#trimmed = db.prepare("SELECT value FROM meta WHERE name = 'trimmed'").pluck();
     this.#setTrimmed = db.prepare("UPDATE meta SET value = ? WHERE name = 'trimmed'");
     this.#deleteRows = db.prepare(
@@ -75,47 +87,41 @@ export class Journal {
       `SELECT tenant, type, id FROM partitions WHERE pk = @pk
        UNION ALL SELECT tenant, type, id FROM dropped_partitions WHERE pk = @pk`,
     );
-    this.#findBatch = db.prepare('SELECT receipt FROM batches WHERE id = ?').pluck();
-    this.#addBatch = db.prepare('INSERT INTO batches VALUES (?, ?, ?)');
+    this.#findBatch = db
+      .prepare('SELECT receipt FROM batches WHERE tenant = ? AND type = ? AND partition = ? AND id = ?')
+      .pluck();
+    this.#addBatch = db.prepare('INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)');
   }
 
-  /** Gives the rows that others wrote since, once each; false when there are so many that starting over is cheaper. */
-  catchUp(follow: (change: StoredChange) => void): boolean {
-    const rows = this.#since.all(this.seen) as Row[];
-    if (rows.length > FAR_BEHIND) return false;
-    for (const row of rows) {
+  /** Gives what others committed after {@link seen}, once each. */
+  catchUp(follow: (change: StoredChange) => void): void {
+    for (const row of this.#since.all(this.seen) as Row[]) {
       for (const change of parse(row.changes)) follow(change);
       this.seen = row.id;
     }
-    return true;
-  }
-
-  /** Whether rows were written that {@link seen} does not know of. */
-  get moved(): boolean {
-    return this.newestRow > this.seen;
   }
 
   get newestRow(): number {
     return (this.#newestId.get() as number | null) ?? 0;
   }
 
-  replay(batchId: string): Receipt | undefined {
-    const receipt = this.#findBatch.get(batchId) as string | undefined;
+  /** The receipt of a batch that was committed before. */
+  replay({ partition: { tenant, type, id: partition }, id }: Batch): Receipt | undefined {
+    const receipt = this.#findBatch.get(tenant, type, partition, id) as string | undefined;
     return receipt === undefined ? undefined : { ...(JSON.parse(receipt) as Receipt), replayed: true };
   }
 
-  remember(batchId: string, row: number, receipt: Receipt): void {
-    this.#addBatch.run(batchId, row, JSON.stringify(receipt));
+  remember({ partition: { tenant, type, id: partition }, id }: Batch, row: number, receipt: Receipt): void {
+    this.#addBatch.run(tenant, type, partition, id, row, JSON.stringify(receipt));
   }
 
   read(after: Cursor | 'oldest' | 'newest', limit: number): ChangePage {
     let position =
       after === 'oldest' ? this.#oldest() : after === 'newest' ? this.newest() : this.check(after);
     const changes: Change[] = [];
-    // Each row has at least one change, but for the first, which the cursor may have behind it.
-    for (const row of this.#from.all(position.row, limit + 1) as Row[]) {
+    for (const row of this.#rows(position.row)) {
       const start = row.id === position.row ? position.count : 0;
-      if (start === row.count) continue;
+      if (start >= row.count) continue;
       const stored = parse(row.changes);
       for (let i = start; i < stored.length; i++) {
         if (changes.length === limit) return { changes, cursor: cursorOf(position) };
@@ -124,6 +130,16 @@ export class Journal {
       }
     }
     return { changes, cursor: cursorOf(position) };
+  }
+
+  /** Rows from the given one on; a few at a time, as each may tell of a thousand changes. */
+  *#rows(from: number): Generator<Row> {
+    for (let next = from; ; ) {
+      const rows = this.#from.all(next, ROWS_AT_ONCE) as Row[];
+      yield* rows;
+      if (rows.length < ROWS_AT_ONCE) return;
+      next = rows.at(-1)!.id + 1;
+    }
   }
 
   /** The end of the journal. */
@@ -135,7 +151,9 @@ export class Journal {
   trim(upTo: Cursor): void {
     const position = this.check(upTo);
     const row = this.#from.get(position.row, 1) as Row | undefined;
-    const last = row?.id === position.row && position.count >= row.count ? position.row : position.row - 1;
+    const whole = row?.id !== position.row || position.count >= row.count;
+    // The last row that is wholly behind the cursor.
+    const last = (this.#rowUpTo.get(whole ? position.row : position.row - 1) as number | undefined) ?? 0;
     // The newest row always stays: its id is what the next one counts on from.
     this.#deleteRows.run(this.#oldest().row, last);
     this.#deleteBatches.run(last);
@@ -147,9 +165,7 @@ export class Journal {
   check(cursor: Cursor): Position {
     const position = positionOf(cursor);
     if (!position || position.row > this.newestRow) {
-      throw new InvalidInputError('bad cursor', [
-        { path: 'after', message: 'is not a cursor that this store gave' },
-      ]);
+      throw badCursor();
     }
     const oldest = this.#oldest();
     if (position.row < oldest.row || (position.row === oldest.row && position.count < oldest.count)) {

@@ -81,7 +81,7 @@ export class Logs {
   /** Takes entries in; they are written with others of the group, at the latest by {@link flush}. */
   append(log: LogState, append: Operation & { op: 'append' }): OperationResult {
     const seqs: number[] = [];
-    const before = log.last;
+    let count = 0;
     for (const { id, value, mark } of append.entries) {
       const known =
         id === undefined ? undefined : (this.#givenId.get(log.pk, id) as [number, number] | undefined);
@@ -89,7 +89,8 @@ export class Logs {
         seqs.push(known[0]);
         continue;
       }
-      const seq = ++log.last;
+      const seq = Math.max(log.last + 1, append.startSeq ?? 0);
+      log.last = seq;
       const entry = this.#add(log.pk, seq, log.head, mark ?? null, id ?? null, value);
       if (id !== undefined) this.#addGivenId.run(log.pk, id, seq, entry);
       if (mark !== undefined) this.#addMark.run(log.pk, mark, seq, entry);
@@ -97,12 +98,15 @@ export class Logs {
       if (log.count++ === 0) log.first = seq;
       log.head = entry;
       seqs.push(seq);
+      count++;
     }
-    return { seqs, count: log.last - before };
+    return { seqs, count };
   }
 
-  /** Ends a group commit with its row of the journal; returns the row's id. */
-  endGroup(at: number, changes: readonly string[]): number {
+  /** Ends a group commit with its row of the journal; returns the row's id, which is at least `version`. */
+  endGroup(at: number, changes: readonly string[], version: number): number {
+    // The next group counts its versions on from here: they never repeat.
+    this.#nextId = Math.max(this.#nextId, version);
     const id = this.#add(0, at, changes.length, null, null, `[${changes.join(',')}]`);
     this.flush();
     return id;
@@ -189,7 +193,7 @@ export class Logs {
 
   #entries(log: LogState, range: LogRange): Entry[] {
     const after = range.after ?? 0;
-    const before = range.before ?? log.last + 1;
+    const before = Math.min(range.before ?? Number.POSITIVE_INFINITY, log.last + 1);
     if (log.count === 0 || range.limit === 0 || before <= log.first || after >= log.last) return [];
     if (range.ids) return this.#byIds(log, range.ids, after, before, range);
     if (range.mark !== undefined) {
@@ -208,13 +212,15 @@ export class Logs {
   }
 
   #byIds(log: LogState, ids: readonly string[], after: number, before: number, range: LogRange): Entry[] {
-    const found = new Map<number, number>();
+    const found = new Map<number, Entry>();
     for (const id of ids) {
-      const [seq, entry] = (this.#givenId.get(log.pk, id) as [number, number] | undefined) ?? [0, 0];
-      if (seq > after && seq < before) found.set(seq, entry);
+      const [seq, row] = (this.#givenId.get(log.pk, id) as [number, number] | undefined) ?? [0, 0];
+      if (seq <= after || seq >= before) continue;
+      const entry = toEntry(this.#entry.get(row) as EntryRow);
+      if (range.mark === undefined || entry.mark === range.mark) found.set(seq, entry);
     }
-    const sorted = [...found].sort(([a], [b]) => (range.reverse ? b - a : a - b));
-    return sorted.slice(0, range.limit).map(([, id]) => toEntry(this.#entry.get(id) as EntryRow));
+    const sorted = [...found.values()].sort((a, b) => (range.reverse ? b.seq - a.seq : a.seq - b.seq));
+    return sorted.slice(0, range.limit);
   }
 
   /** Towards the newest end the chain can't be walked: stretches of it are walked backwards, and turned round. */
@@ -223,8 +229,10 @@ export class Logs {
     let done = Math.max(after, log.first - 1);
     while (entries.length < limit && done < before - 1) {
       const end = Math.min(done + limit - entries.length, before - 1);
-      entries.push(...this.#walk(log, this.#seek(log, end), done, limit).reverse());
-      done = end;
+      const stretch = this.#walk(log, this.#seek(log, end), done, limit);
+      entries.push(...stretch.reverse());
+      // Over a hole, however wide, in one step.
+      done = stretch.length > 0 ? end : this.#firstFrom(log, end + 1) - 1;
     }
     return entries;
   }

@@ -10,7 +10,7 @@ import type {
   Stored,
 } from '../../core/store.ts';
 import { EXPIRY_INDEX, PARTITION_INDEX } from '../../core/store.ts';
-import { addCounters, counterMismatch } from '../shared/conditions.ts';
+import { addCounters, checkAdd } from '../shared/conditions.ts';
 import { decodePageToken, encodePageToken } from '../shared/pages.ts';
 import type { PartitionState } from './catalog.ts';
 import type { Database, Statement } from './database.ts';
@@ -23,6 +23,9 @@ interface RecordRow {
   indexed: number;
   value: string;
 }
+
+/** So many versions are remembered of one partition. */
+const MAX_VERSIONS = 1024;
 
 /** Records and their index entries. */
 export class Records {
@@ -51,10 +54,12 @@ export class Records {
 
   /** The version of a record, remembered: conditions on the same records come again and again. */
   version(partition: PartitionState, kind: string, id: string): number | undefined {
+    const { versions } = partition;
     const name = `${kind}\0${id}`;
-    if (partition.versions.has(name)) return partition.versions.get(name);
+    if (versions.has(name)) return versions.get(name);
     const version = this.#version.get(partition.pk, kind, id) as number | undefined;
-    partition.versions.set(name, version);
+    if (versions.size >= MAX_VERSIONS) versions.clear();
+    versions.set(name, version);
     return version;
   }
 
@@ -69,7 +74,7 @@ export class Records {
     if (before?.indexed) this.#deleteIndexes.run(partition.pk, kind, id);
     this.#put.run(partition.pk, kind, id, version, 0, indexes.length > 0 ? 1 : 0, value);
     for (const entry of indexes) this.#index(partition, tenant, kind, id, entry);
-    partition.versions.set(`${kind}\0${id}`, version);
+    noteVersion(partition, kind, id, version);
     return { version, created: before === undefined };
   }
 
@@ -78,14 +83,14 @@ export class Records {
     const before = this.get(partition, kind, id);
     const counters = addCounters(before ? JSON.parse(before.value) : {}, deltas);
     this.#put.run(partition.pk, kind, id, version, 1, 0, JSON.stringify(counters));
-    partition.versions.set(`${kind}\0${id}`, version);
+    noteVersion(partition, kind, id, version);
     return { version, created: before === undefined, counters };
   }
 
-  /** @throws UnsupportedError when the record is there but was not made by `add` */
-  judgeAdd(partition: PartitionState, { kind, id }: Operation & { op: 'add' }): void {
-    const row = this.get(partition, kind, id);
-    if (row && !row.counter) throw counterMismatch(kind, id);
+  /** @throws UnsupportedError, InvalidInputError when the record is no counter, or would not be a number any more */
+  judgeAdd(partition: PartitionState, add: Operation & { op: 'add' }): void {
+    const row = this.get(partition, add.kind, add.id);
+    checkAdd(add, row && { value: row.value, counter: row.counter === 1 });
   }
 
   delete(partition: PartitionState, { kind, id }: Operation & { op: 'delete' }): OperationResult {
@@ -93,7 +98,7 @@ export class Records {
     if (!before) return { count: 0 };
     if (before.indexed) this.#deleteIndexes.run(partition.pk, kind, id);
     this.#delete.run(partition.pk, kind, id);
-    partition.versions.set(`${kind}\0${id}`, undefined);
+    noteVersion(partition, kind, id, undefined);
     return { count: 1 };
   }
 
@@ -146,6 +151,17 @@ export class Records {
   #index(partition: PartitionState, tenant: string, kind: string, id: string, entry: IndexEntry): void {
     this.#addIndex.run(tenant, entry.index, entry.key, entry.order, partition.pk, kind, id);
   }
+}
+
+/** Keeps a remembered version right. Those that no condition ever asked for are not remembered. */
+function noteVersion(
+  { versions }: PartitionState,
+  kind: string,
+  id: string,
+  version: number | undefined,
+): void {
+  const name = `${kind}\0${id}`;
+  if (versions.has(name)) versions.set(name, version);
 }
 
 interface IndexRow {

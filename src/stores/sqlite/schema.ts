@@ -65,8 +65,12 @@ const migrations: readonly string[] = [
     pk INTEGER PRIMARY KEY, tenant TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, journal INTEGER NOT NULL
   ) STRICT;
 
-  -- Receipts of batches that have an id.
-  CREATE TABLE batches (id TEXT PRIMARY KEY, journal INTEGER NOT NULL, receipt TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  -- Receipts of batches that have an id. They outlive their partition: a drop has one, too.
+  CREATE TABLE batches (
+    tenant TEXT NOT NULL, type TEXT NOT NULL, partition TEXT NOT NULL, id TEXT NOT NULL,
+    journal INTEGER NOT NULL, receipt TEXT NOT NULL,
+    PRIMARY KEY (tenant, type, partition, id)
+  ) STRICT, WITHOUT ROWID;
   CREATE INDEX batches_by_journal ON batches (journal);
   `,
 ];

@@ -1,6 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, systemClock } from '../../core/clock.ts';
-import { ClosedError, UnsupportedError } from '../../core/errors.ts';
+import { UnsupportedError } from '../../core/errors.ts';
 import type {
   Batch,
   ChangePage,
@@ -23,8 +22,16 @@ import type {
   TextQuery,
 } from '../../core/store.ts';
 import { checkBatch } from '../shared/check-batch.ts';
+import {
+  checkIndexRange,
+  checkKeys,
+  checkLimit,
+  checkLogRange,
+  checkPartition,
+  checkRecordRange,
+} from '../shared/check-reads.ts';
 import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
-import { checkIndexRange, checkLimit } from '../shared/pages.ts';
+import { Lifetime } from '../shared/lifetime.ts';
 import { Waiters } from '../shared/waiters.ts';
 import { Catalog } from './catalog.ts';
 import { Committer } from './commit.ts';
@@ -33,6 +40,7 @@ import {
   type Durability,
   isBusy,
   openDatabase,
+  retryBusy,
   type Statement,
   translate,
 } from './database.ts';
@@ -66,10 +74,10 @@ export class SqliteStore implements Store {
   readonly #committer: Committer;
   readonly #group: GroupCommit;
   readonly #waiters = new Waiters();
+  readonly #life = new Lifetime('store');
   readonly #beginRead: Statement;
   readonly #endRead: Statement;
   #poll: NodeJS.Timeout | undefined;
-  #closed = false;
 
   private constructor(path: string, db: Database, options: Required<SqliteStoreOptions>) {
     this.path = path;
@@ -105,7 +113,7 @@ export class SqliteStore implements Store {
 
   commit(batch: Batch): Promise<Receipt> {
     try {
-      this.#open();
+      this.#life.check();
       checkBatch(batch);
     } catch (error) {
       return Promise.reject(error);
@@ -114,6 +122,8 @@ export class SqliteStore implements Store {
   }
 
   async getRecords(keys: readonly RecordKey[]): Promise<(Stored | undefined)[]> {
+    this.#life.check();
+    checkKeys(keys);
     return this.#read(() =>
       keys.map(({ partition, kind, id }) => {
         const state = this.#catalog.partition(partition);
@@ -128,7 +138,8 @@ export class SqliteStore implements Store {
     kind: string | undefined,
     range: RecordRange,
   ): Promise<Page<Stored>> {
-    checkLimit(range.limit);
+    this.#life.check();
+    checkRecordRange(partition, kind, range);
     return this.#read(() => {
       const state = this.#catalog.partition(partition);
       return state ? this.#records.list(partition, state.pk, kind, range) : { items: [] };
@@ -136,6 +147,8 @@ export class SqliteStore implements Store {
   }
 
   async listLogs(partition: Partition): Promise<LogInfo[]> {
+    this.#life.check();
+    checkPartition(partition);
     return this.#read(() => {
       const state = this.#catalog.partition(partition);
       if (!state) return [];
@@ -147,7 +160,8 @@ export class SqliteStore implements Store {
   }
 
   async readLog(partition: Partition, name: string, range: LogRange): Promise<LogPage> {
-    checkLimit(range.limit);
+    this.#life.check();
+    checkLogRange(partition, name, range);
     return this.#read(() => {
       const state = this.#catalog.partition(partition);
       const log = state && this.#catalog.log(state, name);
@@ -156,17 +170,29 @@ export class SqliteStore implements Store {
   }
 
   async queryIndex(range: IndexRange): Promise<Page<IndexHit>> {
+    this.#life.check();
     checkIndexRange(range);
     return this.#read(() => this.#records.queryIndex(range));
   }
 
   async readChanges(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage> {
+    this.#life.check();
     checkLimit(limit);
     return this.#read(() => this.#journal.read(after, limit));
   }
 
   async waitForChanges(after: Cursor, signal?: AbortSignal): Promise<void> {
-    while (this.#read(() => this.#journal.read(after, 1)).changes.length === 0) {
+    for (;;) {
+      this.#life.check();
+      signal?.throwIfAborted();
+      const { changes, seen } = await this.#read(() => ({
+        ...this.#journal.read(after, 1),
+        seen: this.#journal.seen,
+      }));
+      this.#life.check();
+      if (changes.length > 0) return;
+      // Whatever was committed since that snapshot must not be slept through.
+      if (this.#journal.seen !== seen) continue;
       const changed = this.#waiters.wait(signal);
       this.#startPolling();
       await changed;
@@ -174,15 +200,20 @@ export class SqliteStore implements Store {
   }
 
   async trimChanges(upTo: Cursor): Promise<void> {
-    await this.#retryingBusy(() => this.#committer.trim(upTo));
+    this.#life.check();
+    await this.#retryingBusy(() => {
+      this.#life.check();
+      this.#committer.trim(upTo);
+    });
   }
 
   async searchText(_query: TextQuery): Promise<TextHit[]> {
-    this.#open();
+    this.#life.check();
     throw new UnsupportedError('the sqlite store has no full-text index');
   }
 
   async health(): Promise<StoreHealth> {
+    this.#life.check();
     return this.#read(() => {
       const pages = this.#db.pragma('page_count', { simple: true }) as number;
       const pageBytes = this.#db.pragma('page_size', { simple: true }) as number;
@@ -199,31 +230,34 @@ export class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    clearInterval(this.#poll);
-    this.#waiters.close('store');
-    await this.#group.close();
-    this.#db.close();
+    return this.#life.end(async () => {
+      clearInterval(this.#poll);
+      this.#waiters.close('store');
+      await this.#group.close();
+      this.#db.close();
+    });
   }
 
-  #open(): void {
-    if (this.#closed) throw new ClosedError('store');
-  }
-
-  /** Runs a read on one snapshot of the file. */
-  #read<T>(body: () => T): T {
-    this.#open();
+  /** Runs a read on one snapshot of the file; at once, unless another process keeps the file shut for a moment. */
+  #read<T>(body: () => T): T | Promise<T> {
     try {
-      this.#beginRead.run();
-      try {
-        this.#committer.refresh();
-        return body();
-      } finally {
-        this.#endRead.run();
-      }
+      return this.#snapshot(body);
     } catch (error) {
-      throw translate(error, this.path);
+      if (!isBusy(error)) throw translate(error, this.path);
+      return this.#retryingBusy(() => {
+        this.#life.check();
+        return this.#snapshot(body);
+      });
+    }
+  }
+
+  #snapshot<T>(body: () => T): T {
+    this.#beginRead.run();
+    try {
+      this.#committer.refresh();
+      return body();
+    } finally {
+      if (this.#db.inTransaction) this.#endRead.run();
     }
   }
 
@@ -243,25 +277,36 @@ export class SqliteStore implements Store {
 
   /** SQLite's own waiting blocks the event loop: it waits for a moment only, the rest of the time is waited here. */
   async #retryingBusy<T>(body: () => T): Promise<T> {
-    this.#open();
-    const deadline = performance.now() + this.#options.lockTimeoutMs;
-    for (;;) {
-      try {
-        return body();
-      } catch (error) {
-        if (!isBusy(error) || performance.now() > deadline) throw translate(error, this.path);
-        await delay(1 + Math.random() * 4);
-      }
+    try {
+      return await retryBusy(body, this.#options.lockTimeoutMs);
+    } catch (error) {
+      throw translate(error, this.path);
     }
   }
 
   /** Other processes don't tell us of their commits: while somebody waits, the journal's end is looked at. */
   #startPolling(): void {
-    this.#poll ??= setInterval(() => {
+    if (this.#poll) return;
+    let told = this.#journal.seen;
+    this.#poll = setInterval(() => {
       if (this.#waiters.size === 0) {
         clearInterval(this.#poll);
         this.#poll = undefined;
-      } else if (this.#journal.moved) this.#waiters.wake();
+        return;
+      }
+      const newest = this.#newestRow();
+      if (newest === told) return;
+      told = newest;
+      this.#waiters.wake();
     }, this.#options.pollIntervalMs);
+  }
+
+  /** The journal's end, or NaN where it can't be read: who waits is woken then, and meets the error in his own read. */
+  #newestRow(): number {
+    try {
+      return this.#journal.newestRow;
+    } catch {
+      return Number.NaN;
+    }
   }
 }

@@ -1,0 +1,13 @@
+import { describe, it } from 'vitest';
+import { MemoryStore } from '../../src/stores/memory/index.ts';
+import { storeConformance } from '../../src/testing/index.ts';
+
+storeConformance(
+  { describe, it },
+  {
+    name: 'memory',
+    features: { persistent: false, shared: false, textSearch: false },
+    createLocation: () => undefined,
+    open: async () => new MemoryStore(),
+  },
+);
