@@ -5,7 +5,9 @@ import { type Case, interleave, perSecond } from '../harness/rounds.ts';
 import type { Bench, Context, Row } from '../harness/types.ts';
 
 const SESSIONS = 100;
-const CONTENT = 'The quick brown fox jumps over the lazy dog, then writes home about it. '.repeat(3).slice(0, 200);
+const CONTENT = 'The quick brown fox jumps over the lazy dog, then writes home about it. '
+  .repeat(3)
+  .slice(0, 200);
 const ids = Array.from({ length: SESSIONS }, (_, i) => `session-${i}`);
 
 type Durability = 'full' | 'normal';
@@ -23,7 +25,9 @@ class RawTable {
     this.#db = new Sqlite(path);
     this.#db.pragma('journal_mode = WAL');
     this.#db.pragma(`synchronous = ${durability}`);
-    this.#db.exec('CREATE TABLE messages (id INTEGER PRIMARY KEY, session TEXT, seq INTEGER, message TEXT) STRICT');
+    this.#db.exec(
+      'CREATE TABLE messages (id INTEGER PRIMARY KEY, session TEXT, seq INTEGER, message TEXT) STRICT',
+    );
     this.#insert = this.#db.prepare('INSERT INTO messages (session, seq, message) VALUES (?, ?, ?)');
   }
 
@@ -52,7 +56,8 @@ class RawTable {
 async function append(engine: ContextEngine, count: number, concurrency: number): Promise<void> {
   let next = 0;
   const caller = async () => {
-    while (next < count) await engine.messages.append(ids[next++ % SESSIONS]!, { role: 'user', content: CONTENT });
+    while (next < count)
+      await engine.messages.append(ids[next++ % SESSIONS]!, { role: 'user', content: CONTENT });
   };
   await Promise.all(Array.from({ length: concurrency }, caller));
 }
@@ -73,9 +78,18 @@ async function casesOf(context: Context, durability: Durability): Promise<Case[]
   const many = counts.many[durability];
   return [
     { name: `raw, 1 a transaction, ${durability}`, run: () => perSecond(one, () => raw.insert(one, 1)) },
-    { name: `raw, 100 a transaction, ${durability}`, run: () => perSecond(many, () => raw.insert(many - (many % 100), 100)) },
-    { name: `append, concurrency 1, ${durability}`, run: () => settledAfter(engine, () => perSecond(one, () => append(engine, one, 1))) },
-    { name: `append, concurrency 32, ${durability}`, run: () => settledAfter(engine, () => perSecond(many, () => append(engine, many, 32))) },
+    {
+      name: `raw, 100 a transaction, ${durability}`,
+      run: () => perSecond(many, () => raw.insert(many - (many % 100), 100)),
+    },
+    {
+      name: `append, concurrency 1, ${durability}`,
+      run: () => settledAfter(engine, () => perSecond(one, () => append(engine, one, 1))),
+    },
+    {
+      name: `append, concurrency 32, ${durability}`,
+      run: () => settledAfter(engine, () => perSecond(many, () => append(engine, many, 32))),
+    },
     {
       name: `append and count tokens, concurrency 32, ${durability}`,
       run: () => perSecond(many, () => settledAfter(engine, () => append(engine, many, 32))),
@@ -100,9 +114,16 @@ const bench: Bench = {
       const cases = await casesOf(context, durability);
       const rounds = await interleave(cases, {
         rounds: 5,
-        progress: (done, total, what) => context.progress(done + (rows.length > 0 ? total : 0), total * 2, what),
+        progress: (done, total, what) =>
+          context.progress(done + (rows.length > 0 ? total : 0), total * 2, what),
       });
-      const [one, hundred, single, grouped, counted] = cases.map(({ name }) => name) as [string, string, string, string, string];
+      const [one, hundred, single, grouped, counted] = cases.map(({ name }) => name) as [
+        string,
+        string,
+        string,
+        string,
+        string,
+      ];
       rows.push(
         rounds.row(one, 'messages/s'),
         rounds.row(hundred, 'messages/s'),

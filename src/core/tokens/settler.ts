@@ -6,12 +6,17 @@ const QUIET_MS = 25;
 /** How many messages are counted at one go; about a millisecond of work. */
 const SLICE = 128;
 
+interface Due {
+  partition: Partition;
+  after: number;
+}
+
 /** Counts messages soon after they were appended, when there is nothing more urgent to do. */
 export class TokenSettler {
   readonly #store: Store;
   readonly #ledger: TokenLedger;
   /** Where the uncounted stretches of logs begin: by log name, then by the id of the (one tenant's) session. */
-  readonly #due = new Map<string, Map<string, { partition: Partition; after: number }>>();
+  readonly #due = new Map<string, Map<string, Due>>();
   #timer: NodeJS.Timeout | undefined;
   #appends = 0;
   #working: Promise<void> | undefined;
@@ -24,8 +29,8 @@ export class TokenSettler {
 
   /** To be called when messages from `firstSeq` on were appended. Costs next to nothing. */
   appended(partition: Partition, log: string, firstSeq: number): void {
-    let partitions = this.#due.get(log);
-    if (!partitions) this.#due.set(log, (partitions = new Map()));
+    const partitions = this.#due.get(log) ?? new Map<string, Due>();
+    if (partitions.size === 0) this.#due.set(log, partitions);
     if (!partitions.has(partition.id)) partitions.set(partition.id, { partition, after: firstSeq - 1 });
     this.#appends++;
     if (!this.#timer) this.#schedule(QUIET_MS);

@@ -69,6 +69,11 @@ export class GroupReader {
     });
   }
 
+  /** Whether everything taken so far stands in a group, or was left out. */
+  get idle(): boolean {
+    return this.#open.length === 0;
+  }
+
   #takeResults(item: Counted): Counted | undefined {
     const doubled = new Set<Part>();
     for (const result of resultsOf(item.message)) {

@@ -1,57 +1,67 @@
 import { toMessage } from '../messages/messages.ts';
 import { marks } from '../partitions.ts';
-import type { Entry, LogRange, Partition, Store } from '../store.ts';
+import type { Entry, LogBounds, LogPage, LogRange, Partition, Store } from '../store.ts';
 import type { TokenCounter } from '../tokens/counter.ts';
 import type { TokenLedger } from '../tokens/ledger.ts';
 import { countMessage } from '../tokens/message-tokens.ts';
 import { type Counted, type Dropped, type Group, GroupReader, groupOf, isToolPart } from './groups.ts';
 
-/** The first page read from the log's end; further ones are larger, up to the last. */
-const FIRST_PAGE = 64;
-const LARGEST_PAGE = 512;
+/** Pages read from the log's end are as long as the budget makes likely, within these. */
+const SHORTEST_PAGE = 32;
+const LONGEST_PAGE = 512;
+/** What a message costs, by a cautious guess: a page too long is cheaper than one more page. */
+const TOKENS_A_MESSAGE = 48;
 /** How many messages at the log's beginning are looked at for the system prompt. */
 const SYSTEM_PAGE = 4;
 
+/** Where a history is, and how it is counted. */
+export interface HistorySource {
+  store: Store;
+  partition: Partition;
+  log: string;
+  ledger: TokenLedger;
+  counter: TokenCounter;
+  /** The log's end, for a window of the past; the real one where absent. */
+  atSeq?: number | undefined;
+}
+
 /** A log as a window sees it: up to a seq, counted by one counter, read only as far as is needed. */
 export class History {
-  readonly #store: Store;
-  readonly #partition: Partition;
-  readonly #log: string;
-  readonly #ledger: TokenLedger;
-  readonly #counter: TokenCounter;
-  /** Entries from here on don't exist for this window. */
-  readonly #end: number;
-  /** The seq of the oldest message that was read from the log's end. */
+  readonly #source: HistorySource;
+  readonly #bounds: LogBounds;
+  readonly #firstPage: readonly Entry[];
+  readonly #reader: GroupReader;
+  /** The log ends here for this window. */
+  readonly atSeq: number;
+  /** The seq of the oldest message read from the log's end that stands in a group, or was left out. */
   oldestRead: number;
   #readCount = 0;
-  readonly #reader: GroupReader;
 
-  constructor(source: {
-    store: Store;
-    partition: Partition;
-    log: string;
-    ledger: TokenLedger;
-    counter: TokenCounter;
-    atSeq: number;
-  }) {
-    this.#store = source.store;
-    this.#partition = source.partition;
-    this.#log = source.log;
-    this.#ledger = source.ledger;
-    this.#counter = source.counter;
-    this.#end = source.atSeq + 1;
-    this.oldestRead = this.#end;
+  private constructor(source: HistorySource, { entries, ...bounds }: LogPage) {
+    this.#source = source;
+    this.#bounds = bounds;
+    this.atSeq = Math.min(source.atSeq ?? bounds.lastSeq, bounds.lastSeq);
+    this.#firstPage = entries.filter((entry) => entry.seq <= this.atSeq);
+    this.oldestRead = this.atSeq + 1;
     this.#reader = new GroupReader((message) => countMessage(source.counter, message));
+  }
+
+  static async open(source: HistorySource): Promise<History> {
+    return new History(
+      source,
+      await source.store.readLog(source.partition, source.log, { limit: SYSTEM_PAGE }),
+    );
   }
 
   /** The system messages that the log begins with. */
   async system(): Promise<Counted[]> {
     const found: Counted[] = [];
-    for (let after = 0; ; after = found.at(-1)!.message.seq) {
-      const page = await this.#read({ after, limit: SYSTEM_PAGE });
+    let page = await this.#counted(this.#firstPage);
+    for (;;) {
       const other = page.findIndex((item) => item.message.role !== 'system');
       found.push(...page.slice(0, other < 0 ? page.length : other));
       if (other >= 0 || page.length < SYSTEM_PAGE) return found;
+      page = await this.#read({ after: found.at(-1)!.message.seq, limit: SYSTEM_PAGE });
     }
   }
 
@@ -59,39 +69,61 @@ export class History {
   async pinned(): Promise<Counted[]> {
     const found: Counted[] = [];
     for (let after = 0; ; after = found.at(-1)!.message.seq) {
-      const page = await this.#read({ mark: marks.pinned, after, limit: LARGEST_PAGE });
+      const page = await this.#read({ mark: marks.pinned, after, limit: LONGEST_PAGE });
       found.push(...page);
-      if (page.length < LARGEST_PAGE) return found;
+      if (page.length < LONGEST_PAGE) return found;
     }
   }
 
   /** Messages of high priority from before a seq, newest first, page by page. */
   async *highPriority(before: number): AsyncGenerator<Counted> {
     for (let end = before; ; ) {
-      const page = await this.#read({ mark: marks.high, before: end, limit: FIRST_PAGE, reverse: true });
+      const page = await this.#read({ mark: marks.high, before: end, limit: SHORTEST_PAGE, reverse: true });
       yield* page;
-      if (page.length < FIRST_PAGE) return;
+      if (page.length < SHORTEST_PAGE) return;
       end = page.at(-1)!.message.seq;
     }
   }
 
-  /** Groups from the newest to the oldest, page by page. Stop iterating, and no more is read. */
-  async *newestFirst(): AsyncGenerator<Group> {
-    for (let limit = FIRST_PAGE; ; limit = Math.min(limit * 2, LARGEST_PAGE)) {
-      const page = await this.#read({ before: this.oldestRead, limit, reverse: true });
+  /**
+   * Groups from the newest to the oldest, page by page. Stop iterating, and no more is read.
+   * @param budget how many tokens are looked for: about so much is in the first page
+   */
+  async *newestFirst(budget: number): AsyncGenerator<Group[]> {
+    const guess = Math.ceil(budget / TOKENS_A_MESSAGE);
+    let before = this.oldestRead;
+    let read = 0;
+    for (
+      let limit = Math.min(Math.max(guess, SHORTEST_PAGE), LONGEST_PAGE);
+      ;
+      limit = Math.min(limit * 2, LONGEST_PAGE)
+    ) {
+      const page = await this.#read({ before, limit, reverse: true });
+      const groups: Group[] = [];
       for (const item of page) {
-        this.oldestRead = item.message.seq;
-        this.#readCount++;
-        yield* this.#reader.take(item);
+        before = item.message.seq;
+        read++;
+        groups.push(...this.#reader.take(item));
+        if (this.#reader.idle) this.#readUpTo(before, read);
       }
-      if (page.length < limit) break;
+      const ended = page.length < limit;
+      if (ended) {
+        groups.push(...this.#reader.end());
+        this.#readUpTo(before, read);
+      }
+      yield groups;
+      if (ended) return;
     }
-    yield* this.#reader.end();
+  }
+
+  #readUpTo(seq: number, count: number): void {
+    this.oldestRead = seq;
+    this.#readCount = count;
   }
 
   /** Messages that were read, but can't be sent: they stand in no group. */
   get dropped(): readonly Dropped[] {
-    return this.#reader.dropped;
+    return this.#reader.dropped.filter(({ message }) => message.seq >= this.oldestRead);
   }
 
   /** The group of a message that was found by its mark; undefined when it is half of a tool call without the other. */
@@ -99,24 +131,22 @@ export class History {
     if (!isToolPart(item)) return groupOf([item]);
     const { seq } = item.message;
     const around = await this.#read({
-      after: Math.max(0, seq - FIRST_PAGE),
-      before: seq + FIRST_PAGE,
-      limit: FIRST_PAGE * 2,
+      after: Math.max(0, seq - SHORTEST_PAGE),
+      before: seq + SHORTEST_PAGE,
+      limit: SHORTEST_PAGE * 2,
       reverse: true,
     });
-    const reader = new GroupReader((message) => countMessage(this.#counter, message));
+    const reader = new GroupReader((message) => countMessage(this.#source.counter, message));
     const groups = [...around.flatMap((other) => reader.take(other)), ...reader.end()];
     return groups.find((group) => group.items.some((other) => other.message.seq === seq));
   }
 
   /** How many messages were not read, from the log's beginning on. */
-  async unread(): Promise<{ count: number; firstSeq: number }> {
-    const { firstSeq, lastSeq, count } = await this.#store.readLog(this.#partition, this.#log, { limit: 0 });
+  get unread(): { count: number; firstSeq: number } {
+    const { firstSeq, lastSeq, count } = this.#bounds;
     // Of a window at an earlier seq, only the seqs tell; truncations may have left holes in them.
-    return {
-      firstSeq,
-      count: this.#end > lastSeq ? count - this.#readCount : Math.max(0, this.oldestRead - firstSeq),
-    };
+    const unread = this.atSeq === lastSeq ? count - this.#readCount : this.oldestRead - firstSeq;
+    return { firstSeq, count: Math.max(0, unread) };
   }
 
   /** Up to `limit` messages before a seq, newest first. */
@@ -135,17 +165,21 @@ export class History {
   }
 
   async #read(range: LogRange): Promise<Counted[]> {
-    const before = Math.min(range.before ?? this.#end, this.#end);
-    const { entries } = await this.#store.readLog(this.#partition, this.#log, { ...range, before });
+    const { store, partition, log } = this.#source;
+    const end = this.atSeq + 1;
+    const before = range.before === undefined ? end : Math.min(range.before, end);
+    const { entries } = await store.readLog(partition, log, { ...range, before });
     return this.#counted(entries);
   }
 
   async #counted(entries: readonly Entry[]): Promise<Counted[]> {
-    const tokens = await this.#ledger.count(this.#partition, this.#log, entries, this.#counter);
-    return entries.map((entry, i) => ({
-      message: { ...toMessage(entry), tokens: tokens[i]! },
-      tokens: tokens[i]!,
-      version: entry.version,
-    }));
+    const { ledger, partition, log, counter } = this.#source;
+    const counts = await ledger.count(partition, log, entries, counter);
+    return entries.map((entry, i) => {
+      const message = toMessage(entry);
+      const tokens = counts[i]!;
+      message.tokens = tokens;
+      return { message, tokens, version: entry.version };
+    });
   }
 }

@@ -50,7 +50,7 @@ export async function select(history: History, budget: number, reserve = 0): Pro
     system,
     pinned: itemsOf(chosen.filter((group) => group.reason === 'pinned')),
     turns: itemsOf(chosen.filter((group) => group.reason !== 'pinned')),
-    leftOut: await explain(history, groups, known),
+    leftOut: explain(history, groups, known),
     left: left + kept,
   };
 }
@@ -61,24 +61,26 @@ async function readCandidates(
   skip: ReadonlySet<number>,
   budget: number,
 ): Promise<Candidate[]> {
-  const groups: Candidate[] = [];
+  const candidates: Candidate[] = [];
   let spent = 0;
   let read = 0;
   let user = false;
-  for await (const group of history.newestFirst()) {
-    if (group.items.every((item) => skip.has(item.message.seq))) continue;
-    const candidate: Candidate = { ...group, rank: rankOf(group) };
-    if (groups.length === 0) candidate.reason = 'newest';
-    if (!user && group.items.some((item) => item.message.role === 'user')) {
-      user = true;
-      candidate.reason ??= 'last-user-turn';
+  for await (const groups of history.newestFirst(budget)) {
+    for (const group of groups) {
+      if (skip.size > 0 && group.items.every((item) => skip.has(item.message.seq))) continue;
+      const candidate: Candidate = { items: group.items, tokens: group.tokens, rank: rankOf(group) };
+      if (candidates.length === 0) candidate.reason = 'newest';
+      if (!user && group.items.some((item) => item.message.role === 'user')) {
+        user = true;
+        candidate.reason ??= 'last-user-turn';
+      }
+      candidates.push(candidate);
+      read += group.tokens;
+      if (candidate.rank !== 'low') spent += group.tokens;
     }
-    groups.push(candidate);
-    read += group.tokens;
-    if (candidate.rank !== 'low') spent += group.tokens;
     if (user && (spent > budget || read > budget * READ_BUDGETS)) break;
   }
-  return groups;
+  return candidates;
 }
 
 /** Pinned messages are in, whatever they cost and however old they are; one of a tool group with its whole group. */
@@ -153,11 +155,7 @@ function chooseLow(groups: Candidate[], budget: number): number {
 }
 
 /** What is not in, and why: groups that were read, and the stretch before them that was not. */
-async function explain(
-  history: History,
-  groups: readonly Candidate[],
-  system: ReadonlySet<number>,
-): Promise<LeftOut[]> {
+function explain(history: History, groups: readonly Candidate[], system: ReadonlySet<number>): LeftOut[] {
   const out: LeftOut[] = history.dropped.map(({ message, tokens, reason }) =>
     stretch(reason, [message.seq], tokens),
   );
@@ -165,7 +163,7 @@ async function explain(
     if (!group.reason)
       out.push(stretch(group.rank === 'low' ? 'low-priority' : 'budget', seqsOf(group), group.tokens));
   }
-  const { count, firstSeq: start } = await history.unread();
+  const { count, firstSeq: start } = history.unread;
   const inside = [...system, ...groups.flatMap(seqsOf)].filter((seq) => seq < history.oldestRead);
   if (count > inside.length) {
     const fromSeq = start + [...system].filter((seq) => seq < history.oldestRead).length;
@@ -194,10 +192,9 @@ function stretch(reason: OutReason, seqs: readonly number[], tokens: number): Le
   return { reason, fromSeq: Math.min(...seqs), toSeq: Math.max(...seqs), count: seqs.length, tokens };
 }
 
-function rankOf(group: Group): Candidate['rank'] {
-  const priorities = group.items.map((item) => item.message.priority ?? 'normal');
-  if (priorities.includes('high')) return 'high';
-  return priorities.every((priority) => priority === 'low') ? 'low' : 'normal';
+function rankOf({ items }: Group): Candidate['rank'] {
+  if (items.some((item) => item.message.priority === 'high')) return 'high';
+  return items.every((item) => item.message.priority === 'low') ? 'low' : 'normal';
 }
 
 function itemsOf(groups: readonly Candidate[]): Chosen[] {

@@ -156,7 +156,7 @@ export class WindowService {
       parseInput(idSchema, manifestId, 'window.replay: id'),
     );
     const counter = await this.#ledger.counter(manifest.model);
-    const history = this.#history({ sessionId, counter, channel: manifest.channel }, manifest.atSeq);
+    const history = await this.#history({ sessionId, counter, channel: manifest.channel }, manifest.atSeq);
     const found = await history.at(manifest.messages.map(([seq]) => seq));
     const recalled = new Set(
       manifest.sections.find((part) => part.name === 'recalled')?.items.map((item) => item.seq),
@@ -178,12 +178,8 @@ export class WindowService {
 
   async #build(request: Request): Promise<{ window: ContextWindow; items: Chosen[] }> {
     const { sessionId, counter, ratio } = request;
-    const partition = partitionOf(this.#context, sessionId);
-    const { lastSeq } = await this.#context.store.readLog(partition, messageLog(request.channel), {
-      limit: 0,
-    });
-    const atSeq = Math.min(request.atSeq ?? lastSeq, lastSeq);
-    const history = this.#history(request, atSeq);
+    const history = await this.#history(request, request.atSeq);
+    const { atSeq } = history;
     const budget = budgetOf(request);
     // Ours are counted by our counter: the budget is put in its tokens, and the result in the provider's.
     const room = Math.floor(budget.messages / ratio) - PER_REQUEST;
@@ -214,18 +210,12 @@ export class WindowService {
 
   #history(
     source: { sessionId: string; counter: TokenCounter; channel?: string | undefined },
-    atSeq: number,
-  ): History {
+    atSeq: number | undefined,
+  ): Promise<History> {
     const partition = partitionOf(this.#context, source.sessionId);
     const log = messageLog(source.channel);
-    return new History({
-      store: this.#context.store,
-      partition,
-      log,
-      ledger: this.#ledger,
-      counter: source.counter,
-      atSeq,
-    });
+    const { counter } = source;
+    return History.open({ store: this.#context.store, partition, log, ledger: this.#ledger, counter, atSeq });
   }
 
   #remember(key: string, tokens: number): void {

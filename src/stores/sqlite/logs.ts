@@ -19,6 +19,10 @@ type EntryRow = [number, number, number, number, string | null, string | null, s
 export class Logs {
   readonly #inserts: { rows: number; insert: Statement }[];
   readonly #entry: Statement;
+  readonly #near: Statement;
+  readonly #far: Statement;
+  readonly #stretch: Statement;
+  readonly #chain: Statement;
   readonly #step: Statement;
   readonly #maxId: Statement;
   readonly #waypoint: Statement;
@@ -49,6 +53,38 @@ export class Logs {
     });
     this.#entry = db
       .prepare('SELECT id, seq, previous, version, mark, given_id, value FROM entries WHERE id = ?')
+      .raw();
+    const columns = 'id, seq, previous, version, mark, given_id, value';
+    this.#near = db
+      .prepare(
+        'SELECT id FROM entries WHERE id <= ? AND id > ? AND log = ? AND seq <= ? ORDER BY id DESC LIMIT 1',
+      )
+      .pluck();
+    this.#far = db
+      .prepare(
+        `WITH RECURSIVE chain (id, seq, previous) AS (
+           SELECT id, seq, previous FROM entries WHERE id = ?
+           UNION ALL
+           SELECT e.id, e.seq, e.previous FROM chain JOIN entries e ON e.id = chain.previous WHERE chain.seq > ?
+         )
+         SELECT id FROM chain WHERE seq <= ? LIMIT 1`,
+      )
+      .pluck();
+    this.#stretch = db
+      .prepare(
+        `SELECT ${columns} FROM entries WHERE id <= ? AND id > ? AND log = ? AND seq > ? ORDER BY id DESC LIMIT ?`,
+      )
+      .raw();
+    this.#chain = db
+      .prepare(
+        `WITH RECURSIVE chain (${columns}, steps) AS (
+           SELECT ${columns}, 1 FROM entries WHERE id = ? AND seq > ?
+           UNION ALL
+           SELECT e.id, e.seq, e.previous, e.version, e.mark, e.given_id, e.value, steps + 1
+           FROM chain JOIN entries e ON e.id = chain.previous WHERE steps < ? AND e.seq > ?
+         )
+         SELECT ${columns} FROM chain`,
+      )
       .raw();
     this.#step = db.prepare('SELECT seq, previous FROM entries WHERE id = ?').raw();
     this.#maxId = db.prepare('SELECT max(id) FROM entries').pluck();
@@ -239,14 +275,16 @@ export class Logs {
 
   /** Up to `limit` entries from the given one towards the oldest, as long as their seq is over `after`. */
   #walk(log: LogState, from: number, after: number, limit: number): Entry[] {
-    const entries: Entry[] = [];
     const stop = Math.max(after, log.first - 1);
-    for (let id = from; id !== 0 && entries.length < limit; ) {
-      const row = this.#entry.get(id) as EntryRow;
-      if (row[1] <= stop) break;
-      entries.push(toEntry(row));
-      // The oldest entry's pointer leads to what was truncated.
-      id = row[1] === log.first ? 0 : row[2];
+    // Entries that arrived close together are found by one look at their part of the table …
+    const near = from - limit * 2;
+    const rows = this.#stretch.all(from, near, log.pk, stop, limit) as EntryRow[];
+    const entries = rows.map(toEntry);
+    const [, seq, previous] = rows.at(-1) ?? [0, 0, 0];
+    // … and those scattered among others' along the chain. The oldest entry's pointer leads to what was truncated.
+    if (rows.length < limit && seq > stop + 1 && previous > 0 && previous <= near) {
+      const scattered = this.#chain.all(previous, stop, limit - rows.length, stop) as EntryRow[];
+      for (const row of scattered) entries.push(toEntry(row));
     }
     return entries;
   }
@@ -254,14 +292,10 @@ export class Logs {
   /** The id of the newest entry whose seq is at most `seq`, or 0. */
   #seek(log: LogState, seq: number): number {
     if (seq < log.first) return 0;
-    let id =
-      seq >= log.last ? log.head : ((this.#waypoint.get(log.pk, seq) as number | undefined) ?? log.head);
-    while (id !== 0) {
-      const [found, previous] = this.#step.get(id) as [number, number];
-      if (found <= seq) return id;
-      id = found === log.first ? 0 : previous;
-    }
-    return 0;
+    if (seq >= log.last) return log.head;
+    const from = (this.#waypoint.get(log.pk, seq) as number | undefined) ?? log.head;
+    const near = this.#near.get(from, from - WAYPOINT_EVERY * 2, log.pk, seq) as number | undefined;
+    return near ?? (this.#far.get(from, seq, seq) as number | undefined) ?? 0;
   }
 
   #at(log: LogState, seq: number): EntryRow | undefined {
@@ -311,5 +345,6 @@ export class Logs {
 }
 
 function toEntry([, seq, , version, mark, givenId, value]: EntryRow): Entry {
-  return { seq, value, version, ...(givenId !== null && { id: givenId }), ...(mark !== null && { mark }) };
+  if (givenId === null) return mark === null ? { seq, value, version } : { seq, value, version, mark };
+  return mark === null ? { seq, value, version, id: givenId } : { seq, value, version, id: givenId, mark };
 }

@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { ContextEngine } from '../../src/index.ts';
+import { type Case, interleave, milliseconds } from '../harness/rounds.ts';
+import type { Bench, Context, Row } from '../harness/types.ts';
+
+const LENGTHS = [100, 1_000, 10_000, 100_000, 1_000_000];
+const MAX_TOKENS = 8_000;
+/** One window takes about a millisecond: a figure is the mean of so many. */
+const BUILDS = 40;
+const SENTENCE = 'We looked at the numbers again, and the second shipment is late by nine days. ';
+/** What LangChain offers for the same job; it is given the whole history, so a long one takes it seconds. */
+const PEER_LENGTH = 1_000;
+
+function message(i: number): { role: string; content: string } {
+  return { role: i % 2 === 0 ? 'user' : 'assistant', content: `${i}: ${SENTENCE.repeat(3)}`.slice(0, 200) };
+}
+
+function sessionOf(length: number): string {
+  return `history-${length}`;
+}
+
+async function fill(context: Context, engine: ContextEngine): Promise<void> {
+  const total = LENGTHS.reduce((sum, length) => sum + length, 0);
+  let done = 0;
+  for (const length of LENGTHS) {
+    const id = sessionOf(length);
+    await engine.sessions.create({ id, userId: 'bench' });
+    for (let i = 0; i < length; i += 1_000) {
+      const messages = Array.from({ length: Math.min(1_000, length - i) }, (_, j) => message(i + j));
+      await engine.messages.append(id, messages);
+      done += messages.length;
+      context.progress(done, total, 'filling the store');
+    }
+  }
+}
+
+/** The floor: the rows of the window from a table clustered by session and seq, and their JSON parsed. */
+class BareTable {
+  readonly #db: Sqlite.Database;
+  readonly #newest: Sqlite.Statement;
+
+  constructor(path: string, length: number) {
+    this.#db = new Sqlite(path);
+    this.#db.pragma('journal_mode = WAL');
+    this.#db.exec(
+      'CREATE TABLE messages (session TEXT, seq INTEGER, message TEXT, PRIMARY KEY (session, seq)) WITHOUT ROWID',
+    );
+    const insert = this.#db.prepare('INSERT INTO messages VALUES (?, ?, ?)');
+    this.#db.transaction(() => {
+      const createdAt = Date.now();
+      for (let i = 0; i < length; i++)
+        insert.run(sessionOf(length), i + 1, JSON.stringify({ ...message(i), createdAt }));
+    })();
+    this.#newest = this.#db
+      .prepare('SELECT message FROM messages WHERE session = ? ORDER BY seq DESC LIMIT ?')
+      .pluck();
+  }
+
+  read(session: string, count: number): unknown[] {
+    return (this.#newest.all(session, count) as string[]).map((text) => JSON.parse(text));
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+/** LangChain's trimmer on the same history, its token counts memoised. Null where the peer can't be installed. */
+async function trimmer(context: Context): Promise<Case> {
+  const { trimMessages, HumanMessage, AIMessage } =
+    await context.peer<typeof import('@langchain/core/messages')>('@langchain/core/messages');
+  const { countTokens } = await import('gpt-tokenizer/encoding/o200k_base');
+  const history = Array.from({ length: PEER_LENGTH }, (_, i) => {
+    const { role, content } = message(i);
+    return role === 'user' ? new HumanMessage(content) : new AIMessage(content);
+  });
+  const counts = new Map(history.map((item) => [item, countTokens(String(item.content)) + 4]));
+  const tokenCounter = (items: object[]) =>
+    items.reduce((sum, item) => sum + (counts.get(item as HumanMessage) ?? 0), 0);
+  type HumanMessage = (typeof history)[number];
+  const run = () =>
+    milliseconds(() => trimMessages(history, { maxTokens: MAX_TOKENS, strategy: 'last', tokenCounter }));
+  return { name: peerName, run };
+}
+
+const peerName = `LangChain trimMessages, ${PEER_LENGTH} messages`;
+
+const bench: Bench = {
+  name: 'window',
+  summary: 'time to build an 8,000-token window, by the length of the history',
+  options: [
+    {
+      flags: '--peer',
+      description: "measure LangChain's trimMessages beside it (installs it)",
+      default: false,
+    },
+  ],
+
+  async run(context): Promise<Row[]> {
+    const folder = await context.temporaryFolder();
+    const engine = await ContextEngine.open(context.store ?? `file:${join(folder, 'holdfast.db')}`);
+    context.resources.use(engine);
+    await fill(context, engine);
+    await engine.messages.settled();
+    const build = (length: number) => engine.window.build(sessionOf(length), { maxTokens: MAX_TOKENS });
+    const cases: Case[] = LENGTHS.map((length) => ({
+      name: nameOf(length),
+      run: () => perCall(() => build(length)),
+    }));
+    const longest = LENGTHS.at(-1)!;
+    const bare = new BareTable(join(folder, 'bare.db'), longest);
+    context.resources.defer(() => bare.close());
+    const { messages } = await build(longest);
+    cases.push({ name: bareName, run: () => perCall(() => bare.read(sessionOf(longest), messages.length)) });
+    if (context.options.peer) cases.push(await trimmer(context));
+    const rounds = await interleave(cases, { rounds: 7, progress: context.progress });
+    return [
+      rounds.row(bareName, 'ms'),
+      ...LENGTHS.slice(0, -1).map((length) => rounds.row(nameOf(length), 'ms', bareName)),
+      rounds.row(nameOf(longest), 'ms', bareName, { atMost: 3 }),
+      {
+        ...rounds.row(nameOf(longest), 'ms', nameOf(1_000), { atMost: 1.3 }),
+        case: `${nameOf(longest)}, against 1,000`,
+      },
+      ...(context.options.peer ? [rounds.row(peerName, 'ms', nameOf(PEER_LENGTH))] : []),
+    ];
+  },
+};
+
+const bareName = 'bare SELECT and JSON.parse of the same rows';
+
+function nameOf(length: number): string {
+  return `window, ${length.toLocaleString('en')} messages`;
+}
+
+/** Milliseconds of one call, over some calls. */
+async function perCall(call: () => unknown): Promise<number> {
+  const total = await milliseconds(async () => {
+    for (let i = 0; i < BUILDS; i++) await call();
+  });
+  return total / BUILDS;
+}
+
+export default bench;
