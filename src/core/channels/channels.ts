@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ConflictError, InvalidInputError, isHoldfastError, NotFoundError } from '../errors.ts';
 import { newId } from '../ids.ts';
-import { idSchema, objectSchema, parseInput } from '../input.ts';
+import { idSchema, objectSchema, parseInput, timeSchema } from '../input.ts';
 import { decodeJson, encodeJson, type JsonObject } from '../json.ts';
 import type { MessageService } from '../messages/messages.ts';
 import type { Message, MessageInput } from '../model/message.ts';
@@ -32,6 +32,8 @@ export interface OpenChannel {
   type: ChannelType;
   participants: Participant[];
   metadata?: Record<string, unknown> | undefined;
+  /** Epoch milliseconds; for channels that come from elsewhere. Now where absent. */
+  createdAt?: number | undefined;
 }
 
 /** A message in a channel: from one of its participants, to another or (where `to` is absent) to all others. */
@@ -59,6 +61,7 @@ const openSchema = z.strictObject({
     .min(2)
     .max(100),
   metadata: objectSchema.optional(),
+  createdAt: timeSchema.optional(),
 });
 
 /** Conversations between the participants of a session, each with a log of its own. */
@@ -78,6 +81,7 @@ export class ChannelService {
       type,
       participants,
       metadata = {},
+      createdAt = this.#context.clock.now(),
     } = parseInput(openSchema, input, 'channels.open');
     checkParticipants(type, participants);
     const channel: Channel = {
@@ -85,7 +89,7 @@ export class ChannelService {
       type,
       participants,
       metadata: metadata as JsonObject,
-      createdAt: this.#context.clock.now(),
+      createdAt,
     };
     const value = encodeJson(channel, 'channel');
     try {

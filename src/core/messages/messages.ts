@@ -44,7 +44,8 @@ export interface AppendOptions {
   channel?: string;
   /**
    * The messages are the whole conversation so far: only the part that is new is appended.
-   * `ConflictError` where they differ from what is stored.
+   * `ConflictError` where they differ from what is stored. They may be more than one append takes: then they are
+   * committed part by part, and handing the same history in again goes on where it stopped.
    */
   history?: boolean;
 }
@@ -91,7 +92,7 @@ export class MessageService {
     const { channel, history } = options ? parseInput(appendSchema, options, 'messages.append') : nothing;
     if (history) return this.#appendHistory(id, toArray(input), channel);
     const { messages, paths } = Array.isArray(input)
-      ? parseAll(input)
+      ? parseAll(bounded(input))
       : { messages: [parseMessage(input, 'message')], paths: ['message'] };
     const appended = messages.length === 0 ? [] : await this.#append(id, messages, paths, { channel });
     return Array.isArray(input) ? appended : appended[0]!;
@@ -256,25 +257,27 @@ export class MessageService {
     input: readonly MessageInput[],
     channel: string | undefined,
   ): Promise<Message[]> {
-    const { messages } = parseAll(input);
+    const { messages, paths } = parseAll(input);
     const partition = partitionOf(this.#context, id);
     await this.#services.activity.check(id);
-    for (;;) {
-      const { known, lastSeq } = await newPart(this.#context.store, partition, messageLog(channel), messages);
-      const rest = messages.slice(known);
-      if (rest.length === 0) return [];
+    const compare = () => newPart(this.#context.store, partition, messageLog(channel), messages);
+    const appended: Message[] = [];
+    let { known, lastSeq } = await compare();
+    while (known < messages.length) {
+      const end = known + MAX_MESSAGES;
       try {
-        return await this.#append(
-          id,
-          rest,
-          rest.map((_, i) => `messages[${known + i}]`),
-          { channel, ifLastSeq: lastSeq },
-        );
+        const part = messages.slice(known, end);
+        const added = await this.#append(id, part, paths.slice(known, end), { channel, ifLastSeq: lastSeq });
+        appended.push(...added);
+        known += added.length;
+        lastSeq = added.at(-1)!.seq;
       } catch (error) {
         // Somebody appended meanwhile: it may be the same history.
         if (!lostLog(error)) throw error;
+        ({ known, lastSeq } = await compare());
       }
     }
+    return appended;
   }
 
   async #entry(what: string, sessionId: string, id: string, options: { channel?: string }) {
@@ -351,13 +354,15 @@ function lostLog(error: unknown): boolean {
   return isHoldfastError(error) && error.code === 'conflict' && error.details?.log !== undefined;
 }
 
+function bounded(input: readonly MessageInput[]): readonly MessageInput[] {
+  if (input.length <= MAX_MESSAGES) return input;
+  throw new InvalidInputError('messages.append', [
+    { path: 'messages', message: `has ${input.length}, the limit is ${MAX_MESSAGES}` },
+  ]);
+}
+
 /** All messages, or all problems of all of them. */
 function parseAll(input: readonly MessageInput[]): { messages: ParsedMessage[]; paths: string[] } {
-  if (input.length > MAX_MESSAGES) {
-    throw new InvalidInputError('messages.append', [
-      { path: 'messages', message: `has ${input.length}, the limit is ${MAX_MESSAGES}` },
-    ]);
-  }
   const messages: ParsedMessage[] = [];
   const issues = [];
   const paths = input.map((_, i) => `messages[${i}]`);

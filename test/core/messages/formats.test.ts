@@ -101,10 +101,19 @@ describe('an OpenAI message', () => {
     expect(parse(call('{"a":1}'))).toEqual({
       role: 'assistant',
       content: [{ type: 'tool-call', toolCallId: 'a', toolName: 'f', input: { a: 1 } }],
+      wire: { format: 'openai' },
     });
     expect(parse(call('{"a": 1}')).content).toMatchObject([{ input: { a: 1 }, inputText: '{"a": 1}' }]);
     expect(parse(call('{"a": ')).content).toMatchObject([{ input: '{"a": ' }]);
     expect(parse(call('{"a":1e999}')).content).toMatchObject([{ input: '{"a":1e999}' }]);
+  });
+
+  it('can be told from the AI SDK message that says the same', () => {
+    const parts = [{ type: 'tool-call', toolCallId: 'a', toolName: 'f', input: {} }];
+    const calls = [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }];
+    expect(parse({ role: 'assistant', content: null, tool_calls: calls }).wire).toEqual({ format: 'openai' });
+    expect(parse({ role: 'assistant', content: parts }).wire).toBeUndefined();
+    expect(parse({ role: 'user', content: 'either' }).wire).toBeUndefined();
   });
 
   it('takes the name of a repeated call id from the nearest call before the result', () => {

@@ -100,7 +100,8 @@ function readForeign(given: Fields): Read {
   const body = format === 'openai' ? fromOpenAi(given) : fromAiSdk(given);
   const written = format === 'openai' ? toOpenAi(body)[0] : toAiSdk(body);
   const patch = difference((written ?? {}) as Fields, given);
-  if (!patch) return { body, wire: undefined };
+  // Our own shape is the AI SDK's: without a word on it, a message was given as that, or could be of any format.
+  if (!patch) return { body, wire: format === 'openai' ? { format } : undefined };
   return { body, wire: format === 'either' ? patch : { format, ...patch } };
 }
 

@@ -1,0 +1,222 @@
+/** Every setting, defined once: its key, its schema, its default, its environment variable, and what it does. */
+import { z } from 'zod';
+import { ConfigError, type InputIssue } from './errors.ts';
+import { kindOf } from './ids.ts';
+import { durationSchema, idSchema, inputIssues } from './input.ts';
+import { parseStoreUrl } from './store-url.ts';
+import { nearest } from './suggest.ts';
+
+interface Setting<T> {
+  readonly schema: z.ZodType<T>;
+  readonly default: T;
+  /** The environment variable. */
+  readonly env: string;
+  /** One line, for documentation and help. */
+  readonly description: string;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Timers of Node take no more. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const storeUrlSchema = z.string().superRefine((url, context) => {
+  try {
+    parseStoreUrl(url);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const message = `${error.issues[0]!.message}. ${error.hint ?? ''}`.trim();
+    context.addIssue({ code: 'custom', message });
+  }
+});
+
+/** All settings. */
+export const settings = {
+  store: setting({
+    schema: storeUrlSchema,
+    default: 'file:./holdfast.db',
+    env: 'HOLDFAST_STORE',
+    description: 'where everything is kept: file:PATH (SQLite) or memory:',
+  }),
+  tenant: setting({
+    schema: idSchema,
+    default: 'default',
+    env: 'HOLDFAST_TENANT',
+    description: 'whose data this is; tenants never see each other',
+  }),
+  durability: setting({
+    schema: z.enum(['full', 'normal']),
+    default: 'full',
+    env: 'HOLDFAST_DURABILITY',
+    description: 'full: acknowledged writes survive a power cut; normal: they survive the process',
+  }),
+  lockTimeoutMs: setting({
+    schema: durationSchema.max(MAX_TIMER_MS),
+    default: 10_000,
+    env: 'HOLDFAST_LOCK_TIMEOUT_MS',
+    description: "how long to wait for another process's write (milliseconds)",
+  }),
+  maintenanceIntervalMs: setting({
+    schema: z.int().min(0).max(MAX_TIMER_MS),
+    default: 60_000,
+    env: 'HOLDFAST_MAINTENANCE_INTERVAL_MS',
+    description:
+      'how often the server sweeps expired sessions and trims the journal (milliseconds); 0: never',
+  }),
+  journalKeepMs: setting({
+    schema: z.int().min(0),
+    default: 7 * DAY_MS,
+    env: 'HOLDFAST_JOURNAL_KEEP_MS',
+    description: 'how long the journal is kept for subscribers that fall behind (milliseconds)',
+  }),
+  host: setting({
+    schema: z.string().min(1).max(253),
+    default: '127.0.0.1',
+    env: 'HOLDFAST_HOST',
+    description: 'the address that the server listens on',
+  }),
+  port: setting({
+    schema: z.int().min(0).max(65_535),
+    default: 7420,
+    env: 'HOLDFAST_PORT',
+    description: 'the port that the server listens on; 0: any free one',
+  }),
+  logLevel: setting({
+    schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+    default: 'info',
+    env: 'HOLDFAST_LOG_LEVEL',
+    description: 'how much the server logs: fatal, error, warn, info, debug, trace or silent',
+  }),
+} as const;
+
+export type SettingName = keyof typeof settings;
+
+export type Config = { [K in SettingName]: z.output<(typeof settings)[K]['schema']> };
+
+/** Where a value came from. `name` is what to look for: `--port`, `HOLDFAST_PORT`, the file's path. */
+export interface ConfigSource {
+  from: 'option' | 'environment' | 'file' | 'default';
+  name: string;
+}
+
+/** The layers of configuration, the strongest first. Values of options and of the environment may be text. */
+export interface ConfigInput {
+  options?: Readonly<Record<string, unknown>>;
+  /** Only `HOLDFAST_…` variables are looked at; an empty one counts as absent. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** What the config file holds, parsed. */
+  file?: { readonly path: string; readonly value: unknown } | undefined;
+}
+
+export interface ResolvedConfig {
+  config: Config;
+  sources: Record<SettingName, ConfigSource>;
+}
+
+/** Names the config file. Not a setting: it says where settings are. */
+export const CONFIG_FILE_VARIABLE = 'HOLDFAST_CONFIG';
+
+const names = Object.keys(settings) as SettingName[];
+
+/** One value of one layer. */
+interface Given {
+  name: SettingName;
+  value: unknown;
+  source: ConfigSource;
+  /** How a problem names the place. */
+  place: string;
+}
+
+/**
+ * Settles every setting: options beat the environment, which beats the file, which beats the defaults.
+ * @throws ConfigError with all problems of all layers, each with its place; unknown names get the nearest known one
+ */
+export function resolveConfig({ options = {}, env = {}, file }: ConfigInput): ResolvedConfig {
+  const issues: InputIssue[] = [];
+  const layers = [fromFile(file, issues), fromEnvironment(env, issues), fromOptions(options, issues)];
+  const config: Record<string, unknown> = {};
+  const sources: Record<string, ConfigSource> = {};
+  for (const name of names) {
+    config[name] = settings[name].default;
+    sources[name] = { from: 'default', name: 'default' };
+  }
+  // A value that a stronger layer overrides is judged all the same: it is wrong where it stands.
+  for (const { name, value, source, place } of layers.flat()) {
+    const { schema } = settings[name];
+    const parsed = (schema as z.ZodType).safeParse(value);
+    if (parsed.error)
+      issues.push(...inputIssues(parsed.error, value, schema).map((issue) => at(place, issue)));
+    config[name] = parsed.data;
+    sources[name] = source;
+  }
+  if (issues.length > 0) throw new ConfigError(issues);
+  return { config: config as Config, sources: sources as Record<SettingName, ConfigSource> };
+}
+
+function setting<S extends z.ZodType>(
+  definition: Setting<z.output<S>> & { readonly schema: S },
+): Setting<z.output<S>> & { readonly schema: S } {
+  return definition;
+}
+
+function fromOptions(options: Readonly<Record<string, unknown>>, issues: InputIssue[]): Given[] {
+  return Object.entries(options).flatMap(([key, value]) => {
+    if (value === undefined) return [];
+    const place = optionName(key);
+    const name = known(key, names, place, issues);
+    return name ? [{ name, value: typed(name, value), source: { from: 'option', name: place }, place }] : [];
+  });
+}
+
+function fromEnvironment(env: Readonly<Record<string, string | undefined>>, issues: InputIssue[]): Given[] {
+  const byVariable = new Map(names.map((name) => [settings[name].env, name]));
+  const variables = [...byVariable.keys(), CONFIG_FILE_VARIABLE];
+  return Object.entries(env).flatMap(([variable, text]): Given[] => {
+    if (!variable.startsWith('HOLDFAST_') || text === undefined || text === '') return [];
+    if (variable === CONFIG_FILE_VARIABLE || !known(variable, variables, variable, issues)) return [];
+    const name = byVariable.get(variable)!;
+    const source = { from: 'environment', name: variable } as const;
+    return [{ name, value: typed(name, text), source, place: variable }];
+  });
+}
+
+function fromFile(file: ConfigInput['file'], issues: InputIssue[]): Given[] {
+  if (!file) return [];
+  const { path, value: content } = file;
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    issues.push({ path, message: `expected an object, got ${kindOf(content)}` });
+    return [];
+  }
+  return Object.entries(content).flatMap(([key, value]) => {
+    const place = `${path}: ${key}`;
+    const name = known(key, names, place, issues);
+    return name ? [{ name, value, source: { from: 'file', name: path }, place }] : [];
+  });
+}
+
+function known<T extends string>(
+  name: string,
+  all: readonly T[],
+  place: string,
+  issues: InputIssue[],
+): T | undefined {
+  if ((all as readonly string[]).includes(name)) return name as T;
+  const near = nearest(name, all);
+  const help = near ? `, did you mean ${near}?` : `; known are ${all.join(', ')}`;
+  issues.push({ path: place, message: `is unknown${help}` });
+  return undefined;
+}
+
+/** Options and the environment are text: numbers are read from it. */
+function typed(name: SettingName, value: unknown): unknown {
+  const numeric = typeof settings[name].default === 'number';
+  return numeric && typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+}
+
+function at(place: string, { path, message }: InputIssue): InputIssue {
+  return { path: path ? `${place}.${path}` : place, message };
+}
+
+/** `lockTimeoutMs` → `--lock-timeout-ms` */
+function optionName(key: string): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
