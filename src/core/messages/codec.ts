@@ -54,7 +54,11 @@ export function decodeMessage(text: JsonText, seq: number, id: string): Message 
   const body = JSON.parse(text);
   // Quotes in a string are escaped, so this finds keys only.
   const hasTags = text.includes('$bytes":') || text.includes('$url":');
-  return { id, seq, ...(hasTags ? revived(body) : body) } as Message;
+  const message = (hasTags ? revived(body) : body) as Message;
+  // A window decodes hundreds: the parsed object is filled up, not copied.
+  message.id = id;
+  message.seq = seq;
+  return message;
 }
 
 const tag = /^\$+(bytes|url)$/;

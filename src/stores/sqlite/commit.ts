@@ -15,9 +15,11 @@ import { type Database, isBusy, type Statement } from './database.ts';
 import { cursorOf, type Journal, pack, type StoredOperation } from './journal.ts';
 import type { Logs } from './logs.ts';
 import type { Records } from './records.ts';
+import type { Snapshot } from './snapshot.ts';
 
 export interface CommitterParts {
   db: Database;
+  snapshot: Snapshot;
   catalog: Catalog;
   records: Records;
   logs: Logs;
@@ -72,6 +74,7 @@ export class Committer {
 
   /** Runs a write transaction on top of everything that others have committed. */
   transaction<T>(body: () => T): T {
+    this.#parts.snapshot.leave();
     this.#begin.run();
     try {
       this.refresh();

@@ -41,13 +41,13 @@ import {
   isBusy,
   openDatabase,
   retryBusy,
-  type Statement,
   translate,
 } from './database.ts';
 import { Journal } from './journal.ts';
 import { Logs } from './logs.ts';
 import { Records, toStored } from './records.ts';
 import { SCHEMA_VERSION } from './schema.ts';
+import { Snapshot } from './snapshot.ts';
 
 export interface SqliteStoreOptions {
   /** `full` (default): an acknowledged write survives a power cut. `normal`: it survives the death of the process. */
@@ -75,8 +75,7 @@ export class SqliteStore implements Store {
   readonly #group: GroupCommit;
   readonly #waiters = new Waiters();
   readonly #life = new Lifetime('store');
-  readonly #beginRead: Statement;
-  readonly #endRead: Statement;
+  readonly #snapshot: Snapshot;
   #poll: NodeJS.Timeout | undefined;
 
   private constructor(path: string, db: Database, options: Required<SqliteStoreOptions>) {
@@ -87,7 +86,9 @@ export class SqliteStore implements Store {
     this.#records = new Records(db);
     this.#logs = new Logs(db);
     this.#journal = new Journal(db);
+    this.#snapshot = new Snapshot(db, () => this.#committer.refresh());
     this.#committer = new Committer({
+      snapshot: this.#snapshot,
       db,
       clock: options.clock,
       catalog: this.#catalog,
@@ -97,8 +98,6 @@ export class SqliteStore implements Store {
     });
     this.#committer.reset();
     this.#group = new GroupCommit('store', (batches) => this.#commitGroup(batches));
-    this.#beginRead = db.prepare('BEGIN');
-    this.#endRead = db.prepare('COMMIT');
   }
 
   /**
@@ -234,6 +233,7 @@ export class SqliteStore implements Store {
       clearInterval(this.#poll);
       this.#waiters.close('store');
       await this.#group.close();
+      this.#snapshot.leave();
       this.#db.close();
     });
   }
@@ -241,24 +241,19 @@ export class SqliteStore implements Store {
   /** Runs a read on one snapshot of the file; at once, unless another process keeps the file shut for a moment. */
   #read<T>(body: () => T): T | Promise<T> {
     try {
-      return this.#snapshot(body);
+      return this.#inSnapshot(body);
     } catch (error) {
       if (!isBusy(error)) throw translate(error, this.path);
       return this.#retryingBusy(() => {
         this.#life.check();
-        return this.#snapshot(body);
+        return this.#inSnapshot(body);
       });
     }
   }
 
-  #snapshot<T>(body: () => T): T {
-    this.#beginRead.run();
-    try {
-      this.#committer.refresh();
-      return body();
-    } finally {
-      if (this.#db.inTransaction) this.#endRead.run();
-    }
+  #inSnapshot<T>(body: () => T): T {
+    this.#snapshot.enter();
+    return body();
   }
 
   #commitGroup(batches: readonly Batch[]): Outcome[] | Promise<Outcome[]> {
