@@ -14,6 +14,8 @@ export interface Counted {
 export interface Group {
   items: Counted[];
   tokens: number;
+  /** The smallest seq among them. */
+  firstSeq: number;
 }
 
 export interface Dropped {
@@ -120,7 +122,13 @@ export function isToolPart({ message }: Pick<Counted, 'message'>): boolean {
 }
 
 export function groupOf(items: Counted[]): Group {
-  return { items, tokens: items.reduce((sum, item) => sum + item.tokens, 0) };
+  let tokens = 0;
+  let firstSeq = Number.POSITIVE_INFINITY;
+  for (const item of items) {
+    tokens += item.tokens;
+    firstSeq = Math.min(firstSeq, item.message.seq);
+  }
+  return { items, tokens, firstSeq };
 }
 
 function callsOf({ role, content }: Message): ToolCallPart[] {

@@ -45,7 +45,7 @@ export async function select(history: History, budget: number, reserve = 0): Pro
   left = await chooseHigh(history, groups, left);
   left = chooseNewest(groups, left);
   left = chooseLow(groups, left);
-  const chosen = groups.filter((group) => group.reason).sort((a, b) => firstSeq(a) - firstSeq(b));
+  const chosen = groups.filter((group) => group.reason).sort((a, b) => a.firstSeq - b.firstSeq);
   return {
     system,
     pinned: itemsOf(chosen.filter((group) => group.reason === 'pinned')),
@@ -68,7 +68,7 @@ async function readCandidates(
   for await (const groups of history.newestFirst(budget)) {
     for (const group of groups) {
       if (skip.size > 0 && group.items.every((item) => skip.has(item.message.seq))) continue;
-      const candidate: Candidate = { items: group.items, tokens: group.tokens, rank: rankOf(group) };
+      const candidate: Candidate = { ...group, rank: rankOf(group) };
       if (candidates.length === 0) candidate.reason = 'newest';
       if (!user && group.items.some((item) => item.message.role === 'user')) {
         user = true;
@@ -164,10 +164,16 @@ function explain(history: History, groups: readonly Candidate[], system: Readonl
       out.push(stretch(group.rank === 'low' ? 'low-priority' : 'budget', seqsOf(group), group.tokens));
   }
   const { count, firstSeq: start } = history.unread;
-  const inside = [...system, ...groups.flatMap(seqsOf)].filter((seq) => seq < history.oldestRead);
-  if (count > inside.length) {
-    const fromSeq = start + [...system].filter((seq) => seq < history.oldestRead).length;
-    out.push({ reason: 'budget', fromSeq, toSeq: history.oldestRead - 1, count: count - inside.length });
+  const known = [...system].filter((seq) => seq < history.oldestRead);
+  const found = groups.filter((group) => group.firstSeq < history.oldestRead).flatMap(seqsOf);
+  const unread = count - known.length - found.length;
+  if (unread > 0) {
+    out.push({
+      reason: 'budget',
+      fromSeq: start + known.length,
+      toSeq: history.oldestRead - 1,
+      count: unread,
+    });
   }
   return joined(out.sort((a, b) => a.fromSeq - b.fromSeq));
 }
@@ -198,7 +204,9 @@ function rankOf({ items }: Group): Candidate['rank'] {
 }
 
 function itemsOf(groups: readonly Candidate[]): Chosen[] {
-  return groups.flatMap((group) => group.items.map((item): Chosen => ({ ...item, reason: group.reason! })));
+  const chosen: Chosen[] = [];
+  for (const { items, reason } of groups) for (const item of items) chosen.push({ ...item, reason: reason! });
+  return chosen;
 }
 
 function overlap(a: Group, b: Group): boolean {
@@ -208,10 +216,6 @@ function overlap(a: Group, b: Group): boolean {
 
 function seqsOf(group: Group): number[] {
   return group.items.map((item) => item.message.seq);
-}
-
-function firstSeq(group: Group): number {
-  return Math.min(...seqsOf(group));
 }
 
 function sum(items: readonly Counted[]): number {

@@ -9,8 +9,9 @@ const ROWS_AT_ONCE = [32, 8, 2, 1] as const;
 const COLUMNS = 'id, log, seq, previous, mark, given_id, value';
 const COLUMN_COUNT = 7;
 
-/** id, seq, previous, version, mark, given id, value: rows are read as arrays, which is faster than objects. */
-type EntryRow = [number, number, number, number, string | null, string | null, string];
+/** What is read of an entry: as an array, which is faster than an object. */
+const READ = 'seq, version, mark, given_id, value';
+type EntryRow = [seq: number, version: number, mark: string | null, givenId: string | null, value: string];
 
 /**
  * Entries of all logs in one table, in the order of arrival; each points to the one before it in its log. Appending
@@ -51,10 +52,7 @@ export class Logs {
       );
       return { rows, insert };
     });
-    this.#entry = db
-      .prepare('SELECT id, seq, previous, version, mark, given_id, value FROM entries WHERE id = ?')
-      .raw();
-    const columns = 'id, seq, previous, version, mark, given_id, value';
+    this.#entry = db.prepare(`SELECT ${READ} FROM entries WHERE id = ?`).raw();
     this.#near = db
       .prepare(
         'SELECT id FROM entries WHERE id <= ? AND id > ? AND log = ? AND seq <= ? ORDER BY id DESC LIMIT 1',
@@ -72,21 +70,21 @@ export class Logs {
       .pluck();
     this.#stretch = db
       .prepare(
-        `SELECT ${columns} FROM entries WHERE id <= ? AND id > ? AND log = ? AND seq > ? ORDER BY id DESC LIMIT ?`,
+        `SELECT ${READ} FROM entries WHERE id <= ? AND id > ? AND log = ? AND seq > ? ORDER BY id DESC LIMIT ?`,
       )
       .raw();
     this.#chain = db
       .prepare(
-        `WITH RECURSIVE chain (${columns}, steps) AS (
-           SELECT ${columns}, 1 FROM entries WHERE id = ? AND seq > ?
+        `WITH RECURSIVE chain (${READ}, previous, steps) AS (
+           SELECT ${READ}, previous, 0 FROM entries WHERE id = ?
            UNION ALL
-           SELECT e.id, e.seq, e.previous, e.version, e.mark, e.given_id, e.value, steps + 1
+           SELECT e.seq, e.version, e.mark, e.given_id, e.value, e.previous, steps + 1
            FROM chain JOIN entries e ON e.id = chain.previous WHERE steps < ? AND e.seq > ?
          )
-         SELECT ${columns} FROM chain`,
+         SELECT ${READ} FROM chain WHERE steps > 0`,
       )
       .raw();
-    this.#step = db.prepare('SELECT seq, previous FROM entries WHERE id = ?').raw();
+    this.#step = db.prepare('SELECT seq, previous, given_id FROM entries WHERE id = ?').raw();
     this.#maxId = db.prepare('SELECT max(id) FROM entries').pluck();
     this.#waypoint = db
       .prepare('SELECT entry FROM waypoints WHERE log = ? AND seq >= ? ORDER BY seq LIMIT 1')
@@ -164,11 +162,12 @@ export class Logs {
 
   /** The version of an entry, or undefined. */
   versionAt(log: LogState, seq: number): number | undefined {
-    return this.#at(log, seq)?.[3];
+    return this.#at(log, seq)?.row[1];
   }
 
   rewrite(log: LogState, { seq, value, mark }: Operation & { op: 'rewrite' }): OperationResult {
-    const [id, , , version, oldMark] = this.#at(log, seq)!;
+    const { id, row } = this.#at(log, seq)!;
+    const [, version, oldMark] = row;
     const newMark = mark === undefined ? oldMark : mark;
     this.#rewrite.run(value, newMark, id);
     if (oldMark !== null && oldMark !== newMark) this.#deleteMark.run(log.pk, oldMark, seq);
@@ -280,11 +279,12 @@ export class Logs {
     const near = from - limit * 2;
     const rows = this.#stretch.all(from, near, log.pk, stop, limit) as EntryRow[];
     const entries = rows.map(toEntry);
-    const [, seq, previous] = rows.at(-1) ?? [0, 0, 0];
+    const last = entries.at(-1);
     // … and those scattered among others' along the chain. The oldest entry's pointer leads to what was truncated.
-    if (rows.length < limit && seq > stop + 1 && previous > 0 && previous <= near) {
-      const scattered = this.#chain.all(previous, stop, limit - rows.length, stop) as EntryRow[];
-      for (const row of scattered) entries.push(toEntry(row));
+    if (last && entries.length < limit && last.seq > stop + 1) {
+      const id = this.#seek(log, last.seq);
+      for (const row of this.#chain.all(id, limit - entries.length, stop) as EntryRow[])
+        entries.push(toEntry(row));
     }
     return entries;
   }
@@ -298,11 +298,11 @@ export class Logs {
     return near ?? (this.#far.get(from, seq, seq) as number | undefined) ?? 0;
   }
 
-  #at(log: LogState, seq: number): EntryRow | undefined {
+  #at(log: LogState, seq: number): { id: number; row: EntryRow } | undefined {
     this.flush();
     const id = log.count === 0 ? 0 : this.#seek(log, seq);
     const row = id === 0 ? undefined : (this.#entry.get(id) as EntryRow);
-    return row?.[1] === seq ? row : undefined;
+    return row?.[0] === seq ? { id, row } : undefined;
   }
 
   /** The smallest seq from `seq` on that has an entry. */
@@ -327,7 +327,7 @@ export class Logs {
     let newest = 0;
     let oldest = 0;
     while (id !== 0) {
-      const [, seq, previous, , , givenId] = this.#entry.get(id) as EntryRow;
+      const [seq, previous, givenId] = this.#step.get(id) as [number, number, string | null];
       if (seq <= after) break;
       newest ||= seq;
       oldest = seq;
@@ -344,7 +344,7 @@ export class Logs {
   }
 }
 
-function toEntry([, seq, , version, mark, givenId, value]: EntryRow): Entry {
+function toEntry([seq, version, mark, givenId, value]: EntryRow): Entry {
   if (givenId === null) return mark === null ? { seq, value, version } : { seq, value, version, mark };
   return mark === null ? { seq, value, version, id: givenId } : { seq, value, version, id: givenId, mark };
 }
