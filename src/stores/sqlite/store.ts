@@ -35,14 +35,7 @@ import { Lifetime } from '../shared/lifetime.ts';
 import { Waiters } from '../shared/waiters.ts';
 import { Catalog } from './catalog.ts';
 import { Committer } from './commit.ts';
-import {
-  type Database,
-  type Durability,
-  isBusy,
-  openDatabase,
-  retryBusy,
-  translate,
-} from './database.ts';
+import { type Database, type Durability, isBusy, openDatabase, retryBusy, translate } from './database.ts';
 import { Journal } from './journal.ts';
 import { Logs } from './logs.ts';
 import { Records, toStored } from './records.ts';
