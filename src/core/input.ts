@@ -97,7 +97,7 @@ function unknownKey(path: string, key: string, known: readonly string[]): InputI
   const field = path ? `${path}.${key}` : key;
   return {
     path: field,
-    message: `is unknown${near ? `, did you mean ${near}?` : `; known are ${known.join(', ')}`}`,
+    message: `is unknown${near ? `, did you mean ${near}?` : `; known are ${known.join(', ') || 'none'}`}`,
   };
 }
 

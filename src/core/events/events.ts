@@ -108,9 +108,12 @@ export class EventService {
     }
   }
 
-  /** The journal's end: subscribe after it to hear what comes from now on. */
-  async cursor(): Promise<Cursor> {
-    return (await this.#context.store.readChanges('newest', 0)).cursor;
+  /**
+   * A position to subscribe after: the journal's end, or the one that `at` names.
+   * @throws CursorExpiredError when the journal no longer keeps what comes after `at`
+   */
+  async cursor(at: Cursor | 'oldest' | 'newest' = 'newest'): Promise<Cursor> {
+    return (await this.#context.store.readChanges(at, 0)).cursor;
   }
 
   /**
