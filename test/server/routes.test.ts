@@ -1,0 +1,375 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Client, rawGet, type Serving, serve } from './serving.ts';
+
+describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
+  let serving: Serving;
+  let call: Client;
+  let number = 0;
+  const said = new Map<string, Set<'well' | 'badly'>>();
+
+  beforeAll(async () => {
+    serving = await serve(store);
+    call = async (method, path, body, headers) => {
+      const answer = await serving.call(method, path, body, headers);
+      const outcome = answer.status < 400 ? 'well' : 'badly';
+      const name = `${method} ${path.split('?')[0]}`;
+      said.set(name, (said.get(name) ?? new Set()).add(outcome));
+      return answer;
+    };
+  });
+  afterAll(() => serving[Symbol.asyncDispose]());
+
+  /** A session of its own for a test: its path. */
+  async function newSession(): Promise<string> {
+    const id = `s${++number}`;
+    await call('POST', '/v1/sessions', { id, userId: 'ada' });
+    return `/v1/sessions/${id}`;
+  }
+
+  async function withMessages(count: number): Promise<string> {
+    const session = await newSession();
+    const messages = Array.from({ length: count }, (_, i) => ({ role: 'user', content: `message ${i + 1}` }));
+    await call('POST', `${session}/messages`, { messages });
+    return session;
+  }
+
+  function expectError(answer: { status: number; body: unknown }, status: number, code: string): void {
+    expect(answer.body).toMatchObject({ error: { code, message: expect.any(String) } });
+    expect(answer.status).toBe(status);
+  }
+
+  test('makes, gives, changes and deletes sessions', async () => {
+    const made = await call('POST', '/v1/sessions', { id: 'made', userId: 'ada', metadata: { a: 1 } });
+    expect(made).toMatchObject({ status: 201, body: { id: 'made', userId: 'ada', metadata: { a: 1 } } });
+    expectError(await call('POST', '/v1/sessions', { id: 'made', userId: 'ada' }), 409, 'conflict');
+    const bad = await call('POST', '/v1/sessions', { usrId: 'ada', ttlMs: -1 });
+    expectError(bad, 400, 'invalid-input');
+    const paths = bad.body.error.details.issues.map((issue: { path: string }) => issue.path);
+    expect(paths.sort()).toEqual(['ttlMs', 'userId', 'usrId']);
+
+    const got = await call('GET', '/v1/sessions/made');
+    expect(got.body).toEqual(made.body);
+    expect(got.headers.get('etag')).toBe(`"${made.body.version}"`);
+    expectError(await call('GET', '/v1/sessions/nobody'), 404, 'not-found');
+
+    const changed = await call('PATCH', '/v1/sessions/made', { metadata: { b: 2 }, incrementRequests: true });
+    expect(changed.body).toMatchObject({ metadata: { a: 1, b: 2 }, requests: 1 });
+    expectError(await call('PATCH', '/v1/sessions/made', { metdata: {} }), 400, 'invalid-input');
+
+    expect(await call('DELETE', '/v1/sessions/made')).toMatchObject({ status: 200, body: { deleted: true } });
+    expectError(await call('DELETE', '/v1/sessions/made'), 404, 'not-found');
+  });
+
+  test('makes a session only where there is none with PUT', async () => {
+    const first = await call('PUT', '/v1/sessions/put', { userId: 'ada' });
+    const second = await call('PUT', '/v1/sessions/put', { userId: 'bob' });
+    expect([first.body.userId, second.body.userId]).toEqual(['ada', 'ada']);
+    expectError(await call('PUT', '/v1/sessions/put', {}), 400, 'invalid-input');
+  });
+
+  test('writes to a session only at the version asked for', async () => {
+    const session = await newSession();
+    const { version } = (await call('GET', session)).body;
+    const changes = { metadata: { n: 1 } };
+    const first = await call('PATCH', session, changes, { 'if-match': `"${version}"` });
+    expect(first.status).toBe(200);
+    expectError(await call('PATCH', session, changes, { 'if-match': `"${version}"` }), 409, 'conflict');
+    expectError(await call('PATCH', `${session}?ifVersion=${version}`, changes), 409, 'conflict');
+    const next = await call('PATCH', `${session}?ifVersion=${first.body.version}`, changes);
+    expect(next.status).toBe(200);
+    expectError(await call('PATCH', session, changes, { 'if-match': '*' }), 400, 'invalid-input');
+    expectError(
+      await call('PATCH', `${session}?ifVersion=1`, changes, { 'if-match': '2' }),
+      400,
+      'invalid-input',
+    );
+    expectError(await call('DELETE', session, undefined, { 'if-match': '2' }), 400, 'invalid-input');
+  });
+
+  test('lists sessions page by page', async () => {
+    for (const id of ['l1', 'l2', 'l3']) await call('POST', '/v1/sessions', { id, userId: 'lister' });
+    const first = (await call('GET', '/v1/sessions?userId=lister&limit=2')).body;
+    const rest = (await call('GET', `/v1/sessions?userId=lister&after=${encodeURIComponent(first.next)}`))
+      .body;
+    const ids = [...first.sessions, ...rest.sessions].map((session: { id: string }) => session.id);
+    expect(ids.sort()).toEqual(['l1', 'l2', 'l3']);
+    expect(rest.next).toBeUndefined();
+    expectError(await call('GET', '/v1/sessions?limit=0'), 400, 'invalid-input');
+    const wrong = await call('GET', '/v1/sessions?limt=2&status=done');
+    expect(wrong.body.error.message).toMatch(/limt: is unknown, did you mean limit\?/);
+    expect(wrong.body.error.message).toMatch(/status: expected one of active/);
+    expectError(await call('GET', '/v1/sessions?limit=1&limit=2'), 400, 'invalid-input');
+  });
+
+  test('ends and forks sessions', async () => {
+    const session = await withMessages(3);
+    expect((await call('POST', `${session}/end`)).body.status).toBe('completed');
+    expect((await call('POST', `${session}/end`, { status: 'failed' })).body.status).toBe('failed');
+    expectError(await call('POST', `${session}/end`, { statsu: 'failed' }), 400, 'invalid-input');
+
+    const fork = await call('POST', `${session}/fork`, { id: `${number}-fork`, atSeq: 2 });
+    expect(fork).toMatchObject({ status: 201, body: { messageCount: 2 } });
+    expect((await call('POST', `${session}/fork`)).body.messageCount).toBe(3);
+    expectError(await call('POST', `${session}/fork`, { atSeq: -1 }), 400, 'invalid-input');
+  });
+
+  test('appends one message or several, and lists them', async () => {
+    const session = await newSession();
+    const one = await call('POST', `${session}/messages`, { role: 'user', content: 'first' });
+    expect(one).toMatchObject({ status: 201, body: { seq: 1, content: 'first' } });
+    const messages = ['second', 'third'].map((content) => ({ role: 'user', content }));
+    const more = await call('POST', `${session}/messages`, { messages });
+    expect(more.body.messages.map((message: { seq: number }) => message.seq)).toEqual([2, 3]);
+
+    const bad = await call('POST', `${session}/messages`, { messages: [{ role: 'usr' }, { content: 1 }] });
+    expectError(bad, 400, 'invalid-input');
+    expect(bad.body.error.message).toMatch(/messages\[0\].*messages\[1\]/s);
+    for (const body of [{ messages: 'x' }, { messages, histroy: true }, [messages[0]], null, 'text']) {
+      expectError(await call('POST', `${session}/messages`, body), 400, 'invalid-input');
+    }
+
+    const contents = async (query: string) =>
+      (await call('GET', `${session}/messages${query}`)).body.messages.map(
+        (message: { content: string }) => message.content,
+      );
+    expect(await contents('')).toEqual(['first', 'second', 'third']);
+    expect(await contents('?limit=2')).toEqual(['second', 'third']);
+    expect(await contents('?after=0&limit=1')).toEqual(['first']);
+    expect(await contents('?before=@3')).toEqual(['first', 'second']);
+    expect((await call('GET', `${session}/messages?as=openai&limit=1`)).body.messages).toEqual([
+      { role: 'user', content: 'third' },
+    ]);
+    expectError(await call('GET', `${session}/messages?as=xml`), 400, 'invalid-input');
+  });
+
+  test('appends only what is new of a whole history', async () => {
+    const session = await newSession();
+    const history = [1, 2, 3].map((n) => ({ role: 'user', content: `turn ${n}` }));
+    await call('POST', `${session}/messages`, { messages: history.slice(0, 2), history: true });
+    const added = await call('POST', `${session}/messages`, { messages: history, history: true });
+    expect(added.body.messages).toMatchObject([{ content: 'turn 3' }]);
+    const other = [{ role: 'user', content: 'something else' }];
+    expectError(
+      await call('POST', `${session}/messages`, { messages: other, history: true }),
+      409,
+      'conflict',
+    );
+  });
+
+  test('gives and edits a message', async () => {
+    const session = await withMessages(2);
+    const message = `${session}/messages/@2`;
+    expect((await call('GET', message)).body).toMatchObject({ seq: 2, content: 'message 2' });
+    expect((await call('PATCH', message, { content: 'new', pinned: true })).body).toMatchObject({
+      seq: 2,
+      content: 'new',
+      pinned: true,
+    });
+    expectError(await call('PATCH', message, { role: 'system' }), 400, 'invalid-input');
+    expectError(await call('GET', `${session}/messages/@9`), 404, 'not-found');
+    expectError(await call('GET', `${message}?channel=`), 400, 'invalid-input');
+    expectError(await call('GET', message.replace('@2', '@3')), 404, 'not-found');
+  });
+
+  test('pops, truncates and clears', async () => {
+    const session = await withMessages(6);
+    expect((await call('POST', `${session}/messages/pop`)).body.messages).toMatchObject([{ seq: 6 }]);
+    expect((await call('POST', `${session}/messages/pop`, { count: 2 })).body.messages).toHaveLength(2);
+    expectError(await call('POST', `${session}/messages/pop`, { count: 0 }), 400, 'invalid-input');
+    const truncated = await call('POST', `${session}/messages/truncate`, { beforeSeq: 2 });
+    expect(truncated.body).toEqual({ removed: 1 });
+    expectError(await call('POST', `${session}/messages/truncate`, {}), 400, 'invalid-input');
+    expectError(await call('POST', `${session}/messages/truncate`), 400, 'invalid-input');
+    expect((await call('POST', `${session}/messages/clear`)).body).toEqual({ removed: 2 });
+    expectError(await call('POST', `${session}/messages/clear`, { chanel: 'x' }), 400, 'invalid-input');
+    expect((await call('GET', `${session}/messages`)).body.messages).toEqual([]);
+  });
+
+  test('keeps the conversations of channels apart', async () => {
+    const session = await newSession();
+    const participants = [
+      { id: 'ada', role: 'user' },
+      { id: 'bot', role: 'agent' },
+    ];
+    const channel = { id: 'help', type: 'user_to_agent', participants };
+    expect(await call('POST', `${session}/channels`, channel)).toMatchObject({ status: 201, body: channel });
+    expectError(await call('POST', `${session}/channels`, { ...channel, type: 'x' }), 400, 'invalid-input');
+    expect((await call('GET', `${session}/channels`)).body.channels).toMatchObject([{ id: 'help' }]);
+    expectError(await call('GET', '/v1/sessions/nobody/channels'), 404, 'not-found');
+    expect((await call('GET', `${session}/channels/help`)).body).toMatchObject(channel);
+    expectError(await call('GET', `${session}/channels/none`), 404, 'not-found');
+
+    const sent = await call('POST', `${session}/channels/help/messages`, { from: 'ada', content: 'hello' });
+    expect(sent).toMatchObject({ status: 201, body: { role: 'user', name: 'ada', content: 'hello' } });
+    expectError(
+      await call('POST', `${session}/channels/help/messages`, { from: 'eve', content: 'hello' }),
+      400,
+      'invalid-input',
+    );
+    expectError(await call('POST', `${session}/channels/help/messages`, []), 400, 'invalid-input');
+    const list = await call('GET', `${session}/channels/help/messages?limit=10`);
+    expect(list.body.messages).toMatchObject([{ content: 'hello' }]);
+    expectError(await call('GET', `${session}/channels/none/messages`), 404, 'not-found');
+    expect((await call('GET', `${session}/messages`)).body.messages).toEqual([]);
+  });
+
+  test('reads and writes the shared state', async () => {
+    const session = await newSession();
+    const state = `${session}/state`;
+    expect((await call('GET', state)).body).toEqual({ value: {}, version: 0 });
+    expectError(await call('GET', '/v1/sessions/nobody/state'), 404, 'not-found');
+    await call('PATCH', state, { plan: { step: 1 } });
+    const merged = await call('PATCH', state, { plan: { owner: 'bot' } });
+    expect(merged.body.value).toEqual({ plan: { step: 1, owner: 'bot' } });
+    expect(merged.headers.get('etag')).toBe(`"${merged.body.version}"`);
+    expectError(await call('PATCH', state, [1]), 400, 'invalid-input');
+    expectError(await call('PATCH', state, { a: 1 }, { 'if-match': '"0"' }), 409, 'conflict');
+
+    expect((await call('PUT', `${state}/colour`, 'blue')).body.value.colour).toBe('blue');
+    expect((await call('PUT', `${state}/colour`, null)).body.value.colour).toBeNull();
+    expectError(await call('PUT', `${state}/colour`), 400, 'invalid-input');
+    expect((await call('DELETE', `${state}/colour`)).body.value).not.toHaveProperty('colour');
+    expectError(await call('DELETE', `${state}/colour?ifVersion=0`), 409, 'conflict');
+    expectError(await call('DELETE', `${state}?ifVersion=0`), 409, 'conflict');
+    expect((await call('DELETE', state)).body.value).toEqual({});
+  });
+
+  test('builds, records and replays windows', async () => {
+    const session = await withMessages(4);
+    const window = await call('POST', `${session}/window`, { maxTokens: 500, record: true, as: 'openai' });
+    expect(window.body.messages.at(-1)).toEqual({ role: 'user', content: 'message 4' });
+    const over = await call('POST', `${session}/window`, { maxTokens: 4 });
+    expectError(over, 422, 'budget');
+    expect(over.body.error.details.requiredTokens).toBeGreaterThan(4);
+    expectError(await call('POST', `${session}/window`, { maxTokns: 4 }), 400, 'invalid-input');
+
+    const { windows } = (await call('GET', `${session}/windows`)).body;
+    expect(windows).toMatchObject([{ id: window.body.manifest.id }]);
+    expectError(await call('GET', `${session}/windows?limit=many`), 400, 'invalid-input');
+    const replayed = await call('GET', `${session}/windows/${windows[0].id}`);
+    expect(replayed.body).toMatchObject({ changed: [], gone: [] });
+    expect(replayed.body.messages).toHaveLength(4);
+    expectError(await call('GET', `${session}/windows/99`), 404, 'not-found');
+  });
+
+  test('sums up usage', async () => {
+    const session = await newSession();
+    await call('POST', `${session}/usage`, { inputTokens: 10, outputTokens: 2, model: 'm' });
+    const sums = await call('POST', `${session}/usage`, { inputTokens: 5, cachedTokens: 5 });
+    expect(sums.body).toMatchObject({ calls: 2, inputTokens: 15, byModel: { m: { inputTokens: 10 } } });
+    expect((await call('GET', `${session}/usage`)).body).toEqual(sums.body);
+    expectError(await call('POST', `${session}/usage`, { inputTokens: -1 }), 400, 'invalid-input');
+    expectError(await call('GET', '/v1/sessions/nobody/usage'), 404, 'not-found');
+  });
+
+  test('tells its health', async () => {
+    const { status, body } = await call('GET', '/healthz');
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ ok: true, store: { name: expect.any(String), problems: [] } });
+    expectError(await call('GET', '/healthz?verbose=1'), 400, 'invalid-input');
+  });
+
+  test('keeps tenants apart', async () => {
+    const tenant = { 'holdfast-tenant': 'caf%C3%A9' };
+    await call('POST', '/v1/sessions', { id: 'shared-name', userId: 'ada' }, tenant);
+    expect((await call('GET', '/v1/sessions/shared-name', undefined, tenant)).status).toBe(200);
+    expectError(await call('GET', '/v1/sessions/shared-name'), 404, 'not-found');
+    expect((await serving.engine.tenant('café').sessions.get('shared-name')).userId).toBe('ada');
+    for (const name of ['$system', '', '%zz', 'x'.repeat(257)]) {
+      const refused = await call('GET', '/v1/sessions', undefined, { 'holdfast-tenant': name });
+      expectError(refused, 400, 'invalid-input');
+    }
+  });
+
+  test('appends that come at once keep their order and lose nothing', async () => {
+    const session = await newSession();
+    const writers = Array.from({ length: 8 }, async (_, writer) => {
+      for (let n = 0; n < 25; n++) {
+        const content = `${writer}:${n}`;
+        const answer = await call('POST', `${session}/messages`, { role: 'user', content });
+        expect(answer.status).toBe(201);
+      }
+    });
+    await Promise.all(writers);
+    const { messages } = (await call('GET', `${session}/messages?after=0&limit=1000`)).body;
+    expect(messages.map((message: { seq: number }) => message.seq)).toEqual(
+      Array.from({ length: 200 }, (_, i) => i + 1),
+    );
+    for (let writer = 0; writer < 8; writer++) {
+      const own = messages
+        .map((message: { content: string }) => message.content)
+        .filter((content: string) => content.startsWith(`${writer}:`));
+      expect(own).toEqual(Array.from({ length: 25 }, (_, n) => `${writer}:${n}`));
+    }
+  });
+
+  test.each([
+    '../../etc/passwd',
+    '../',
+    'a/b',
+    '%2e%2e%2f',
+    '%00',
+    '%',
+    '?x=1#y',
+    '*',
+    '{id}',
+    ':id',
+    '__proto__',
+    'constructor',
+    ' a + b ',
+    'naïve 漢字 🙂',
+    "'; drop table records; --",
+    '\\..\\',
+    '\n\t',
+    '...',
+    'x'.repeat(256),
+  ])('stores the id %j exactly', async (id) => {
+    const path = `/v1/sessions/${encodeURIComponent(id)}`;
+    const made = await call('POST', '/v1/sessions', { id, userId: id });
+    expect(made.body.id).toBe(id);
+    expect((await call('GET', path)).body.id).toBe(id);
+    await call('POST', `${path}/messages`, { id, role: 'user', content: id });
+    const message = await call('GET', `${path}/messages/${encodeURIComponent(id)}`);
+    expect(message.body).toMatchObject({ id, content: id });
+    const { value } = (await call('PUT', `${path}/state/${encodeURIComponent(id)}`, id)).body;
+    expect(Object.entries(value)).toEqual([[id, id]]);
+    const listed = await call('GET', `/v1/sessions?userId=${encodeURIComponent(id)}`);
+    expect(listed.body.sessions).toHaveLength(1);
+    expect((await call('DELETE', path)).status).toBe(200);
+  });
+
+  test.each(['%00', 'a%00b', '%ff', '%ED%A0%80', '%zz', 'x'.repeat(257)])(
+    'answers 400 to the id %s',
+    async (id) => {
+      expectError(await call('GET', `/v1/sessions/${id}`), 400, 'invalid-input');
+      expectError(await call('POST', `/v1/sessions/${id}/messages`, { role: 'user' }), 400, 'invalid-input');
+    },
+  );
+
+  test('never resolves dots in a path', async () => {
+    const session = await newSession();
+    for (const dots of ['..', '%2e%2e', '.%2E', '.', '%2e']) {
+      const answer = await rawGet(serving.server.url, `${session}/state/${dots}`, 'DELETE');
+      expectError(answer, 400, 'invalid-input');
+      // A client that resolves them by itself ends at a path that is none.
+      expect((await call('DELETE', `${session}/state/${dots}`)).status).toBe(404);
+    }
+    expect((await call('GET', session)).status).toBe(200);
+  });
+
+  test('every route of the description was called above, once well and once badly', async () => {
+    const { paths } = (await serving.call('GET', '/openapi.json')).body;
+    const missing = Object.entries(paths as Record<string, object>).flatMap(([path, methods]) =>
+      Object.keys(methods).flatMap((method) => {
+        // An event stream does not end by itself: it has tests of its own.
+        if (path === '/v1/events') return [];
+        const pattern = new RegExp(`^${method} ${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`, 'i');
+        const outcomes = new Set([...said].flatMap(([name, seen]) => (pattern.test(name) ? [...seen] : [])));
+        return (['well', 'badly'] as const)
+          .filter((outcome) => !outcomes.has(outcome))
+          .map((outcome) => `${method} ${path} ${outcome}`);
+      }),
+    );
+    expect(missing).toEqual([]);
+  });
+});
