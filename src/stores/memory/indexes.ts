@@ -1,5 +1,5 @@
 import type { IndexHit, IndexRange, Page, Partition } from '../../core/store.ts';
-import { decodePageToken, encodePageToken, partitionKey } from '../shared/pages.ts';
+import { decodePageToken, partitionKey, toPage } from '../shared/pages.ts';
 import type { IndexKeeper, RecordData } from './partition-data.ts';
 
 interface Slot {
@@ -58,13 +58,12 @@ export function pageOf(slots: readonly Slot[], range: IndexRange): Page<IndexHit
     start = within.findIndex((slot) => !passed(slot));
     if (start < 0) return { items: [] };
   }
-  const page = within.slice(start, start + limit);
-  const last = page.at(-1);
-  const more = start + limit < within.length;
-  return {
-    items: page.map((slot) => slot.hit),
-    ...(more && last && { next: encodePageToken([last.order, last.tie]) }),
-  };
+  return toPage(
+    within.slice(start, start + limit + 1),
+    limit,
+    (slot) => [slot.order, slot.tie],
+    (slot) => slot.hit,
+  );
 }
 
 export function toSlot(hit: IndexHit): Slot {

@@ -7,14 +7,7 @@ import type {
   OperationResult,
   Partition,
 } from '../../core/store.ts';
-import {
-  addCounters,
-  checkAdd,
-  checkEntry,
-  checkLastSeq,
-  checkStartSeq,
-  checkVersion,
-} from '../shared/conditions.ts';
+import { addCounters, type Standing } from '../shared/conditions.ts';
 
 export interface RecordData {
   kind: string;
@@ -45,53 +38,37 @@ export interface IndexKeeper {
   remove(partition: Partition, record: RecordData): void;
 }
 
-/** All data of one partition, and how operations judge and change it. */
-export class PartitionData {
+/** All data of one partition, and how operations change it. */
+export class PartitionData implements Standing {
   readonly partition: Partition;
   readonly records = new Map<string, RecordData>();
   readonly logs = new Map<string, LogData>();
-  expiresAt: number | null = null;
+  /** When it expires (epoch ms), null for never. */
+  expiry: number | null = null;
 
   constructor(partition: Partition) {
     this.partition = partition;
   }
 
-  /** Judges an operation's conditions without changing anything. @throws ConflictError, UnsupportedError */
-  judge(operation: Operation): void {
-    switch (operation.op) {
-      case 'check':
-      case 'put':
-      case 'delete': {
-        const { kind, id, ifVersion } = operation;
-        checkVersion(kind, id, ifVersion, this.records.get(recordName(kind, id))?.version);
-        return;
-      }
-      case 'add': {
-        checkAdd(operation, this.records.get(recordName(operation.kind, operation.id)));
-        return;
-      }
-      case 'append': {
-        const lastSeq = this.logs.get(operation.log)?.lastSeq ?? 0;
-        checkLastSeq(operation.log, operation.ifLastSeq, lastSeq);
-        checkStartSeq(operation.log, operation.startSeq, lastSeq);
-        return;
-      }
-      case 'rewrite': {
-        const log = this.logs.get(operation.log);
-        checkEntry(
-          operation.log,
-          operation.seq,
-          operation.ifVersion,
-          log && entryAt(log, operation.seq)?.version,
-        );
-        return;
-      }
-      case 'truncate':
-        checkLastSeq(operation.log, operation.ifLastSeq, this.logs.get(operation.log)?.lastSeq ?? 0);
-        return;
-      case 'expire':
-      case 'drop':
-    }
+  version(kind: string, id: string): number | undefined {
+    return this.records.get(recordName(kind, id))?.version;
+  }
+
+  counter(kind: string, id: string): RecordData | undefined {
+    return this.records.get(recordName(kind, id));
+  }
+
+  lastSeq(log: string): number {
+    return this.logs.get(log)?.lastSeq ?? 0;
+  }
+
+  entryVersion(name: string, seq: number): number | undefined {
+    const log = this.logs.get(name);
+    return log && entryAt(log, seq)?.version;
+  }
+
+  expiresAt(): number | null {
+    return this.expiry;
   }
 
   /** Applies an operation that was judged. `drop` is the store's own business. */
@@ -112,7 +89,7 @@ export class PartitionData {
       case 'truncate':
         return this.#truncate(operation);
       case 'expire':
-        this.expiresAt = operation.at;
+        this.expiry = operation.at;
         return { result: {}, change: { op: 'expire', at: operation.at } };
     }
   }

@@ -34,10 +34,10 @@ import {
   checkPartition,
   checkRecordRange,
 } from '../shared/check-reads.ts';
-import { checkExpired } from '../shared/conditions.ts';
+import { judge, NOWHERE } from '../shared/conditions.ts';
 import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
 import { Lifetime } from '../shared/lifetime.ts';
-import { compareBytes, decodePageToken, encodePageToken, partitionKey } from '../shared/pages.ts';
+import { compareBytes, decodePageToken, partitionKey, toPage, toStored } from '../shared/pages.ts';
 import { Waiters } from '../shared/waiters.ts';
 import { compareSlots, Indexes, listName, pageOf, toSlot } from './indexes.ts';
 import { Journal } from './journal.ts';
@@ -190,8 +190,9 @@ export class MemoryStore implements Store {
 
   #apply(batch: Batch): Receipt {
     const key = partitionKey(batch.partition);
-    const data = this.#partitions.get(key) ?? new PartitionData({ ...batch.partition });
-    for (const operation of batch.operations) data.judge(operation);
+    const known = this.#partitions.get(key);
+    const data = known ?? new PartitionData({ ...batch.partition });
+    for (const operation of batch.operations) judge(operation, known ?? NOWHERE);
     const version = ++this.#version;
     const results: OperationResult[] = [];
     const changes: ChangeOperation[] = [];
@@ -211,27 +212,20 @@ export class MemoryStore implements Store {
   #drop(key: string, ifExpiredAt: number | undefined): { result: OperationResult; change?: ChangeOperation } {
     const data = this.#partitions.get(key);
     if (!data) return { result: { count: 0 } };
-    const expired = ifExpiredAt !== undefined;
-    checkExpired(ifExpiredAt, data.expiresAt);
     for (const record of data.records.values()) this.#indexes.remove(data.partition, record);
     this.#partitions.delete(key);
-    return { result: { count: 1 }, change: { op: 'drop', expired } };
+    return { result: { count: 1 }, change: { op: 'drop', expired: ifExpiredAt !== undefined } };
   }
 
   #queryOwn(range: IndexRange): Page<IndexHit> {
     const hits: IndexHit[] = [];
-    for (const { partition, expiresAt } of this.#partitions.values()) {
+    for (const { partition, expiry } of this.#partitions.values()) {
       if (range.tenant !== undefined && partition.tenant !== range.tenant) continue;
-      const expiry = range.index === EXPIRY_INDEX;
-      if (expiry ? expiresAt === null : partition.type !== range.key) continue;
-      hits.push({ partition, kind: '', id: '', order: expiry ? expiresAt! : 0 });
+      const order = range.index === EXPIRY_INDEX ? expiry : partition.type === range.key ? 0 : null;
+      if (order !== null) hits.push({ partition, kind: '', id: '', order });
     }
     return pageOf(hits.map(toSlot).sort(compareSlots), range);
   }
-}
-
-function toStored(partition: Partition, { kind, id, value, version }: RecordData): Stored {
-  return { partition: { ...partition }, kind, id, value, version };
 }
 
 function pageOfRecords(partition: Partition, records: RecordData[], range: RecordRange): Page<Stored> {
@@ -242,11 +236,10 @@ function pageOfRecords(partition: Partition, records: RecordData[], range: Recor
   const [kind, id] = range.after === undefined ? [] : (decodePageToken(range.after, 2) as [string, string]);
   const rest =
     kind === undefined ? records : records.filter((record) => order(record, { kind, id: id! }) > 0);
-  const page = rest.slice(0, range.limit);
-  const last = page.at(-1);
-  const more = rest.length > page.length;
-  return {
-    items: page.map((record) => toStored(partition, record)),
-    ...(more && last && { next: encodePageToken([last.kind, last.id]) }),
-  };
+  return toPage(
+    rest.slice(0, range.limit + 1),
+    range.limit,
+    (record) => [record.kind, record.id],
+    (record) => toStored(partition, record),
+  );
 }

@@ -1,14 +1,69 @@
 import { ConflictError, InvalidInputError, quote, UnsupportedError } from '../../core/errors.ts';
 import type { IfVersion, Operation } from '../../core/store.ts';
 
+/** Where a partition stands, as far as conditions ask. */
+export interface Standing {
+  /** A record's version, or undefined where it is not there. */
+  version(kind: string, id: string): number | undefined;
+  /** What `add` would add to. */
+  counter(kind: string, id: string): { value: string; counter: boolean } | undefined;
+  /** The last seq that a log gave out; 0 in a new one. */
+  lastSeq(log: string): number;
+  entryVersion(log: string, seq: number): number | undefined;
+  /** When the partition expires; null for never, undefined where it is not there. */
+  expiresAt(): number | null | undefined;
+}
+
+/** Where a partition stands that is not there. */
+export const NOWHERE: Standing = {
+  version: () => undefined,
+  counter: () => undefined,
+  lastSeq: () => 0,
+  entryVersion: () => undefined,
+  expiresAt: () => undefined,
+};
+
+/**
+ * Judges an operation's conditions, in the same words for every store. Asks only what it needs to know.
+ * @throws ConflictError, UnsupportedError, InvalidInputError
+ */
+export function judge(operation: Operation, standing: Standing): void {
+  switch (operation.op) {
+    case 'check':
+    case 'put':
+    case 'delete': {
+      const { kind, id, ifVersion } = operation;
+      if (ifVersion !== undefined) checkVersion(kind, id, ifVersion, standing.version(kind, id));
+      return;
+    }
+    case 'add':
+      checkAdd(operation, standing.counter(operation.kind, operation.id));
+      return;
+    case 'append': {
+      const { log, ifLastSeq, startSeq } = operation;
+      if (ifLastSeq !== undefined) checkLastSeq(log, ifLastSeq, standing.lastSeq(log));
+      if (startSeq !== undefined) checkStartSeq(log, startSeq, standing.lastSeq(log));
+      return;
+    }
+    case 'truncate': {
+      const { log, ifLastSeq } = operation;
+      if (ifLastSeq !== undefined) checkLastSeq(log, ifLastSeq, standing.lastSeq(log));
+      return;
+    }
+    case 'rewrite': {
+      const { log, seq, ifVersion } = operation;
+      checkEntry(log, seq, ifVersion, standing.entryVersion(log, seq));
+      return;
+    }
+    case 'drop':
+      if (operation.ifExpiredAt !== undefined) checkExpired(operation.ifExpiredAt, standing.expiresAt());
+      return;
+    case 'expire':
+  }
+}
+
 /** @throws ConflictError unless a record at `current` (undefined: not there) is what `ifVersion` asks for */
-export function checkVersion(
-  kind: string,
-  id: string,
-  ifVersion: IfVersion | undefined,
-  current: number | undefined,
-): void {
-  if (ifVersion === undefined) return;
+function checkVersion(kind: string, id: string, ifVersion: IfVersion, current: number | undefined): void {
   const holds =
     ifVersion === 'absent'
       ? current === undefined
@@ -24,16 +79,16 @@ export function checkVersion(
 }
 
 /** @throws ConflictError unless the log ends where `ifLastSeq` says */
-export function checkLastSeq(log: string, ifLastSeq: number | undefined, lastSeq: number): void {
-  if (ifLastSeq === undefined || ifLastSeq === lastSeq) return;
+function checkLastSeq(log: string, ifLastSeq: number, lastSeq: number): void {
+  if (ifLastSeq === lastSeq) return;
   throw new ConflictError(`log ${quote(log)} ends at seq ${lastSeq}, expected ${ifLastSeq}`, lastSeq, {
     details: { log },
   });
 }
 
 /** @throws ConflictError when a log is told to go on at a seq that it has given out already */
-export function checkStartSeq(log: string, startSeq: number | undefined, lastSeq: number): void {
-  if (startSeq === undefined || startSeq > lastSeq) return;
+function checkStartSeq(log: string, startSeq: number, lastSeq: number): void {
+  if (startSeq > lastSeq) return;
   throw new ConflictError(
     `log ${quote(log)} ends at seq ${lastSeq}, it can't go on at seq ${startSeq}`,
     lastSeq,
@@ -42,7 +97,7 @@ export function checkStartSeq(log: string, startSeq: number | undefined, lastSeq
 }
 
 /** @throws ConflictError unless the entry is there, at the version asked for */
-export function checkEntry(
+function checkEntry(
   log: string,
   seq: number,
   ifVersion: number | undefined,
@@ -57,7 +112,7 @@ export function checkEntry(
  * A record is either a document (put) or a counter (add), never both, and a counter's fields stay finite.
  * @throws UnsupportedError, InvalidInputError
  */
-export function checkAdd(
+function checkAdd(
   { kind, id, deltas }: Operation & { op: 'add' },
   current: { value: string; counter: boolean } | undefined,
 ): void {
@@ -80,9 +135,9 @@ export function checkAdd(
   );
 }
 
-/** @throws ConflictError unless a partition that expires at `expiresAt` (null: never) has expired by then */
-export function checkExpired(ifExpiredAt: number | undefined, expiresAt: number | null): void {
-  if (ifExpiredAt === undefined || (expiresAt !== null && expiresAt <= ifExpiredAt)) return;
+/** @throws ConflictError where the partition is there but had not expired by then */
+function checkExpired(ifExpiredAt: number, expiresAt: number | null | undefined): void {
+  if (expiresAt === undefined || (expiresAt !== null && expiresAt <= ifExpiredAt)) return;
   throw new ConflictError('the partition has not expired', undefined);
 }
 

@@ -1,8 +1,8 @@
 import { InvalidInputError } from '../../core/errors.ts';
-import type { Batch, Partition } from '../../core/store.ts';
+import type { Batch, Page, Partition, Stored } from '../../core/store.ts';
 
 /** Packs where a listing stopped into an opaque, URL-safe token. */
-export function encodePageToken(position: readonly (string | number)[]): string {
+function encodePageToken(position: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
 
@@ -18,6 +18,29 @@ export function decodePageToken(token: string, length: number): (string | number
   throw new InvalidInputError('bad page token', [
     { path: 'after', message: 'is not a token that a page gave as next' },
   ]);
+}
+
+/**
+ * A page of what was read: one more than asked for, where there is one more, tells that another page follows.
+ * @param position what tells where an item stands, for {@link decodePageToken}
+ */
+export function toPage<Row, T>(
+  rows: readonly Row[],
+  limit: number,
+  position: (row: Row) => (string | number)[],
+  item: (row: Row) => T,
+): Page<T> {
+  const page = rows.slice(0, limit);
+  const last = page.at(-1);
+  const more = rows.length > limit && last !== undefined;
+  return { items: page.map(item), ...(more && { next: encodePageToken(position(last)) }) };
+}
+
+export function toStored(
+  partition: Partition,
+  { kind, id, value, version }: Pick<Stored, 'kind' | 'id' | 'value' | 'version'>,
+): Stored {
+  return { partition: { ...partition }, kind, id, value, version };
 }
 
 /** A partition as one string. NUL can't be in an id, so no two partitions share a key. */

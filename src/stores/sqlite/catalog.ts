@@ -29,6 +29,7 @@ export class Catalog {
   #headsAt = 0;
   readonly #findPartition: Statement;
   readonly #addPartition: Statement;
+  readonly #expiry: Statement;
   readonly #findLog: Statement;
   readonly #addLog: Statement;
   readonly #allLogs: Statement;
@@ -43,6 +44,7 @@ export class Catalog {
     this.#addPartition = db
       .prepare('INSERT INTO partitions (tenant, type, id) VALUES (?, ?, ?) RETURNING pk')
       .pluck();
+    this.#expiry = db.prepare('SELECT expires_at FROM partitions WHERE pk = ?').pluck();
     this.#findLog = db.prepare(
       'SELECT pk, first, last, count, head FROM logs WHERE partition = ? AND name = ?',
     );
@@ -84,6 +86,11 @@ export class Catalog {
     if (known) return known;
     const pk = this.#addPartition.get(partition.tenant, partition.type, partition.id) as number;
     return this.#remember(partitionKey(partition), pk);
+  }
+
+  /** When the partition expires (epoch ms), null for never. */
+  expiresAt({ pk }: PartitionState): number | null {
+    return this.#expiry.get(pk) as number | null;
   }
 
   log(partition: PartitionState, name: string): LogState | undefined {

@@ -7,12 +7,12 @@ import type {
   Partition,
   Receipt,
 } from '../../core/store.ts';
-import { checkEntry, checkExpired, checkLastSeq, checkStartSeq, checkVersion } from '../shared/conditions.ts';
+import { judge, NOWHERE, type Standing } from '../shared/conditions.ts';
 import type { Outcome } from '../shared/group-commit.ts';
 import { batchKey } from '../shared/pages.ts';
 import type { Catalog, PartitionState } from './catalog.ts';
 import { type Database, isBusy, type Statement } from './database.ts';
-import { cursorOf, type Journal, pack, type StoredOperation } from './journal.ts';
+import { cursorOf, type Journal, type LogState, pack, type StoredOperation } from './journal.ts';
 import type { Logs } from './logs.ts';
 import type { Records } from './records.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -37,7 +37,6 @@ export class Committer {
   readonly #commit: Statement;
   readonly #rollback: Statement;
   readonly #expire: Statement;
-  readonly #expiry: Statement;
   readonly #deletePartition: Statement;
   readonly #keepName: Statement;
 
@@ -51,7 +50,6 @@ export class Committer {
     this.#commit = db.prepare('COMMIT');
     this.#rollback = db.prepare('ROLLBACK');
     this.#expire = db.prepare('UPDATE partitions SET expires_at = ? WHERE pk = ?');
-    this.#expiry = db.prepare('SELECT expires_at FROM partitions WHERE pk = ?').pluck();
     this.#keepName = db.prepare('INSERT INTO dropped_partitions VALUES (?, ?, ?, ?, ?)');
     this.#deletePartition = db.prepare('DELETE FROM partitions WHERE pk = ?');
   }
@@ -185,62 +183,12 @@ export class Committer {
   /** All conditions of a batch, before any of it is written. */
   #judge(operations: readonly Operation[], partition: PartitionState | undefined): Error | undefined {
     try {
-      for (const operation of operations) this.#judgeOne(operation, partition);
+      const standing = partition ? new FileStanding(this.#parts, partition) : NOWHERE;
+      for (const operation of operations) judge(operation, standing);
       return undefined;
     } catch (error) {
       return error as Error;
     }
-  }
-
-  #judgeOne(operation: Operation, partition: PartitionState | undefined): void {
-    const { records, catalog, logs } = this.#parts;
-    switch (operation.op) {
-      case 'check':
-      case 'put':
-      case 'delete': {
-        const { kind, id, ifVersion } = operation;
-        if (ifVersion !== undefined)
-          checkVersion(kind, id, ifVersion, partition && records.version(partition, kind, id));
-        return;
-      }
-      case 'add':
-        if (partition) records.judgeAdd(partition, operation);
-        return;
-      case 'append': {
-        const { log, ifLastSeq, startSeq } = operation;
-        if (ifLastSeq === undefined && startSeq === undefined) return;
-        const last = (partition && catalog.log(partition, log)?.last) ?? 0;
-        checkLastSeq(log, ifLastSeq, last);
-        checkStartSeq(log, startSeq, last);
-        return;
-      }
-      case 'truncate': {
-        const { log, ifLastSeq } = operation;
-        if (ifLastSeq !== undefined)
-          checkLastSeq(log, ifLastSeq, (partition && catalog.log(partition, log)?.last) ?? 0);
-        return;
-      }
-      case 'rewrite': {
-        const log = partition && catalog.log(partition, operation.log);
-        checkEntry(
-          operation.log,
-          operation.seq,
-          operation.ifVersion,
-          log && logs.versionAt(log, operation.seq),
-        );
-        return;
-      }
-      case 'drop':
-        this.#judgeDrop(partition, operation.ifExpiredAt);
-        return;
-      default:
-        return;
-    }
-  }
-
-  #judgeDrop(partition: PartitionState | undefined, ifExpiredAt: number | undefined): void {
-    if (!partition || ifExpiredAt === undefined) return;
-    checkExpired(ifExpiredAt, this.#expiry.get(partition.pk) as number | null);
   }
 
   #write(
@@ -337,4 +285,41 @@ const UNTOLD: Applied = { result: {} };
 function recordChange({ op, kind, id }: Operation & { op: 'put' | 'add' }, result: OperationResult): Applied {
   const change: ChangeOperation = { op, kind, id, version: result.version!, created: result.created! };
   return { result, change };
+}
+
+/** Where a partition stands in the file, on top of what the group has done so far. */
+class FileStanding implements Standing {
+  readonly #parts: CommitterParts;
+  readonly #partition: PartitionState;
+
+  constructor(parts: CommitterParts, partition: PartitionState) {
+    this.#parts = parts;
+    this.#partition = partition;
+  }
+
+  version(kind: string, id: string): number | undefined {
+    return this.#parts.records.version(this.#partition, kind, id);
+  }
+
+  counter(kind: string, id: string): { value: string; counter: boolean } | undefined {
+    const row = this.#parts.records.get(this.#partition, kind, id);
+    return row && { value: row.value, counter: row.counter === 1 };
+  }
+
+  lastSeq(log: string): number {
+    return this.#log(log)?.last ?? 0;
+  }
+
+  entryVersion(log: string, seq: number): number | undefined {
+    const state = this.#log(log);
+    return state && this.#parts.logs.versionAt(state, seq);
+  }
+
+  expiresAt(): number | null {
+    return this.#parts.catalog.expiresAt(this.#partition);
+  }
+
+  #log(name: string): LogState | undefined {
+    return this.#parts.catalog.log(this.#partition, name);
+  }
 }

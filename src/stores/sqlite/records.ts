@@ -10,8 +10,8 @@ import type {
   Stored,
 } from '../../core/store.ts';
 import { EXPIRY_INDEX, PARTITION_INDEX } from '../../core/store.ts';
-import { addCounters, checkAdd } from '../shared/conditions.ts';
-import { decodePageToken, encodePageToken } from '../shared/pages.ts';
+import { addCounters } from '../shared/conditions.ts';
+import { decodePageToken, toPage, toStored } from '../shared/pages.ts';
 import type { PartitionState } from './catalog.ts';
 import type { Database, Statement } from './database.ts';
 
@@ -85,12 +85,6 @@ export class Records {
     this.#put.run(partition.pk, kind, id, version, 1, 0, JSON.stringify(counters));
     noteVersion(partition, kind, id, version);
     return { version, created: before === undefined, counters };
-  }
-
-  /** @throws UnsupportedError, InvalidInputError when the record is no counter, or would not be a number any more */
-  judgeAdd(partition: PartitionState, add: Operation & { op: 'add' }): void {
-    const row = this.get(partition, add.kind, add.id);
-    checkAdd(add, row && { value: row.value, counter: row.counter === 1 });
   }
 
   delete(partition: PartitionState, { kind, id }: Operation & { op: 'delete' }): OperationResult {
@@ -193,27 +187,7 @@ function sourceOf(range: IndexRange): { select: string; where: string[]; tenant:
   return { select, where: [], tenant: 'of_tenant' };
 }
 
-export function toStored(
-  partition: Partition,
-  { kind, id, value, version }: Pick<Stored, 'kind' | 'id' | 'value' | 'version'>,
-): Stored {
-  return { partition: { ...partition }, kind, id, value, version };
-}
-
 function toHit(row: IndexRow): IndexHit {
   const partition = { tenant: row.tenant, type: row.type, id: row.partition_id };
   return { partition, kind: row.kind, id: row.record, order: row.position };
-}
-
-/** One row more than asked for was read: it tells whether there is a next page. */
-function toPage<Row, T>(
-  rows: Row[],
-  limit: number,
-  position: (row: Row) => (string | number)[],
-  item: (row: Row) => T,
-): Page<T> {
-  const page = rows.slice(0, limit);
-  const last = page.at(-1);
-  const more = rows.length > limit && last !== undefined;
-  return { items: page.map(item), ...(more && { next: encodePageToken(position(last)) }) };
 }

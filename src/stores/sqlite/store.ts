@@ -32,13 +32,14 @@ import {
 } from '../shared/check-reads.ts';
 import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
 import { Lifetime } from '../shared/lifetime.ts';
+import { toStored } from '../shared/pages.ts';
 import { Waiters } from '../shared/waiters.ts';
 import { Catalog } from './catalog.ts';
 import { Committer } from './commit.ts';
 import { type Database, type Durability, isBusy, openDatabase, retryBusy, translate } from './database.ts';
 import { Journal } from './journal.ts';
 import { Logs } from './logs.ts';
-import { Records, toStored } from './records.ts';
+import { Records } from './records.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import { Snapshot } from './snapshot.ts';
 
