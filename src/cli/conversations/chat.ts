@@ -11,6 +11,25 @@ import {
   parseShape,
 } from './conversation.ts';
 
+/** Ours alone, under one name, so that a foreign file's `state` or `status` is metadata as any other field. */
+const backupShape = z.strictObject({
+  status: z.enum(['active', 'completed', 'failed', 'expired']).optional(),
+  ttlMs: z.int().min(1).optional(),
+  state: anyObject.optional(),
+  channels: z
+    .array(
+      z.strictObject({
+        id: idShape,
+        type: z.enum(['user_to_agent', 'agent_to_agent', 'mc_to_agent', 'user_to_mc']),
+        participants: z.array(z.strictObject({ id: idShape, role: z.enum(['user', 'agent', 'mc']) })),
+        metadata: anyObject.optional(),
+        createdAt: z.int().nonnegative(),
+        messages: z.array(anyObject),
+      }),
+    )
+    .optional(),
+});
+
 const chatShape = z.object({
   id: idShape.nullish(),
   userId: idShape.nullish(),
@@ -19,6 +38,7 @@ const chatShape = z.object({
   createdAt: z.int().nonnegative().nullish(),
   metadata: anyObject.nullish(),
   messages: z.array(anyObject),
+  holdfast: backupShape.nullish(),
 });
 
 /** Fields that are not of this shape (`model`, `tools`, …) become metadata; the file's own metadata wins. */
@@ -35,6 +55,7 @@ export function chatConversation(candidate: Candidate): Conversation {
     createdAt: chat.createdAt ?? undefined,
     metadata: metadata ?? undefined,
     messages: chat.messages,
+    backup: chat.holdfast ?? undefined,
     source: candidate.source,
   });
 }

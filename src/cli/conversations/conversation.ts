@@ -1,8 +1,10 @@
 /** What an imported file yields, whatever its format, and how a value that is no conversation is told. */
 import { basename, extname } from 'node:path';
 import { z } from 'zod';
+import type { OpenChannel } from '../../core/channels/channels.ts';
 import { ImportError, type InputIssue } from '../../core/errors.ts';
 import { idProblem, kindOf } from '../../core/ids.ts';
+import type { SessionStatus } from '../../core/model/session.ts';
 
 export interface Conversation {
   /** From the file, or else from the file's name and the conversation's place in it: stable over imports. */
@@ -14,7 +16,23 @@ export interface Conversation {
   metadata?: JsonFields;
   /** As the file has them; those of a ChatGPT export as AI SDK model messages. */
   messages: unknown[];
+  /** What only an export of Holdfast says. */
+  backup?: Backup;
   source: ConversationSource;
+}
+
+/** What a session has besides its conversation; in a file under `holdfast`. */
+export interface Backup {
+  status?: SessionStatus | undefined;
+  /** Milliseconds. */
+  ttlMs?: number | undefined;
+  state?: JsonFields | undefined;
+  channels?: ChannelBackup[] | undefined;
+}
+
+export interface ChannelBackup extends OpenChannel {
+  id: string;
+  messages: unknown[];
 }
 
 /** A place in a file: `line` counts from 1 and is there in a JSONL file, `index` from 0 and is there in an array. */

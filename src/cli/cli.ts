@@ -1,0 +1,90 @@
+import { existsSync } from 'node:fs';
+import type { ResolvedConfig } from '../core/config.ts';
+import type { ContextEngine } from '../core/engine.ts';
+import { NotFoundError } from '../core/errors.ts';
+import type { Store } from '../core/store.ts';
+import { parseStoreUrl } from '../core/store-url.ts';
+import { readConfigFile } from './config-file.ts';
+import { Output } from './output.ts';
+
+/** The options that every command has. */
+export interface GlobalOptions {
+  store?: string;
+  tenant?: string;
+  config?: string;
+  json?: boolean;
+  color: boolean;
+}
+
+/** An open engine with the store it works on and its settings. */
+export interface Opened extends ResolvedConfig {
+  engine: ContextEngine;
+  store: Store;
+}
+
+interface OpenOptions {
+  /** Settings that the command has as options. */
+  settings?: Readonly<Record<string, unknown>>;
+  /** Make the store where there is none. Commands that only read don't: a mistyped path would leave a file behind. */
+  create?: boolean;
+  /** Sweep and trim regularly, as a long-lived process should. */
+  maintain?: boolean;
+  /** Hears of failures in the background. */
+  onError?: (error: unknown) => void;
+}
+
+/** What a command is given: the two streams, the settings, and the engine when it asks for it. */
+export class Cli {
+  readonly json: boolean;
+  readonly out: Output;
+  readonly err: Output;
+  readonly #options: GlobalOptions;
+  readonly #env: NodeJS.ProcessEnv;
+
+  constructor(options: GlobalOptions, env: NodeJS.ProcessEnv) {
+    this.#options = options;
+    this.#env = env;
+    this.json = options.json ?? false;
+    this.out = new Output(process.stdout, options.color);
+    this.err = new Output(process.stderr, options.color);
+  }
+
+  /** @throws ConfigError with everything that is wrong with the settings */
+  async settings(options: Readonly<Record<string, unknown>> = {}): Promise<ResolvedConfig> {
+    // Loaded when needed: help and version take half the time without it.
+    const { CONFIG_FILE_VARIABLE, resolveConfig } = await import('../core/config.ts');
+    const { store, tenant, config } = this.#options;
+    const file = readConfigFile(config ?? (this.#env[CONFIG_FILE_VARIABLE] || undefined));
+    return resolveConfig({ options: { store, tenant, ...options }, env: this.#env, file });
+  }
+
+  /** Opens the engine, does the work, and closes the engine, whatever came of it. */
+  async withEngine<T>(work: (opened: Opened) => Promise<T>, options: OpenOptions = {}): Promise<T> {
+    const resolved = await this.settings(options.settings);
+    const { store: url, tenant, durability, lockTimeoutMs, journalKeepMs } = resolved.config;
+    if (!options.create) checkIsThere(url);
+    const { ContextEngine, openStore } = await import('../index.ts');
+    const store = await openStore(url, { durability, lockTimeoutMs });
+    const maintenanceIntervalMs = options.maintain ? resolved.config.maintenanceIntervalMs : 0;
+    const { onError } = options;
+    const engine = new ContextEngine(store, {
+      tenant,
+      maintenanceIntervalMs,
+      journalKeepMs,
+      ...(onError && { onError }),
+    });
+    try {
+      return await work({ engine, store, ...resolved });
+    } finally {
+      await engine.close();
+    }
+  }
+}
+
+function checkIsThere(url: string): void {
+  const address = parseStoreUrl(url);
+  if (address.kind !== 'sqlite' || existsSync(address.path)) return;
+  throw new NotFoundError('the store', address.path, {
+    hint: 'Make it with `holdfast import FILE` or `holdfast serve`, or name another with --store.',
+  });
+}

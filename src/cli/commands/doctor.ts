@@ -1,0 +1,62 @@
+import type { Cli } from '../cli.ts';
+import type { Check, Diagnosis } from '../diagnose.ts';
+import { exitCodes } from '../failure.ts';
+import { type Define, examples } from '../help.ts';
+import type { Output } from '../output.ts';
+import { table } from '../text.ts';
+
+export const doctorCommand: Define = (program, run) => {
+  program
+    .command('doctor')
+    .summary('check settings, store and versions')
+    .description(
+      'Checks what Holdfast needs: the settings and where each came from, the store, its folder, the versions. ' +
+        'Nothing is changed, and no store is made. Exits with 1 when something is wrong.',
+    )
+    .addHelpText(
+      'after',
+      examples([
+        ['holdfast doctor', 'is all well?'],
+        ['holdfast doctor --store file:/data/agent.db', 'is that store?'],
+        ['holdfast doctor --json | jq .checks', 'for scripts'],
+      ]),
+    )
+    .action(
+      run<object>(async (cli) => {
+        const { diagnose } = await import('../diagnose.ts');
+        const diagnosis = await diagnose(cli);
+        if (cli.json) cli.out.json(diagnosis);
+        else print(cli, diagnosis);
+        return diagnosis.ok ? exitCodes.ok : exitCodes.failed;
+      }),
+    );
+};
+
+function print({ out }: Cli, { versions, settings, checks, ok }: Diagnosis): void {
+  const told = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  out.line(told.join(' · '));
+  if (settings) {
+    out.line();
+    for (const line of settingLines(out, settings)) out.line(line);
+  }
+  out.line();
+  for (const line of checks.flatMap((check) => checkLines(out, check))) out.line(line);
+  out.line();
+  out.line(ok ? out.style('green', 'All is well.') : out.style('red', 'Something is wrong.'));
+}
+
+function settingLines(out: Output, settings: NonNullable<Diagnosis['settings']>): string[] {
+  const columns = [{ head: 'SETTING' }, { head: 'VALUE' }, { head: 'FROM' }];
+  const rows = Object.entries(settings).map(([name, { value, source }]) => [
+    name,
+    String(value),
+    source.from === 'default' ? out.style('dim', 'default') : `${source.from} ${source.name}`,
+  ]);
+  const [head = '', ...lines] = table(columns, rows);
+  return [out.style('bold', head), ...lines];
+}
+
+function checkLines(out: Output, { name, ok, message, hint }: Check): string[] {
+  const mark = ok ? out.style('green', '✓') : out.style('red', '✗');
+  return [`${mark} ${name.padEnd(8)}  ${message}`, ...(hint ? [`${' '.repeat(12)}${hint}`] : [])];
+}

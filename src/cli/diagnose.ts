@@ -1,0 +1,131 @@
+/** What `holdfast doctor` finds out. Nothing is changed, and no store is made. */
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import {
+  type Config,
+  type ConfigSource,
+  type ResolvedConfig,
+  type SettingName,
+  settings,
+} from '../core/config.ts';
+import { ConfigError, isHoldfastError } from '../core/errors.ts';
+import { redactUrl } from '../core/redact-url.ts';
+import { parseStoreUrl } from '../core/store-url.ts';
+import { openStore } from '../index.ts';
+import type { Cli } from './cli.ts';
+import { size } from './text.ts';
+import { version } from './version.ts';
+
+/** One thing that was looked at. */
+export interface Check {
+  name: string;
+  ok: boolean;
+  message: string;
+  hint?: string;
+}
+
+export interface Diagnosis {
+  ok: boolean;
+  versions: Record<string, string | number>;
+  /** Absent when the settings are wrong: the checks say how. */
+  settings?: Record<SettingName, { value: string | number; source: ConfigSource }>;
+  checks: Check[];
+}
+
+type Facts = Readonly<Record<string, string | number | boolean>>;
+
+export async function diagnose(cli: Cli): Promise<Diagnosis> {
+  const versions: Diagnosis['versions'] = { holdfast: version(), node: process.versions.node };
+  const checks: Check[] = [];
+  const resolved = await resolveSettings(cli, checks);
+  if (resolved) {
+    const facts = await checkStore(resolved.config, checks);
+    if (facts?.sqlite) versions.sqlite = String(facts.sqlite);
+    if (facts?.schema) versions.schema = Number(facts.schema);
+  }
+  return {
+    ok: checks.every((check) => check.ok),
+    versions,
+    ...(resolved && { settings: settingsOf(resolved) }),
+    checks,
+  };
+}
+
+async function resolveSettings(cli: Cli, checks: Check[]): Promise<ResolvedConfig | undefined> {
+  try {
+    const resolved = await cli.settings();
+    checks.push({ name: 'settings', ok: true, message: 'are complete and valid' });
+    return resolved;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const { path, message } of error.issues) {
+      checks.push({ name: 'settings', ok: false, message: `${path}: ${message}` });
+    }
+    return undefined;
+  }
+}
+
+function settingsOf({ config, sources }: ResolvedConfig): NonNullable<Diagnosis['settings']> {
+  const names = Object.keys(settings) as SettingName[];
+  const entries = names.map((name) => {
+    const value = name === 'store' ? redactUrl(config.store) : config[name];
+    return [name, { value, source: sources[name] }];
+  });
+  return Object.fromEntries(entries) as NonNullable<Diagnosis['settings']>;
+}
+
+/** @returns what the store says of itself */
+async function checkStore(config: Config, checks: Check[]): Promise<Facts | undefined> {
+  const address = parseStoreUrl(config.store);
+  if (address.kind === 'memory') {
+    checks.push({ name: 'store', ok: true, message: 'memory: nothing outlives the process' });
+    return undefined;
+  }
+  checks.push(checkFolder(address.path));
+  if (existsSync(address.path) && statSync(address.path).size > 0) return openAndAsk(config, checks);
+  // A file in memory shows that the driver works, and which versions there are.
+  const facts = await openAndAsk({ ...config, store: 'file::memory:' }, []);
+  const message = facts
+    ? `${address.path} is not there yet: it is made at first use`
+    : 'the SQLite driver could not be loaded';
+  checks.push({ name: 'store', ok: facts !== undefined, message });
+  return facts;
+}
+
+function checkFolder(file: string): Check {
+  const folder = dirname(resolve(file));
+  const existing = nearestExisting(folder);
+  const name = 'folder';
+  try {
+    accessSync(existing, constants.W_OK | constants.X_OK);
+  } catch {
+    return { name, ok: false, message: `${existing} is not writable`, hint: 'Choose another with --store.' };
+  }
+  const made = existing === folder ? '' : ': it is made at first use';
+  return { name, ok: true, message: made ? `${folder} is not there yet${made}` : `${folder} is writable` };
+}
+
+function nearestExisting(folder: string): string {
+  return existsSync(folder) ? folder : nearestExisting(dirname(folder));
+}
+
+async function openAndAsk({ store: url, ...options }: Config, checks: Check[]): Promise<Facts | undefined> {
+  const { durability, lockTimeoutMs } = options;
+  try {
+    const store = await openStore(url, { durability, lockTimeoutMs });
+    try {
+      const { ok, problems, facts } = await store.health();
+      const bytes = Number(facts.sizeBytes ?? 0);
+      const message = ok ? `${redactUrl(url)} answers (${size(bytes)})` : problems.join('; ');
+      checks.push({ name: 'store', ok, message });
+      return facts;
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    if (!isHoldfastError(error)) throw error;
+    const { message, hint } = error;
+    checks.push({ name: 'store', ok: false, message, ...(hint !== undefined && { hint }) });
+    return undefined;
+  }
+}
