@@ -18,6 +18,8 @@ export const kinds = {
   channel: 'channel',
   /** Token counts of a stretch of a log. */
   tokens: 'tokens',
+  /** Where the last user turn of a log was found. */
+  lastUser: 'last-user',
   /** Summed up usage, by model. */
   usage: 'usage',
   /** How a provider's counts compare with ours, by model. */

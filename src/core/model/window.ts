@@ -20,6 +20,7 @@ export type OutReason = 'budget' | 'low-priority' | 'unanswered-tool-call' | 'or
 export interface WindowItem {
   id: string;
   seq: number;
+  /** As the counter counts them, before `reportUsage` has taught us better. */
   tokens: number;
   reason: InReason;
   /** Part of the message was left out: tool calls that were never answered. */
@@ -32,7 +33,10 @@ export interface WindowSection {
   items: WindowItem[];
 }
 
-/** A stretch of messages that are not in the window. `tokens` is absent where they were not even read. */
+/**
+ * `count` messages that are not in the window, between two seqs; others in between may be. `tokens` is absent where
+ * they were not even read: `count` is then an upper bound for a window of the past whose log has holes.
+ */
 export interface LeftOut {
   reason: OutReason;
   fromSeq: number;
@@ -61,8 +65,10 @@ export interface ContextWindow {
   sections: WindowSection[];
   leftOut: LeftOut[];
   /**
-   * Hash of what stands before the turns, and of where the turns start. While it stays the same, each window begins
-   * with the one before it, and a provider's prompt cache keeps hitting.
+   * Hash of what the window begins with: system prompt, pinned messages, and where the turns start and have gaps. While
+   * a log grows and the hash stays the same, each window begins with all of the one before it, new user turns or not
+   * (recalled messages aside, which stand before the last user message), and a provider's prompt cache keeps hitting.
+   * It stays the same as long as nothing is evicted, edited or newly pinned, and no tool call waits for its result.
    */
   prefixHash: string;
   /** Indexes into `messages` after which a cache breakpoint pays off, four at most; the last is the window's end. */
@@ -89,8 +95,8 @@ export interface WindowManifest {
   prefixHash: string;
   /** What this window begins with that the recorded one before it began with as well. */
   sharedPrefix: { messages: number; tokens: number };
-  /** Each message in the window's order: seq, version of its text, tokens. */
-  messages: [seq: number, version: number, tokens: number][];
+  /** Each message in the window's order: seq, version of its text, tokens; indexes of parts that were left out. */
+  messages: [seq: number, version: number, tokens: number, omitted?: number[]][];
 }
 
 /** A tool's schema as it is sent to the model: anything JSON. */

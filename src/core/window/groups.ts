@@ -1,16 +1,19 @@
-import type { Message, Part, ToolCallPart, ToolResultPart } from '../model/message.ts';
+import type { Message, Part } from '../model/message.ts';
 import type { OutReason } from '../model/window.ts';
+import { callKeysOf, isToolHalf, MAX_SPAN, pairUp, resultKeysOf } from './pairing.ts';
 
 /** A message with its cost. `version` is that of its text in the log. */
 export interface Counted {
   message: Message;
   tokens: number;
   version: number;
-  /** Part of the message was left out. */
+  /** Why a part of the message was left out. */
   trimmed?: OutReason;
+  /** The indexes of the parts that were left out. */
+  omitted?: number[];
 }
 
-/** Messages that stay together: one message, or tool calls with their results. In chronological order. */
+/** Messages that stay together: one message, or tool calls with their results right behind them. */
 export interface Group {
   items: Counted[];
   tokens: number;
@@ -24,14 +27,11 @@ export interface Dropped {
   reason: OutReason;
 }
 
-/** How far back a result's call is looked for. */
-const MAX_SPAN = 256;
-
 /**
  * Puts messages together into groups while they are read from the newest to the oldest. A provider rejects a request
  * whose tool calls and results don't match, so:
- * - a call and its results are one group, calls first, results right behind them, and whatever came in between after;
- * - a result belongs to the nearest call before it: ids repeat in real conversations;
+ * - a message with calls and the messages with their results are one group, whatever came in between stands after it;
+ * - a result belongs to the nearest call before it, at most {@link MAX_SPAN} messages away: ids repeat;
  * - a call that was never answered is left out, and so is a result without a call.
  */
 export class GroupReader {
@@ -39,8 +39,9 @@ export class GroupReader {
   readonly dropped: Dropped[] = [];
   /** Newest first: messages that wait for the call of a result among them. */
   #open: Counted[] = [];
-  /** Results whose call is looked for. */
-  readonly #wanted = new Map<string, ToolResultPart>();
+  /** Results whose call is looked for, the newest first: where each was read. */
+  readonly #wanted = new Map<string, number>();
+  #position = 0;
 
   /** @param recount the tokens of a message of which a part was left out */
   constructor(recount: (message: Message) => number) {
@@ -49,26 +50,34 @@ export class GroupReader {
 
   /** Takes the next older message; gives the groups that are complete by it, newest first. */
   take(item: Counted): Group[] {
-    const calls = callsOf(item.message);
-    const isResult = item.message.role === 'tool';
-    if (this.#wanted.size === 0 && calls.length === 0 && !isResult) return [groupOf([item])];
-    const kept = isResult ? this.#takeResults(item) : this.#takeCalls(item, calls);
-    if (kept) this.#open.push(kept);
-    if (this.#wanted.size === 0) return this.#close();
-    return this.#open.length >= MAX_SPAN ? this.end() : [];
+    this.#position++;
+    if (this.#open.length === 0 && !isToolHalf(item.message)) return [groupOf([item])];
+    this.#open.push(item);
+    for (const [key, position] of this.#wanted) {
+      if (this.#position - position < MAX_SPAN) break;
+      this.#wanted.delete(key);
+    }
+    for (const key of resultKeysOf(item.message)) {
+      if (!this.#wanted.has(key)) this.#wanted.set(key, this.#position);
+    }
+    for (const key of callKeysOf(item.message)) this.#wanted.delete(key);
+    return this.#wanted.size === 0 ? this.end() : [];
   }
 
   /** Gives what is left when there are no older messages; results whose call was not found are left out. */
   end(): Group[] {
-    const orphans = new Set<Part>(this.#wanted.values());
-    const items = this.#open;
+    const items = this.#open.reverse();
     this.#open = [];
     this.#wanted.clear();
-    // Without the orphans every result has its call among these.
-    return items.flatMap((item) => {
-      const kept = this.#without(item, orphans, 'orphaned-tool-result');
-      return kept ? this.take(kept) : [];
-    });
+    const together = pairUp(items.map((item) => item.message));
+    const groups = together.groups.map((indexes) =>
+      groupOf(indexes.map((index) => this.#without(items[index]!, together.omitted[index]))),
+    );
+    for (const [index, reason] of together.dropped) {
+      const { message, tokens } = items[index]!;
+      this.dropped.push({ message, tokens, reason });
+    }
+    return groups.sort((a, b) => lastSeq(b) - lastSeq(a));
   }
 
   /** Whether everything taken so far stands in a group, or was left out. */
@@ -76,49 +85,20 @@ export class GroupReader {
     return this.#open.length === 0;
   }
 
-  #takeResults(item: Counted): Counted | undefined {
-    const doubled = new Set<Part>();
-    for (const result of resultsOf(item.message)) {
-      const key = keyOf(result);
-      // A call that was answered twice: the newer answer counts.
-      if (this.#wanted.has(key)) doubled.add(result);
-      else this.#wanted.set(key, result);
-    }
-    return this.#without(item, doubled, 'orphaned-tool-result');
-  }
-
-  #takeCalls(item: Counted, calls: readonly ToolCallPart[]): Counted | undefined {
-    const own = new Set(resultsOf(item.message).map(keyOf));
-    const unanswered = calls.filter((call) => !this.#wanted.delete(keyOf(call)) && !own.has(keyOf(call)));
-    return this.#without(item, new Set<Part>(unanswered), 'unanswered-tool-call');
-  }
-
-  /** The message without some of its parts; undefined when nothing that says something is left. */
-  #without(item: Counted, parts: ReadonlySet<Part>, reason: OutReason): Counted | undefined {
-    const { content } = item.message;
-    if (typeof content === 'string' || !content.some((part) => parts.has(part))) return item;
-    const kept = content.filter((part) => !parts.has(part));
-    if (kept.every((part) => part.type === 'reasoning')) {
-      this.dropped.push({ message: item.message, tokens: item.tokens, reason });
-      return undefined;
-    }
-    const message = { ...item.message, content: kept };
-    return { ...item, message, tokens: this.#recount(message), trimmed: reason };
-  }
-
-  #close(): Group[] {
-    const items = this.#open.reverse();
-    this.#open = [];
-    if (items.length === 0) return [];
-    const together = items.filter(isToolPart);
-    const between = items.filter((item) => !isToolPart(item));
-    return [groupOf([...together, ...between])];
+  #without(item: Counted, omitted: readonly number[] | undefined): Counted {
+    if (!omitted) return item;
+    const message = withoutParts(item.message, omitted);
+    const tokens = this.#recount(message);
+    const first = (item.message.content as Part[])[omitted[0]!]!;
+    const trimmed = first.type === 'tool-call' ? 'unanswered-tool-call' : 'orphaned-tool-result';
+    return { ...item, message: { ...message, tokens }, tokens, trimmed, omitted: [...omitted] };
   }
 }
 
-/** Whether a message is one half of a tool call and its result. */
-export function isToolPart({ message }: Pick<Counted, 'message'>): boolean {
-  return message.role === 'tool' || callsOf(message).length > 0;
+/** A message without the parts at some indexes. What its format says beyond our fields goes by them, and goes too. */
+export function withoutParts(message: Message, omitted: readonly number[]): Message {
+  const { wire: _, content, ...rest } = message;
+  return { ...rest, content: (content as Part[]).filter((_, index) => !omitted.includes(index)) };
 }
 
 export function groupOf(items: Counted[]): Group {
@@ -131,17 +111,6 @@ export function groupOf(items: Counted[]): Group {
   return { items, tokens, firstSeq };
 }
 
-function callsOf({ role, content }: Message): ToolCallPart[] {
-  if (role !== 'assistant' || typeof content === 'string') return [];
-  return content.filter((part): part is ToolCallPart => part.type === 'tool-call');
-}
-
-function resultsOf({ content }: Message): ToolResultPart[] {
-  if (typeof content === 'string') return [];
-  return content.filter((part): part is ToolResultPart => part.type === 'tool-result');
-}
-
-/** What a call and its result have in common. Legacy function calls have no id, only a name. */
-function keyOf({ toolCallId, toolName }: ToolCallPart | ToolResultPart): string {
-  return toolCallId === '' ? `name ${toolName}` : `id ${toolCallId}`;
+function lastSeq({ items }: Group): number {
+  return items.at(-1)!.message.seq;
 }

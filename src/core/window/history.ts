@@ -4,7 +4,9 @@ import type { Entry, LogBounds, LogPage, LogRange, Partition, Store } from '../s
 import type { TokenCounter } from '../tokens/counter.ts';
 import type { TokenLedger } from '../tokens/ledger.ts';
 import { countMessage } from '../tokens/message-tokens.ts';
-import { type Counted, type Dropped, type Group, GroupReader, groupOf, isToolPart } from './groups.ts';
+import { type Counted, type Dropped, type Group, GroupReader, groupOf } from './groups.ts';
+import { lastUserTurn } from './last-user-turn.ts';
+import { isToolHalf, MAX_SPAN } from './pairing.ts';
 
 /** Pages read from the log's end are as long as the budget makes likely, within these. */
 const SHORTEST_PAGE = 32;
@@ -121,6 +123,13 @@ export class History {
     this.#readCount = count;
   }
 
+  /** The newest user message before what was read. */
+  async lastUser(): Promise<Counted | undefined> {
+    const { store, partition, log } = this.#source;
+    const entry = await lastUserTurn(store, partition, log, this.oldestRead);
+    return entry && (await this.#counted([entry]))[0];
+  }
+
   /** Messages that were read, but can't be sent: they stand in no group. */
   get dropped(): readonly Dropped[] {
     return this.#reader.dropped.filter(({ message }) => message.seq >= this.oldestRead);
@@ -128,17 +137,18 @@ export class History {
 
   /** The group of a message that was found by its mark; undefined when it is half of a tool call without the other. */
   async groupOf(item: Counted): Promise<Group | undefined> {
-    if (!isToolPart(item)) return groupOf([item]);
+    if (!isToolHalf(item.message)) return groupOf([item]);
     const { seq } = item.message;
-    const around = await this.#read({
-      after: Math.max(0, seq - SHORTEST_PAGE),
-      before: seq + SHORTEST_PAGE,
-      limit: SHORTEST_PAGE * 2,
-      reverse: true,
-    });
+    // As far as its call may be, and as far as that one's results may be.
+    const [older, newer] = await Promise.all([
+      this.#read({ before: seq + 1, limit: MAX_SPAN + 1, reverse: true }),
+      this.#read({ after: seq, limit: MAX_SPAN }),
+    ]);
     const reader = new GroupReader((message) => countMessage(this.#source.counter, message));
-    const groups = [...around.flatMap((other) => reader.take(other)), ...reader.end()];
-    return groups.find((group) => group.items.some((other) => other.message.seq === seq));
+    const groups = [...newer.reverse(), ...older].flatMap((other) => reader.take(other));
+    return [...groups, ...reader.end()].find((group) =>
+      group.items.some((other) => other.message.seq === seq),
+    );
   }
 
   /** How many messages were not read, from the log's beginning on. */
@@ -157,9 +167,15 @@ export class History {
   /** The messages of given seqs, as they are now; those that are gone are left out. */
   async at(seqs: readonly number[]): Promise<Map<number, Counted>> {
     const found = new Map<number, Counted>();
-    for (const seq of seqs) {
-      const [item] = await this.#read({ after: seq - 1, before: seq + 1, limit: 1 });
-      if (item) found.set(seq, item);
+    const sorted = [...seqs].sort((a, b) => a - b);
+    for (let first = 0; first < sorted.length; ) {
+      // Neighbours are read in one page, with what little may lie between them.
+      let last = first;
+      while (last + 1 < sorted.length && sorted[last + 1]! - sorted[first]! < LONGEST_PAGE) last++;
+      const [after, before] = [sorted[first]! - 1, sorted[last]! + 1];
+      for (const item of await this.#read({ after, before, limit: LONGEST_PAGE }))
+        found.set(item.message.seq, item);
+      first = last + 1;
     }
     return found;
   }

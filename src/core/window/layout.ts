@@ -32,7 +32,7 @@ export function layOut({ system, pinned, turns }: Selection, recalled: readonly 
   return {
     items,
     sections: parts.filter(([, part]) => part.length > 0).map(([name, part]) => sectionOf(name, part)),
-    prefixHash: prefixHash(items.slice(0, stable), turns[0]),
+    prefixHash: prefixHash(system, pinned, turns),
     cacheBreakpoints: breakpoints([stable, stable + older.length, items.length]),
   };
 }
@@ -45,12 +45,29 @@ function toItem({ message, tokens, reason, trimmed }: Chosen): WindowItem {
   return { id: message.id, seq: message.seq, tokens, reason, ...(trimmed && { trimmed }) };
 }
 
-function prefixHash(stable: readonly Chosen[], firstTurn: Chosen | undefined): string {
+/**
+ * Hash of what stands before the turns, and of which turns are in: runs of seqs, the last one without its end, since
+ * it only grows. Turns that were edited or trimmed are told by version and parts.
+ */
+function prefixHash(system: readonly Chosen[], pinned: readonly Chosen[], turns: readonly Chosen[]): string {
   const hash = createHash('sha256');
-  for (const { message } of stable)
-    hash.update(JSON.stringify([message.role, message.name, message.content]));
-  hash.update(firstTurn ? `${firstTurn.message.seq}.${firstTurn.version}` : '');
+  for (const { message } of [...system, ...pinned])
+    hash.update(JSON.stringify([message.role, message.name, message.content], bytesAsText));
+  const seqs = [system, pinned, turns].flatMap((part) => part.map((item) => item.message.seq));
+  seqs
+    .sort((a, b) => a - b)
+    .forEach((seq, i) => {
+      const last = seqs[i - 1];
+      if (last !== seq - 1) hash.update(last === undefined ? `${seq}` : `-${last} ${seq}`);
+    });
+  for (const { message, version, omitted } of turns) {
+    if (version > 1 || omitted) hash.update(`/${message.seq}.${version}.${omitted ?? ''}`);
+  }
   return hash.digest('hex').slice(0, 32);
+}
+
+function bytesAsText(_: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
 }
 
 /** From the ends of stretches, the index of the last message of each; a stretch that is empty has none. */

@@ -5,6 +5,8 @@ import type { ContextWindow, WindowManifest } from '../model/window.ts';
 import { sessionExists, WINDOW_LOG } from '../partitions.ts';
 import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { Entry } from '../store.ts';
+import { type Counted, withoutParts } from './groups.ts';
+import { asRecalled } from './recall.ts';
 import type { Chosen } from './select.ts';
 
 /** A manifest lists every message of a window; a window of a million tokens has some ten thousand. */
@@ -44,11 +46,11 @@ export class Manifests {
   ): Promise<WindowManifest> {
     const partition = partitionOf(this.#context, sessionId);
     const { messages: _, cacheBreakpoints: __, ...told } = window;
-    const messages = items.map(({ message, version, tokens }): [number, number, number] => [
-      message.seq,
-      version,
-      tokens,
-    ]);
+    const messages = items.map(
+      ({ message, version, tokens, omitted }): WindowManifest['messages'][number] => {
+        return omitted ? [message.seq, version, tokens, omitted] : [message.seq, version, tokens];
+      },
+    );
     const [before] = await this.list(sessionId, { limit: 1, channel: request.channel });
     const manifest: Omit<WindowManifest, 'id'> = {
       at: this.#context.clock.now(),
@@ -76,7 +78,7 @@ export class Manifests {
   ): Promise<WindowManifest[]> {
     const partition = partitionOf(this.#context, sessionId);
     const found: WindowManifest[] = [];
-    for (let before = range.before === undefined ? undefined : Number(range.before); ; ) {
+    for (let before = range.before === undefined ? undefined : seqOf(range.before); ; ) {
       const page = await this.#context.store.readLog(partition, WINDOW_LOG, {
         limit: range.limit,
         reverse: true,
@@ -91,16 +93,22 @@ export class Manifests {
 
   /** @throws NotFoundError */
   async get(sessionId: string, id: string): Promise<WindowManifest> {
-    const seq = /^\d{1,15}$/.test(id) ? Number(id) : 0;
+    const seq = seqOf(id);
     const range = { after: seq - 1, before: seq + 1, limit: 1 };
     const { entries } = await this.#context.store.readLog(
       partitionOf(this.#context, sessionId),
       WINDOW_LOG,
       range,
     );
-    if (seq === 0 || !entries[0]) throw new NotFoundError('recorded window', id);
+    if (!entries[0]) throw new NotFoundError('recorded window', id);
     return toManifest(entries[0]);
   }
+}
+
+/** A manifest's id is its place in the log. @throws NotFoundError when it can be none */
+function seqOf(id: string): number {
+  if (/^[1-9]\d{0,14}$/.test(id)) return Number(id);
+  throw new NotFoundError('recorded window', id);
 }
 
 function toManifest(entry: Entry): WindowManifest {
@@ -111,6 +119,17 @@ function given(request: ManifestRequest): Partial<WindowManifest> {
   return Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
 }
 
+/** A message of a recorded window, as it was built: its text is the one of now. */
+export function asBuilt(
+  [, version, tokens, omitted]: WindowManifest['messages'][number],
+  now: Counted,
+  recalled: boolean,
+): Message {
+  if (recalled) return { ...asRecalled(now.message), tokens };
+  if (!omitted || now.version !== version) return now.message;
+  return { ...withoutParts(now.message, omitted), tokens };
+}
+
 /** The same messages, with the same text, at the same places. */
 function sharedPrefix(
   before: WindowManifest['messages'],
@@ -118,11 +137,10 @@ function sharedPrefix(
 ): WindowManifest['sharedPrefix'] {
   let messages = 0;
   let tokens = 0;
-  for (const [seq, version, cost] of now) {
-    const same = before[messages];
-    if (!same || same[0] !== seq || same[1] !== version || same[2] !== cost) break;
+  for (const item of now) {
+    if (String(before[messages]) !== String(item)) break;
     messages++;
-    tokens += cost;
+    tokens += item[2];
   }
   return { messages, tokens };
 }

@@ -3,12 +3,14 @@ import type { Message } from '../model/message.ts';
 import type { TokenCounter } from '../tokens/counter.ts';
 import { countMessage } from '../tokens/message-tokens.ts';
 import type { Counted } from './groups.ts';
-import type { Chosen } from './select.ts';
+import type { History } from './history.ts';
+import { isToolHalf } from './pairing.ts';
+import type { Chosen, Selection } from './select.ts';
 
 /** The share of the budget that recalled messages may take. */
 export const RECALL_SHARE = 0.2;
-/** How many messages before the window are searched. */
-export const LOOK_BACK = 1000;
+/** How many messages are searched, from the newest on that is not in the window. */
+const LOOK_BACK = 1000;
 
 /** BM25's usual constants (Robertson & Zaragoza, "The Probabilistic Relevance Framework"). */
 const K1 = 1.2;
@@ -18,7 +20,20 @@ const B = 0.75;
  * Of messages that have no place in the window, those that the query is about: ranked by BM25, the best that fit,
  * in chronological order. Tool calls and results are passed over: they mean nothing without each other.
  */
-export function recall(
+export async function recallInto(
+  history: History,
+  { system, pinned, turns, groups, left }: Selection,
+  { query, counter }: { query: string; counter: TokenCounter },
+): Promise<Chosen[]> {
+  const taken = new Set([system, pinned, turns].flatMap((part) => part.map((item) => item.message.seq)));
+  const out = groups.filter((group) => !group.reason).flatMap((group) => group.items);
+  const newest = out.reduce((seq, item) => Math.max(seq, item.message.seq), history.oldestRead - 1);
+  const candidates = await history.olderThan(newest + 1, LOOK_BACK);
+  const free = candidates.filter((item) => !taken.has(item.message.seq));
+  return recall(free, query, left, counter);
+}
+
+function recall(
   candidates: readonly Counted[],
   query: string,
   budget: number,
@@ -26,6 +41,7 @@ export function recall(
 ): Chosen[] {
   const texts = candidates
     .filter(({ message }) => message.role === 'user' || message.role === 'assistant')
+    .filter(({ message }) => !isToolHalf(message))
     .map(toDocument);
   const documents = texts.filter((document) => document.words.length > 0);
   const ranked = rank(documents, new Set(wordsOf(query)));

@@ -1,6 +1,6 @@
-import { BudgetError } from '../errors.ts';
 import type { InReason, LeftOut, OutReason } from '../model/window.ts';
-import type { Counted, Group } from './groups.ts';
+import type { Budget } from './budget.ts';
+import { type Counted, type Group, groupOf } from './groups.ts';
 import type { History } from './history.ts';
 
 /** Low-priority messages don't count against the budget while reading; this many budgets of them end it. */
@@ -16,13 +16,14 @@ export interface Selection {
   pinned: Chosen[];
   /** The conversation, in chronological order. */
   turns: Chosen[];
-  leftOut: LeftOut[];
-  /** What is left of the budget. */
+  /** All groups that were looked at, those left out among them. */
+  groups: readonly Candidate[];
+  /** What is left of the budget, in the counter's tokens. */
   left: number;
 }
 
 /** A group with what became of it: without a reason it is left out. */
-interface Candidate extends Group {
+export interface Candidate extends Group {
   rank: 'high' | 'normal' | 'low';
   reason?: InReason;
 }
@@ -30,19 +31,18 @@ interface Candidate extends Group {
 /**
  * Chooses what goes into a window: the system prompt, pinned messages, the newest group and the last user turn
  * whatever they cost; then messages of high priority, then the newest others, then those of low priority.
- * @param budget tokens that messages may cost
- * @param reserve tokens of it to leave for what comes later, unless what must be in needs them
+ * @param share of the budget to leave for what comes later, unless what must be in needs it
  * @throws BudgetError when what must be in does not fit
  */
-export async function select(history: History, budget: number, reserve = 0): Promise<Selection> {
+export async function select(history: History, budget: Budget, share = 0): Promise<Selection> {
   const system = (await history.system()).map((item): Chosen => ({ ...item, reason: 'system' }));
   const known = new Set(system.map((item) => item.message.seq));
-  const groups = await readCandidates(history, known, budget - sum(system));
+  const groups = await readCandidates(history, known, budget.room - sum(system));
   await addPinned(history, known, groups);
-  const free = budget - requiredTokens(system, groups, budget);
-  const kept = Math.min(free, reserve);
+  const free = budget.room - requiredTokens(system, groups, budget);
+  const kept = Math.min(free, Math.floor(budget.room * share));
   let left = free - kept;
-  left = await chooseHigh(history, groups, left);
+  left = await chooseHigh(history, known, groups, left);
   left = chooseNewest(groups, left);
   left = chooseLow(groups, left);
   const chosen = groups.filter((group) => group.reason).sort((a, b) => a.firstSeq - b.firstSeq);
@@ -50,12 +50,12 @@ export async function select(history: History, budget: number, reserve = 0): Pro
     system,
     pinned: itemsOf(chosen.filter((group) => group.reason === 'pinned')),
     turns: itemsOf(chosen.filter((group) => group.reason !== 'pinned')),
-    leftOut: explain(history, groups, known),
+    groups,
     left: left + kept,
   };
 }
 
-/** Reads groups from the log's end until the budget is surely spent, and the last user turn is among them. */
+/** Reads groups from the log's end until the budget is surely spent; then finds the last user turn, if it is older. */
 async function readCandidates(
   history: History,
   skip: ReadonlySet<number>,
@@ -64,43 +64,52 @@ async function readCandidates(
   const candidates: Candidate[] = [];
   let spent = 0;
   let read = 0;
-  let user = false;
+  let user: Candidate | undefined;
   for await (const groups of history.newestFirst(budget)) {
     for (const group of groups) {
       if (skip.size > 0 && group.items.every((item) => skip.has(item.message.seq))) continue;
       const candidate: Candidate = { ...group, rank: rankOf(group) };
       if (candidates.length === 0) candidate.reason = 'newest';
-      if (!user && group.items.some((item) => item.message.role === 'user')) {
-        user = true;
-        candidate.reason ??= 'last-user-turn';
-      }
+      if (!user && group.items.some((item) => item.message.role === 'user')) user = candidate;
       candidates.push(candidate);
       read += group.tokens;
       if (candidate.rank !== 'low') spent += group.tokens;
     }
-    if (user && (spent > budget || read > budget * READ_BUDGETS)) break;
+    if (candidates.length > 0 && (spent > budget || read + sum(history.dropped) > budget * READ_BUDGETS))
+      break;
   }
+  if (!user) {
+    const item = await history.lastUser();
+    if (item) user = { ...groupOf([item]), rank: 'normal' };
+    if (user) candidates.push(user);
+  }
+  if (user) user.reason ??= 'last-user-turn';
   return candidates;
 }
 
 /** Pinned messages are in, whatever they cost and however old they are; one of a tool group with its whole group. */
 async function addPinned(history: History, known: ReadonlySet<number>, groups: Candidate[]): Promise<void> {
-  for (const item of await history.pinned()) {
-    const { seq } = item.message;
-    if (known.has(seq)) continue;
-    let group = groups.find((candidate) => seqsOf(candidate).includes(seq));
+  const pinned = await history.pinned();
+  if (pinned.length === 0) return;
+  const places = placesOf(groups);
+  for (const item of pinned) {
+    if (known.has(item.message.seq)) continue;
+    let group = places.get(item.message.seq);
     if (!group) {
       const whole = await history.groupOf(item);
       if (!whole) continue;
       group = { ...whole, rank: 'high' };
       groups.push(group);
+      for (const seq of seqsOf(group)) places.set(seq, group);
     }
     group.reason ??= 'pinned';
   }
 }
 
-function requiredTokens(system: readonly Chosen[], groups: readonly Candidate[], budget: number): number {
-  const of = (reason: InReason) => sum(itemsOf(groups.filter((group) => group.reason === reason)));
+function requiredTokens(system: readonly Chosen[], groups: readonly Candidate[], budget: Budget): number {
+  const of = (reason: InReason) => {
+    return groups.reduce((total, group) => total + (group.reason === reason ? group.tokens : 0), 0);
+  };
   const parts = {
     system: sum(system),
     pinned: of('pinned'),
@@ -108,24 +117,40 @@ function requiredTokens(system: readonly Chosen[], groups: readonly Candidate[],
     lastUserTurn: of('last-user-turn'),
   };
   const required = parts.system + parts.pinned + parts.newest + parts.lastUserTurn;
-  if (required > budget) throw new BudgetError(required, budget, parts);
+  if (required > budget.room) throw budget.tooSmall(parts);
   return required;
 }
 
 /** High priority first, the newest of it first, also from before what was read. */
-async function chooseHigh(history: History, groups: Candidate[], budget: number): Promise<number> {
+async function chooseHigh(
+  history: History,
+  known: ReadonlySet<number>,
+  groups: Candidate[],
+  budget: number,
+): Promise<number> {
   let left = budget;
   for (const group of groups) {
     if (group.reason || group.rank !== 'high' || group.tokens > left) continue;
     group.reason = 'high-priority';
     left -= group.tokens;
   }
+  let places: Map<number, Candidate> | undefined;
+  let passed = 0;
   for await (const item of history.highPriority(history.oldestRead)) {
+    const { seq } = item.message;
+    places ??= placesOf(groups);
+    if (known.has(seq) || places.has(seq)) continue;
     if (item.tokens > left) break;
     const group = await history.groupOf(item);
-    if (!group || group.tokens > left || groups.some((other) => overlap(other, group))) continue;
-    groups.push({ ...group, rank: 'high', reason: 'high-priority' });
-    left -= group.tokens;
+    if (group && group.tokens <= left) {
+      const chosen: Candidate = { ...group, rank: 'high', reason: 'high-priority' };
+      groups.push(chosen);
+      for (const one of seqsOf(chosen)) places.set(one, chosen);
+      left -= group.tokens;
+    } else {
+      passed += item.tokens;
+      if (passed > budget) break;
+    }
   }
   return left;
 }
@@ -154,26 +179,37 @@ function chooseLow(groups: Candidate[], budget: number): number {
   return left;
 }
 
-/** What is not in, and why: groups that were read, and the stretch before them that was not. */
-function explain(history: History, groups: readonly Candidate[], system: ReadonlySet<number>): LeftOut[] {
+/**
+ * What is not in, and why: groups that were read, and the stretch before them that was not.
+ * @param recalled seqs of messages that came in after all
+ */
+export function explain(
+  history: History,
+  { system, groups }: Selection,
+  recalled: ReadonlySet<number>,
+): LeftOut[] {
   const out: LeftOut[] = history.dropped.map(({ message, tokens, reason }) =>
-    stretch(reason, [message.seq], tokens),
+    stretch(reason, message.seq, tokens),
   );
+  const before: number[] = [];
+  for (const { message } of system) if (message.seq < history.oldestRead) before.push(message.seq);
   for (const group of groups) {
-    if (!group.reason)
-      out.push(stretch(group.rank === 'low' ? 'low-priority' : 'budget', seqsOf(group), group.tokens));
+    for (const { message, tokens } of group.items) {
+      if (message.seq < history.oldestRead) before.push(message.seq);
+      if (!group.reason && !recalled.has(message.seq))
+        out.push(stretch(group.rank === 'low' ? 'low-priority' : 'budget', message.seq, tokens));
+    }
   }
-  const { count, firstSeq: start } = history.unread;
-  const known = [...system].filter((seq) => seq < history.oldestRead);
-  const found = groups.filter((group) => group.firstSeq < history.oldestRead).flatMap(seqsOf);
-  const unread = count - known.length - found.length;
+  for (const seq of recalled) if (seq < history.oldestRead) before.push(seq);
+  const { count, firstSeq } = history.unread;
+  const unread = count - before.length;
   if (unread > 0) {
-    out.push({
-      reason: 'budget',
-      fromSeq: start + known.length,
-      toSeq: history.oldestRead - 1,
-      count: unread,
-    });
+    const taken = new Set(before);
+    let fromSeq = firstSeq;
+    while (taken.has(fromSeq)) fromSeq++;
+    let toSeq = history.oldestRead - 1;
+    while (taken.has(toSeq)) toSeq--;
+    out.push({ reason: 'budget', fromSeq, toSeq, count: unread });
   }
   return joined(out.sort((a, b) => a.fromSeq - b.fromSeq));
 }
@@ -194,8 +230,8 @@ function joined(out: readonly LeftOut[]): LeftOut[] {
   return stretches;
 }
 
-function stretch(reason: OutReason, seqs: readonly number[], tokens: number): LeftOut {
-  return { reason, fromSeq: Math.min(...seqs), toSeq: Math.max(...seqs), count: seqs.length, tokens };
+function stretch(reason: OutReason, seq: number, tokens: number): LeftOut {
+  return { reason, fromSeq: seq, toSeq: seq, count: 1, tokens };
 }
 
 function rankOf({ items }: Group): Candidate['rank'] {
@@ -209,15 +245,14 @@ function itemsOf(groups: readonly Candidate[]): Chosen[] {
   return chosen;
 }
 
-function overlap(a: Group, b: Group): boolean {
-  const seqs = seqsOf(a);
-  return seqsOf(b).some((seq) => seqs.includes(seq));
+function placesOf(groups: readonly Candidate[]): Map<number, Candidate> {
+  return new Map(groups.flatMap((group) => seqsOf(group).map((seq): [number, Candidate] => [seq, group])));
 }
 
 function seqsOf(group: Group): number[] {
   return group.items.map((item) => item.message.seq);
 }
 
-function sum(items: readonly Counted[]): number {
+function sum(items: readonly Pick<Counted, 'tokens'>[]): number {
   return items.reduce((total, item) => total + item.tokens, 0);
 }

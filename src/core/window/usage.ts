@@ -89,7 +89,7 @@ export class UsageLedger {
       (current) => {
         const before = current?.value;
         const average = before ? before.ratio + (ratio - before.ratio) * WEIGHT : ratio;
-        return { value: { ratio: average, reports: (before?.reports ?? 0) + 1 } };
+        return { value: { ratio: average, reports: (before?.reports ?? 0) + 1 }, also: [sessionExists] };
       },
       { id: model ?? UNNAMED },
     );
@@ -106,7 +106,6 @@ export class UsageLedger {
 
   /** The sums of a session, by model and in all. Calls whose model was not named count as `unnamed`. */
   async of(sessionId: string): Promise<SessionUsage> {
-    parseInput(idSchema, sessionId, 'window.usage: sessionId');
     const total: Usage = { calls: 0, inputTokens: 0, cachedTokens: 0, outputTokens: 0 };
     const byModel = new Map<string, Usage>();
     let after: string | undefined;

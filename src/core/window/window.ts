@@ -1,20 +1,18 @@
 import { z } from 'zod';
-import { BudgetError } from '../errors.ts';
 import { idSchema, limitSchema, parseInput } from '../input.ts';
-import { encodeJson } from '../json.ts';
 import { type FormattedMessages, formatMessages, type MessageFormat } from '../messages/formats/format.ts';
-import type { ContextWindow, WindowBudget, WindowManifest } from '../model/window.ts';
+import type { ContextWindow, WindowManifest } from '../model/window.ts';
 import { messageLog } from '../partitions.ts';
 import { partitionOf, type ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
 import type { TokenCounter } from '../tokens/counter.ts';
 import type { TokenLedger } from '../tokens/ledger.ts';
-import { PER_REQUEST } from '../tokens/message-tokens.ts';
+import { Budget } from './budget.ts';
 import { History } from './history.ts';
-import { type Layout, layOut } from './layout.ts';
-import { Manifests, type ReplayedWindow } from './manifests.ts';
-import { asRecalled, LOOK_BACK, RECALL_SHARE, recall } from './recall.ts';
-import { type Chosen, type Selection, select } from './select.ts';
+import { layOut } from './layout.ts';
+import { asBuilt, Manifests, type ReplayedWindow } from './manifests.ts';
+import { RECALL_SHARE, recallInto } from './recall.ts';
+import { type Chosen, explain, select } from './select.ts';
 import { type SessionUsage, UsageLedger, type UsageReport } from './usage.ts';
 
 const buildSchema = z.strictObject({
@@ -117,8 +115,7 @@ export class WindowService {
     const manifest = given.record
       ? await this.#manifests.record(sessionId, window, items, { channel, model, query })
       : undefined;
-    const messages = given.as === undefined ? window.messages : formatMessages(window.messages, given.as);
-    return { ...window, messages, ...(manifest && { manifest }) };
+    return { ...formatted(window, given.as), ...(manifest && { manifest }) };
   }
 
   /**
@@ -127,13 +124,15 @@ export class WindowService {
    */
   async reportUsage(sessionId: string, report: UsageReport): Promise<void> {
     parseInput(idSchema, sessionId, 'window.reportUsage: sessionId');
-    const key = estimateKey(sessionId, report.model);
+    const key = estimateKey(sessionId, report?.model);
+    await this.#activity.check(sessionId);
     await this.#usage.report(sessionId, report, this.#estimates.get(key));
     this.#estimates.delete(key);
   }
 
   /** What the session's calls have cost, by model and in all. */
-  usage(sessionId: string): Promise<SessionUsage> {
+  async usage(sessionId: string): Promise<SessionUsage> {
+    await this.#activity.check(parseInput(idSchema, sessionId, 'window.usage: sessionId'));
     return this.#usage.of(sessionId);
   }
 
@@ -151,6 +150,7 @@ export class WindowService {
   /** Shows a recorded window again: the same messages in the same order, and which of them have changed since. */
   async replay(sessionId: string, manifestId: string): Promise<ReplayedWindow> {
     parseInput(idSchema, sessionId, 'window.replay: sessionId');
+    await this.#activity.check(sessionId);
     const manifest = await this.#manifests.get(
       sessionId,
       parseInput(idSchema, manifestId, 'window.replay: id'),
@@ -161,10 +161,9 @@ export class WindowService {
     const recalled = new Set(
       manifest.sections.find((part) => part.name === 'recalled')?.items.map((item) => item.seq),
     );
-    const messages = manifest.messages.flatMap(([seq]) => {
-      const message = found.get(seq)?.message;
-      if (!message) return [];
-      return [recalled.has(seq) ? asRecalled(message) : message];
+    const messages = manifest.messages.flatMap((item) => {
+      const now = found.get(item[0]);
+      return now ? [asBuilt(item, now, recalled.has(item[0]))] : [];
     });
     return {
       manifest,
@@ -177,35 +176,24 @@ export class WindowService {
   }
 
   async #build(request: Request): Promise<{ window: ContextWindow; items: Chosen[] }> {
-    const { sessionId, counter, ratio } = request;
+    const { sessionId, counter, query, ratio } = request;
+    const budget = new Budget(request, counter, ratio);
     const history = await this.#history(request, request.atSeq);
-    const { atSeq } = history;
-    const budget = budgetOf(request);
-    // Ours are counted by our counter: the budget is put in its tokens, and the result in the provider's.
-    const room = Math.floor(budget.messages / ratio) - PER_REQUEST;
-    const reserve = request.query === undefined ? 0 : Math.floor(room * RECALL_SHARE);
-    const selection = await select(history, room, reserve);
-    const layout = layOut(selection, await this.#recall(request, history, selection));
-    const counted = PER_REQUEST + layout.items.reduce((sum, item) => sum + item.tokens, 0);
-    this.#remember(estimateKey(sessionId, request.model), counted + Math.round(budget.tools / ratio));
-    return {
-      window: toWindow(layout, selection, { budget, atSeq, tokens: Math.ceil(counted * ratio), counter }),
-      items: layout.items,
+    const selection = await select(history, budget, query === undefined ? 0 : RECALL_SHARE);
+    const recalled = query === undefined ? [] : await recallInto(history, selection, { query, counter });
+    const { items, ...layout } = layOut(selection, recalled);
+    const tokens = items.reduce((sum, item) => sum + item.tokens, 0);
+    this.#remember(estimateKey(sessionId, request.model), budget.estimate(tokens));
+    const window: ContextWindow = {
+      messages: items.map((item) => item.message),
+      tokens: budget.cost(tokens),
+      budget: budget.told,
+      ...layout,
+      leftOut: explain(history, selection, new Set(recalled.map((item) => item.message.seq))),
+      atSeq: history.atSeq,
+      counter: { name: counter.name, estimated: counter.estimated ?? false },
     };
-  }
-
-  async #recall(
-    { query, counter }: Request,
-    history: History,
-    { left, turns }: Selection,
-  ): Promise<Chosen[]> {
-    if (query === undefined) return [];
-    const oldest = turns[0]?.message.seq ?? history.oldestRead;
-    const taken = new Set(turns.map((item) => item.message.seq));
-    const candidates = (await history.olderThan(oldest, LOOK_BACK)).filter(
-      (item) => !taken.has(item.message.seq),
-    );
-    return recall(candidates, query, left, counter);
+    return { window, items };
   }
 
   #history(
@@ -224,29 +212,15 @@ export class WindowService {
   }
 }
 
-function budgetOf({ maxTokens, replyTokens = 0, tools = 0, counter, ratio }: Request): WindowBudget {
-  const count = typeof tools === 'number' ? tools : counter.count(encodeJson(tools, 'tools'));
-  const toolTokens = typeof tools === 'number' ? count : Math.ceil(count * ratio);
-  const messages = maxTokens - replyTokens - toolTokens;
-  if (messages <= 0) {
-    throw new BudgetError(replyTokens + toolTokens, maxTokens, { reply: replyTokens, tools: toolTokens });
-  }
-  return { maxTokens, reply: replyTokens, tools: toolTokens, messages };
-}
-
-function toWindow(
-  { items, ...layout }: Layout,
-  { leftOut }: Selection,
-  { counter, ...numbers }: Pick<ContextWindow, 'budget' | 'atSeq' | 'tokens'> & { counter: TokenCounter },
-): ContextWindow {
-  const { name, estimated = false } = counter;
-  return {
-    messages: items.map((item) => item.message),
-    ...numbers,
-    ...layout,
-    leftOut,
-    counter: { name, estimated },
-  };
+/** The window in another format, in which a message may become several. */
+function formatted(window: ContextWindow, as: MessageFormat | undefined): BuiltWindow<unknown> {
+  if (as === undefined) return window;
+  if (as === 'ai-sdk') return { ...window, messages: formatMessages(window.messages, as) };
+  const messages = window.messages.map((message) => formatMessages([message], as));
+  let end = -1;
+  const ends = messages.map(({ length }) => (end += length));
+  const cacheBreakpoints = window.cacheBreakpoints.map((index) => ends[index]!);
+  return { ...window, messages: messages.flat(), cacheBreakpoints };
 }
 
 function estimateKey(sessionId: string, model: string | undefined): string {
