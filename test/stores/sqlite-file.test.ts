@@ -5,8 +5,7 @@ import Sqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { StoreCorruptError, StoreUnavailableError } from '../../src/core/errors.ts';
 import { SqliteStore, type SqliteStoreOptions } from '../../src/stores/sqlite/store.ts';
-import { PLACE } from './sqlite-worker.ts';
-import { Worker } from './workers.ts';
+import { PLACE, Worker } from './workers.ts';
 
 let folder: string;
 let path: string;

@@ -3,18 +3,8 @@
  * answers each with `{ok}` or `{error}`. While `append` is under way it tells each entry that was acknowledged.
  */
 import { isHoldfastError } from '../../src/core/errors.ts';
-import type { Partition } from '../../src/core/store.ts';
 import { SqliteStore } from '../../src/stores/sqlite/index.ts';
-
-export type Order =
-  | { do: 'open' }
-  | { do: 'append'; log: string; from: number; count: number }
-  | { do: 'wait' }
-  | { do: 'close' };
-
-export type Answer = { ready: true } | { acknowledged: number } | { ok: unknown } | { error: string };
-
-export const PLACE: Partition = { tenant: 'default', type: 'session', id: 'shared' };
+import { type Answer, type Order, PLACE } from './workers.ts';
 
 const path = process.argv[2]!;
 let store: SqliteStore;
@@ -48,12 +38,10 @@ function tell(answer: Answer): void {
   if (process.connected) process.send?.(answer);
 }
 
-if (process.send) {
-  process.on('message', (order: Order) => {
-    obey(order).then(
-      (ok) => tell({ ok }),
-      (error: unknown) => tell({ error: isHoldfastError(error) ? error.code : String(error) }),
-    );
-  });
-  tell({ ready: true });
-}
+process.on('message', (order: Order) => {
+  obey(order).then(
+    (ok) => tell({ ok }),
+    (error: unknown) => tell({ error: isHoldfastError(error) ? error.code : String(error) }),
+  );
+});
+tell({ ready: true });

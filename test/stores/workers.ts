@@ -1,7 +1,17 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import type { Answer, Order } from './sqlite-worker.ts';
+import { fileURLToPath } from 'node:url';
+import type { Partition } from '../../src/core/store.ts';
+
+export type Order =
+  | { do: 'open' }
+  | { do: 'append'; log: string; from: number; count: number }
+  | { do: 'wait' }
+  | { do: 'close' };
+
+export type Answer = { ready: true } | { acknowledged: number } | { ok: unknown } | { error: string };
+
+export const PLACE: Partition = { tenant: 'default', type: 'session', id: 'shared' };
 
 /** Another process on a SQLite file, from the outside. */
 export class Worker {
@@ -20,7 +30,7 @@ export class Worker {
 
   /** Starts a process that has loaded everything and waits for orders. */
   static async start(path: string, options: { uid?: number } = {}): Promise<Worker> {
-    const child = fork(join(import.meta.dirname, 'sqlite-worker.ts'), [path], options);
+    const child = fork(fileURLToPath(new URL('./sqlite-worker.ts', import.meta.url)), [path], options);
     const worker = new Worker(child);
     const gone = once(child, 'exit').then(() => Promise.reject(new Error('the worker did not start')));
     await Promise.race([once(child, 'message'), gone]);
