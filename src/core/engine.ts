@@ -60,8 +60,8 @@ export class ContextEngine implements AsyncDisposable {
     this.sessions = new SessionService(context);
     const { activity } = this.sessions;
     this.messages = new MessageService(context, { activity, ledger, settler: this.#settler });
-    this.channels = new ChannelService(context, this.messages);
-    this.state = new StateService(context);
+    this.channels = new ChannelService(context, { messages: this.messages, activity });
+    this.state = new StateService(context, activity);
     this.events = new EventService(context, onError);
     this.window = new WindowService(context, { activity, ledger });
     const { maintenanceIntervalMs = 60_000, journalKeepMs = 7 * DAY_MS } = options;

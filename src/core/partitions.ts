@@ -13,6 +13,8 @@ export const kinds = {
   session: 'session',
   /** When the session was last used, to the second; apart from the session, which it must not make conflict. */
   activity: 'activity',
+  /** Where a copy is under way that is no session yet. */
+  fork: 'fork',
   counters: 'counters',
   state: 'state',
   channel: 'channel',
@@ -51,6 +53,9 @@ export function channelOfLog(log: string): string | null | undefined {
 
 /** The log of recorded windows. */
 export const WINDOW_LOG = 'windows';
+
+/** A batch with this goes ahead only where no copy is under way. */
+export const noFork: Operation = { op: 'check', kind: kinds.fork, id: kinds.fork, ifVersion: 'absent' };
 
 /** A batch with this goes ahead only where the session exists. */
 export const sessionExists: Operation = {

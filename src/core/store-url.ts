@@ -25,11 +25,20 @@ export function parseStoreUrl(url: string): StoreAddress {
 function pathOf(url: string): string {
   const rest = url.slice('file:'.length);
   // file:///absolute as the standard has it, and file:./relative as people write it.
-  const path = rest.startsWith('///') ? decodeURIComponent(rest.slice(2)) : rest;
+  const path = rest.startsWith('///') ? decoded(rest.slice(2)) : rest;
   if (path === '' || path.startsWith('//') || path.includes('\0')) {
     throw new ConfigError([{ path: 'store', message: 'names no file' }], {
       hint: 'Write file:./agent.db or file:/data/agent.db.',
     });
   }
   return path;
+}
+
+/** Percent signs that escape nothing leave no path. */
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return '';
+  }
 }

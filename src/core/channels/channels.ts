@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { ConflictError, InvalidInputError, isHoldfastError, NotFoundError } from '../errors.ts';
 import { newId } from '../ids.ts';
-import { idSchema, objectSchema, parseInput, timeSchema } from '../input.ts';
+import { idSchema, objectSchema, parseId, parseInput, timeSchema } from '../input.ts';
 import { decodeJson, encodeJson, type JsonObject } from '../json.ts';
 import type { MessageService } from '../messages/messages.ts';
 import type { Message, MessageInput } from '../model/message.ts';
 import { kinds, sessionExists } from '../partitions.ts';
-import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
+import { partitionOf, type ServiceContext } from '../services.ts';
+import type { Activity } from '../sessions/activity.ts';
+import type { Operation } from '../store.ts';
 
 /** Who may talk in a channel: a user, an agent, or the master controller (`mc`) that directs agents. */
 export type ParticipantRole = 'user' | 'agent' | 'mc';
@@ -64,14 +66,24 @@ const openSchema = z.strictObject({
   createdAt: timeSchema.optional(),
 });
 
+/** Only what is the channel's: the rest is checked as a message. */
+const sendSchema = z.looseObject({
+  from: idSchema,
+  to: idSchema.optional(),
+  role: z.string().optional(),
+  metadata: objectSchema.optional(),
+});
+
 /** Conversations between the participants of a session, each with a log of its own. */
 export class ChannelService {
   readonly #context: ServiceContext;
   readonly #messages: MessageService;
+  readonly #activity: Activity;
 
-  constructor(context: ServiceContext, messages: MessageService) {
+  constructor(context: ServiceContext, services: { messages: MessageService; activity: Activity }) {
     this.#context = context;
-    this.#messages = messages;
+    this.#messages = services.messages;
+    this.#activity = services.activity;
   }
 
   /** @throws InvalidInputError when the participants don't fit the type, ConflictError when the id means another channel */
@@ -83,6 +95,7 @@ export class ChannelService {
       metadata = {},
       createdAt = this.#context.clock.now(),
     } = parseInput(openSchema, input, 'channels.open');
+    parseId(sessionId, 'channels.open: sessionId');
     checkParticipants(type, participants);
     const channel: Channel = {
       id,
@@ -92,16 +105,16 @@ export class ChannelService {
       createdAt,
     };
     const value = encodeJson(channel, 'channel');
+    const partition = partitionOf(this.#context, sessionId);
     try {
-      await this.#context.store.commit({
-        partition: partitionOf(this.#context, sessionId),
-        operations: [sessionExists, { op: 'put', kind: kinds.channel, id, value, ifVersion: 'absent' }],
+      await this.#activity.using(sessionId, (used) => {
+        const put: Operation = { op: 'put', kind: kinds.channel, id, value, ifVersion: 'absent' };
+        return this.#context.store.commit({ partition, operations: [sessionExists, put, ...used] });
       });
-      return channel;
+      // Read back from its text, so that the caller's object can't change it.
+      return decodeJson<Channel>(value);
     } catch (error) {
-      if (!isHoldfastError(error) || error.code !== 'conflict' || error.details?.kind !== kinds.channel) {
-        throw missingSession(error, sessionId);
-      }
+      if (!isHoldfastError(error) || error.details?.kind !== kinds.channel) throw error;
       return this.#same(sessionId, channel);
     }
   }
@@ -110,6 +123,7 @@ export class ChannelService {
   async get(sessionId: string, channelId: string): Promise<Channel> {
     parseInput(idSchema, sessionId, 'channels.get: sessionId');
     parseInput(channelIdSchema, channelId, 'channels.get: id');
+    await this.#activity.check(sessionId);
     const found = await this.#context.records.get<Channel>(
       partitionOf(this.#context, sessionId),
       kinds.channel,
@@ -125,6 +139,7 @@ export class ChannelService {
   /** All channels of a session, in the order of their ids. */
   async list(sessionId: string): Promise<Channel[]> {
     parseInput(idSchema, sessionId, 'channels.list: sessionId');
+    await this.#activity.check(sessionId);
     const channels: Channel[] = [];
     let after: string | undefined;
     do {
@@ -141,34 +156,35 @@ export class ChannelService {
   }
 
   /** Appends a message to the channel's own log. Read it with `messages.list(sessionId, {channel})`. */
-  async send(
-    sessionId: string,
-    channelId: string,
-    { from, to, role, ...message }: SendMessage,
-  ): Promise<Message> {
+  async send(sessionId: string, channelId: string, input: SendMessage): Promise<Message> {
+    const { from, to, role, ...message } = parseInput(sendSchema, input, 'channels.send');
     const channel = await this.get(sessionId, channelId);
     const sender = participantOf(channel, 'from', from);
     if (to !== undefined) participantOf(channel, 'to', to);
-    const metadata = { ...(message.metadata as object | undefined), from, ...(to !== undefined && { to }) };
-    const input: MessageInput = {
+    const metadata = { ...message.metadata, from, ...(to !== undefined && { to }) };
+    const given = {
       name: from,
       ...message,
       role: role ?? (sender.role === 'user' ? 'user' : 'assistant'),
       metadata,
     };
-    return this.#messages.append(sessionId, input, { channel: channelId });
+    return this.#messages.append(sessionId, given as MessageInput, { channel: channelId });
   }
 
   /** The channel of that id, provided it is what was asked for. */
   async #same(sessionId: string, wanted: Channel): Promise<Channel> {
     const found = await this.get(sessionId, wanted.id);
-    const identity = ({ type, participants }: Channel) => JSON.stringify([type, participants]);
-    if (identity(found) === identity(wanted)) return found;
+    if (identityOf(found) === identityOf(wanted)) return found;
     throw new ConflictError(
       `channel ${JSON.stringify(wanted.id)} exists with another type or other participants`,
       undefined,
     );
   }
+}
+
+/** What a channel is: its type and who is in it, in whatever order. */
+function identityOf({ type, participants }: Channel): string {
+  return JSON.stringify([type, participants.map(({ id, role }) => `${role} ${id}`).sort()]);
 }
 
 function checkParticipants(type: ChannelType, participants: readonly Participant[]): void {

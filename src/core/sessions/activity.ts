@@ -1,7 +1,8 @@
+import { isHoldfastError } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import type { SessionRecord } from '../model/session.ts';
 import { indexes, kinds } from '../partitions.ts';
-import { noSession, partitionOf, type ServiceContext } from '../services.ts';
+import { missingSession, noSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { Operation } from '../store.ts';
 
 /** The operations that say that a session was used now, and until when that need not be said again. */
@@ -62,17 +63,33 @@ export class Activity {
     ];
   }
 
-  /** Deletes a session that has expired but was not swept yet, so that its id is free. */
-  async removeExpired(id: string): Promise<void> {
+  /**
+   * Runs a write that is given what says that the session was used. For writes that are not as frequent as messages.
+   * @throws NotFoundError
+   */
+  async using<T>(id: string, write: (also: readonly Operation[]) => Promise<T>): Promise<T> {
+    const touch = await this.touch(id);
+    try {
+      const result = await write(touch?.operations ?? []);
+      if (touch) this.remember(id, touch);
+      return result;
+    } catch (error) {
+      this.forget(id);
+      throw missingSession(error, id);
+    }
+  }
+
+  /** Frees an id where no session lives: one has expired but was not swept yet, or a copy was cut off. */
+  async clear(id: string): Promise<void> {
     if ((await this.#alive(id)) !== 'gone') return;
-    const { store, clock } = this.#context;
-    await store
-      .commit({
-        partition: partitionOf(this.#context, id),
-        operations: [{ op: 'drop', ifExpiredAt: clock.now() }],
-      })
-      .catch(() => undefined);
     this.forget(id);
+    const { store, clock } = this.#context;
+    const partition = partitionOf(this.#context, id);
+    const now = clock.now();
+    const absent: Operation = { op: 'check', kind: kinds.session, id: kinds.session, ifVersion: 'absent' };
+    // Without a session it may not have expired yet. Whoever makes one meanwhile sets the expiry anew.
+    await store.commit({ partition, operations: [absent, { op: 'expire', at: now }] }).catch(ignoreConflict);
+    await store.commit({ partition, operations: [{ op: 'drop', ifExpiredAt: now }] }).catch(ignoreConflict);
   }
 
   async #touch(id: string): Promise<Touch> {
@@ -96,4 +113,8 @@ export class Activity {
     const at = activity ? decodeJson<{ at: number }>(activity.value).at : createdAt;
     return ttlMs !== undefined && at + ttlMs <= clock.now() ? 'gone' : ttlMs;
   }
+}
+
+function ignoreConflict(error: unknown): void {
+  if (!isHoldfastError(error) || error.code !== 'conflict') throw error;
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { ConflictError, isHoldfastError } from '../errors.ts';
+import { ConflictError, isHoldfastError, quote } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { durationSchema, idSchema, limitSchema, objectSchema, parseInput, timeSchema } from '../input.ts';
 import { decodeJson, encodeJson, type JsonObject } from '../json.ts';
 import type { Session, SessionCounters, SessionRecord, SessionStatus } from '../model/session.ts';
-import { indexes, kinds, messageLog, sessionExists } from '../partitions.ts';
-import { missingSession, noSession, partitionOf, type ServiceContext } from '../services.ts';
+import { indexes, kinds, messageLog, noFork, sessionExists } from '../partitions.ts';
+import { noSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { IndexEntry, Operation } from '../store.ts';
 import { Activity } from './activity.ts';
 import { forkSession } from './fork.ts';
@@ -86,32 +86,27 @@ export class SessionService {
       ttlMs,
       createdAt,
     } = parseInput(createSchema, input, 'sessions.create');
-    const { store, clock } = this.#context;
-    await this.activity.removeExpired(id);
-    const now = clock.now();
+    const now = this.#context.clock.now();
     const record: SessionRecord = {
       userId,
       status: 'active',
-      metadata: metadata as JsonObject,
+      metadata: copyOf(metadata),
       createdAt: createdAt ?? now,
       updatedAt: now,
       ...(ttlMs !== undefined && { ttlMs }),
     };
-    try {
-      const operations = [this.#put(record, 'absent'), ...this.activity.operations(now, ttlMs)];
-      const receipt = await store.commit({ partition: partitionOf(this.#context, id), operations });
-      return toSession(id, record, receipt.results[0]!.version!, { lastActivityAt: now });
-    } catch (error) {
-      if (!isHoldfastError(error) || error.code !== 'conflict') throw error;
-      throw new ConflictError(
-        `session ${JSON.stringify(id)} exists already`,
-        (error as ConflictError).currentVersion,
-        {
-          hint: 'Use sessions.getOrCreate, or another id.',
-          cause: error,
-        },
-      );
-    }
+    const operations = [this.#put(record, 'absent'), noFork, ...this.activity.operations(now, ttlMs)];
+    const commit = () =>
+      this.#context.store.commit({ partition: partitionOf(this.#context, id), operations });
+    // Seldom is there something in the way, and more seldom something that may go.
+    const receipt = await commit().catch(async (error: unknown) => {
+      if (!isConflict(error)) throw error;
+      await this.activity.clear(id);
+      return commit().catch((again: unknown) => {
+        throw isConflict(again) ? taken(id, again) : again;
+      });
+    });
+    return toSession(id, record, receipt.results[0]!.version!, { lastActivityAt: now });
   }
 
   /** The session of that id, made if it is not there. An existing one is given back as it is. */
@@ -123,7 +118,7 @@ export class SessionService {
       try {
         return await this.create(input);
       } catch (error) {
-        if (!isHoldfastError(error) || error.code !== 'conflict') throw error;
+        if (!isConflict(error)) throw error;
       }
     }
   }
@@ -147,25 +142,25 @@ export class SessionService {
     const { ifVersion } = parseInput(ifVersionSchema, options, 'sessions.update');
     const deltas = countersOf(counting);
     const add: Operation[] = deltas ? [{ op: 'add', kind: kinds.counters, id: kinds.counters, deltas }] : [];
+    const merged = metadata && copyOf(metadata);
     const partition = partitionOf(this.#context, id);
-    await this.activity.check(id);
-    if (metadata === undefined && status === undefined && ifVersion === undefined) {
-      const check = sessionExists;
-      if (add.length > 0) await this.#commit(id, [check, ...add]);
-      return this.get(id);
-    }
-    await this.#context.records.update<SessionRecord>(
-      partition,
-      kinds.session,
-      (current) => {
-        if (!current) throw noSession(id);
-        const value = { ...current.value, updatedAt: this.#context.clock.now() };
-        if (metadata) value.metadata = mergedMetadata(value.metadata, metadata as JsonObject);
-        if (status) value.status = status;
-        return { value, indexes: indexEntries(value), also: add };
-      },
-      ifVersion === undefined ? {} : { ifVersion },
-    );
+    await this.activity.using(id, async (used) => {
+      if (merged === undefined && status === undefined && ifVersion === undefined) {
+        return this.#context.store.commit({ partition, operations: [sessionExists, ...add, ...used] });
+      }
+      return this.#context.records.update<SessionRecord>(
+        partition,
+        kinds.session,
+        (current) => {
+          if (!current) throw noSession(id);
+          const value = { ...current.value, updatedAt: this.#context.clock.now() };
+          if (merged) value.metadata = mergedMetadata(value.metadata, merged);
+          if (status) value.status = status;
+          return { value, indexes: indexEntries(value), also: [...add, ...used] };
+        },
+        ifVersion === undefined ? {} : { ifVersion },
+      );
+    });
     return this.get(id);
   }
 
@@ -213,7 +208,9 @@ export class SessionService {
     const from = parseInput(idSchema, sessionId, 'sessions.fork: id');
     const { id = newId(), atSeq } = parseInput(forkSchema, options, 'sessions.fork');
     const source = await this.get(from);
-    await forkSession(this.#context, from, id, atSeq, async (metadata) => {
+    if (await this.#find(id)) throw taken(id, undefined);
+    await this.activity.clear(id);
+    await forkSession(this.#context, { fromId: from, toId: id, atSeq }, (metadata) => {
       const now = this.#context.clock.now();
       const record: SessionRecord = {
         userId: source.userId,
@@ -263,14 +260,6 @@ export class SessionService {
     return toSession(id, record, session.version, { lastActivityAt, messageCount: log.count, ...counts });
   }
 
-  async #commit(id: string, operations: Operation[]): Promise<void> {
-    try {
-      await this.#context.store.commit({ partition: partitionOf(this.#context, id), operations });
-    } catch (error) {
-      throw missingSession(error, id);
-    }
-  }
-
   #put(record: SessionRecord, ifVersion: 'absent'): Operation {
     const value = encodeJson(record, 'session');
     return {
@@ -282,6 +271,23 @@ export class SessionService {
       indexes: indexEntries(record),
     };
   }
+}
+
+function isConflict(error: unknown): boolean {
+  return isHoldfastError(error) && error.code === 'conflict';
+}
+
+function taken(id: string, cause: unknown): ConflictError {
+  const version = cause instanceof ConflictError ? cause.currentVersion : undefined;
+  return new ConflictError(`session ${quote(id)} exists already`, version, {
+    hint: 'Use sessions.getOrCreate, or another id.',
+    cause,
+  });
+}
+
+/** What the caller gave, so that it can't change under us. */
+function copyOf(metadata: Record<string, unknown>): JsonObject {
+  return decodeJson<JsonObject>(encodeJson(metadata, 'metadata'));
 }
 
 function indexEntries({ userId, status, createdAt }: SessionRecord): IndexEntry[] {
@@ -310,7 +316,7 @@ function mergedMetadata(before: JsonObject, changes: JsonObject): JsonObject {
   const fields = new Map(Object.entries(before));
   for (const [field, value] of Object.entries(changes)) {
     if (value === null) fields.delete(field);
-    else if (value !== undefined) fields.set(field, value);
+    else fields.set(field, value);
   }
   return Object.fromEntries(fields);
 }

@@ -1,4 +1,5 @@
 import { isHoldfastError } from '../errors.ts';
+import { decodeJson } from '../json.ts';
 import { indexes, kinds } from '../partitions.ts';
 import type { ServiceContext } from '../services.ts';
 import { EXPIRY_INDEX, type Partition, type Store } from '../store.ts';
@@ -23,7 +24,7 @@ export async function sweepSessions(
     const before = clock.now() - maxIdleMs;
     const range = { tenant, index: indexes.sessionsByActivity, key: '', to: before };
     for await (const partition of partitions(store, range)) {
-      if (await dropIdle(store, partition, clock.now())) idle++;
+      if (await dropIdle(store, partition, before, clock.now())) idle++;
     }
   }
   return { expired, idle };
@@ -38,15 +39,26 @@ async function sweepExpired(store: Store, tenant: string, now: number): Promise<
   return count;
 }
 
-/** An idle session is first given an expiry, which any use of it takes away again, and then dropped as expired. */
-async function dropIdle(store: Store, partition: Partition, now: number): Promise<boolean> {
-  await store.commit({
-    partition,
-    operations: [
-      { op: 'check', kind: kinds.session, id: kinds.session, ifVersion: 'present' },
-      { op: 'expire', at: now },
-    ],
-  });
+/**
+ * An idle session is first given an expiry, which any use of it takes away again, and then dropped as expired. It must
+ * still be idle when it is given that: the index told of a moment that has passed.
+ */
+async function dropIdle(store: Store, partition: Partition, before: number, now: number): Promise<boolean> {
+  const once = { kind: kinds.activity, id: kinds.activity };
+  const [activity] = await store.getRecords([{ partition, ...once }]);
+  if (!activity || decodeJson<{ at: number }>(activity.value).at > before) return false;
+  try {
+    await store.commit({
+      partition,
+      operations: [
+        { op: 'check', ...once, ifVersion: activity.version },
+        { op: 'expire', at: now },
+      ],
+    });
+  } catch (error) {
+    if (isHoldfastError(error) && error.code === 'conflict') return false;
+    throw error;
+  }
   return dropExpired(store, partition, now);
 }
 

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { idSchema, objectSchema, parseInput } from '../input.ts';
 import { decodeJson, encodeJson, type Json, type JsonObject } from '../json.ts';
 import { kinds, sessionExists } from '../partitions.ts';
-import { missingSession, noSession, partitionOf, type ServiceContext } from '../services.ts';
+import { partitionOf, type ServiceContext } from '../services.ts';
+import type { Activity } from '../sessions/activity.ts';
 import { deepMerge } from './merge.ts';
 
 const optionsSchema = z.strictObject({ ifVersion: z.int().min(0).optional() });
@@ -22,23 +23,19 @@ export interface WriteState {
 /** Shared state: one JSON document a session. Concurrent writers to different fields lose nothing. */
 export class StateService {
   readonly #context: ServiceContext;
+  readonly #activity: Activity;
 
-  constructor(context: ServiceContext) {
+  constructor(context: ServiceContext, activity: Activity) {
     this.#context = context;
+    this.#activity = activity;
   }
 
   /** @throws NotFoundError when the session is not there */
   async get(sessionId: string): Promise<StateDocument> {
     const id = parseInput(idSchema, sessionId, 'state.get: sessionId');
-    const partition = partitionOf(this.#context, id);
-    const [session, state] = await this.#context.store.getRecords([
-      { partition, kind: kinds.session, id: kinds.session },
-      { partition, kind: kinds.state, id: kinds.state },
-    ]);
-    if (!session) throw noSession(id);
-    return state
-      ? { value: decodeJson<JsonObject>(state.value), version: state.version }
-      : { value: {}, version: 0 };
+    await this.#activity.check(id);
+    const state = await this.#context.records.get<JsonObject>(partitionOf(this.#context, id), kinds.state);
+    return state ?? { value: {}, version: 0 };
   }
 
   /** Sets one field of the document. */
@@ -78,17 +75,15 @@ export class StateService {
   ): Promise<StateDocument> {
     const id = parseInput(idSchema, sessionId, `${what}: sessionId`);
     const { ifVersion } = parseInput(optionsSchema, options, what);
-    try {
+    return this.#activity.using(id, async (used) => {
       const { value, version } = await this.#context.records.update<JsonObject>(
         partitionOf(this.#context, id),
         kinds.state,
-        (current) => ({ value: change(current?.value ?? {}), also: [sessionExists] }),
+        (current) => ({ value: change(current?.value ?? {}), also: [sessionExists, ...used] }),
         ifVersion === undefined ? {} : { ifVersion },
       );
       return { value, version };
-    } catch (error) {
-      throw missingSession(error, id);
-    }
+    });
   }
 }
 

@@ -54,8 +54,13 @@ export class TokenCounters {
     if (this.#default) return this.#default;
     const tokenizer = model === undefined ? { encoding: 'o200k_base' as const } : tokenizerOf(model);
     const key = `${tokenizer.encoding}*${tokenizer.factor ?? 1}`;
-    const known = this.#loaded.get(key) ?? load(tokenizer);
-    this.#loaded.set(key, known);
+    let known = this.#loaded.get(key);
+    if (!known) {
+      known = load(tokenizer);
+      this.#loaded.set(key, known);
+      // What failed to load may load the next time.
+      known.catch(() => this.#loaded.delete(key));
+    }
     return known;
   }
 }
@@ -82,8 +87,8 @@ function checked(counter: TokenCounter): TokenCounter {
 }
 
 function tokenizerOf(model: string): Tokenizer {
-  // A gateway's name may carry the provider in front: openai/gpt-5.
-  const name = model.toLowerCase().slice(model.lastIndexOf('/') + 1);
+  // A gateway's name may carry the provider in front: openai/gpt-5; a fine-tuned model's that it is one: ft:gpt-4o:me.
+  const name = model.toLowerCase().replace(/^(.*\/)?(ft:)?/, '');
   return models.find(([prefix]) => name.startsWith(prefix))?.[1] ?? UNKNOWN;
 }
 
@@ -94,10 +99,33 @@ async function load({ encoding, factor }: Tokenizer): Promise<TokenCounter> {
       : await import('gpt-tokenizer/encoding/cl100k_base');
   // A text may well speak of special tokens; in it they are only text.
   const asText = { disallowedSpecial: new Set<string>() };
-  if (factor === undefined) return { name: encoding, count: (text) => tokenizer.countTokens(text, asText) };
+  const count = (text: string): number => {
+    let tokens = 0;
+    for (const piece of piecesOf(text)) tokens += tokenizer.countTokens(piece, asText);
+    return tokens;
+  };
+  if (factor === undefined) return { name: encoding, count };
   return {
     name: `${encoding}*${factor}`,
     estimated: true,
-    count: (text) => Math.ceil(tokenizer.countTokens(text, asText) * factor),
+    count: (text) => Math.ceil(count(text) * factor),
   };
+}
+
+/** A word is counted in time that grows with the square of its length: what nobody can read is cut up. */
+const LONGEST_WORD = 512;
+const longWord =
+  /(?<![\p{L}\p{M}])[\p{L}\p{M}]{512}|(?<!\s)\s{512}|(?<![^\s\p{L}\p{M}\p{N}])[^\s\p{L}\p{M}\p{N}]{512}/u;
+
+function* piecesOf(text: string): Generator<string> {
+  let rest = text;
+  while (rest.length > LONGEST_WORD) {
+    const end = rest.search(longWord);
+    if (end < 0) break;
+    yield rest.slice(0, end);
+    const word = longWord.exec(rest.slice(end))![0];
+    yield word;
+    rest = rest.slice(end + word.length);
+  }
+  yield rest;
 }

@@ -38,15 +38,17 @@ export class TokenLedger {
   ): Promise<number[]> {
     if (entries.length === 0) return [];
     const starts = [...new Set(entries.map((entry) => startOf(entry.seq)))];
-    const records = await this.#store.getRecords(
-      starts.map((start) => ({ partition, ...recordOf(log, counter, start) })),
-    );
+    const [session, ...records] = await this.#store.getRecords([
+      { partition, kind: kinds.session, id: kinds.session },
+      ...starts.map((start) => ({ partition, ...recordOf(log, counter, start) })),
+    ]);
     const stretches = new Map(
       starts.map((start, i) => [start, this.#open(records[i]?.value, records[i]?.version)]),
     );
     const counts = entries.map((entry) => {
-      const stretch = stretches.get(startOf(entry.seq))!;
-      const place = entry.seq - startOf(entry.seq);
+      const start = startOf(entry.seq);
+      const stretch = stretches.get(start)!;
+      const place = entry.seq - start;
       const known = countOf(stretch.counts[place], entry.version);
       if (known !== undefined) return known;
       stretch.changed = true;
@@ -54,7 +56,8 @@ export class TokenLedger {
       stretch.counts[place] = entry.version === 1 ? tokens : [entry.version, tokens];
       return tokens;
     });
-    await this.#save(partition, log, counter, stretches);
+    const changed = [...stretches].filter(([, stretch]) => stretch.changed);
+    if (session && changed.length > 0) await this.#save(partition, log, counter, changed, session.version);
     return counts;
   }
 
@@ -62,30 +65,36 @@ export class TokenLedger {
     return { counts: value === undefined ? [] : decodeJson<Stretch>(value), version, changed: false };
   }
 
-  /** Who loses a race has counted in vain: the winner's counts are as good. */
+  /**
+   * Who loses a race has counted in vain: the winner's counts are as good. Nothing is saved to a session that was
+   * deleted meanwhile, nor to one that was then made anew with the same id: its texts are others.
+   */
   async #save(
     partition: Partition,
     log: string,
     counter: TokenCounter,
-    stretches: ReadonlyMap<number, { counts: Stretch; version: number | undefined; changed: boolean }>,
+    stretches: readonly [start: number, { counts: Stretch; version: number | undefined }][],
+    sessionVersion: number,
   ): Promise<void> {
-    const saves = [...stretches]
-      .filter(([, stretch]) => stretch.changed)
-      .map(([start, { counts, version }]) => {
-        const value = encodeJson(
-          Array.from(counts, (tokens) => tokens ?? null),
-          'tokens',
-        );
-        const put: Operation = {
-          op: 'put',
-          ...recordOf(log, counter, start),
-          value,
-          ifVersion: version ?? 'absent',
-        };
-        return this.#store.commit({ partition, operations: [put] }).catch((error: unknown) => {
-          if (!isHoldfastError(error) || error.code !== 'conflict') throw error;
-        });
-      });
+    const check: Operation = {
+      op: 'check',
+      kind: kinds.session,
+      id: kinds.session,
+      ifVersion: sessionVersion,
+    };
+    const saves = stretches.map(async ([start, { counts, version }]) => {
+      const value = encodeJson(
+        Array.from(counts, (tokens) => tokens ?? null),
+        'tokens',
+      );
+      const record = recordOf(log, counter, start);
+      const put: Operation = { op: 'put', ...record, value, ifVersion: version ?? 'absent' };
+      try {
+        await this.#store.commit({ partition, operations: [check, put] });
+      } catch (error) {
+        if (!isHoldfastError(error) || error.code !== 'conflict') throw error;
+      }
+    });
     await Promise.all(saves);
   }
 }

@@ -45,7 +45,7 @@ export class TokenSettler {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#working;
+    await this.#working?.catch(ignore);
   }
 
   #schedule(ms: number): void {
