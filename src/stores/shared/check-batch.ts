@@ -11,156 +11,168 @@ export const MAX_ENTRIES = 100_000;
  * @throws InvalidInputError with all problems
  */
 export function checkBatch(batch: Batch): void {
-  const issues: InputIssue[] = [];
-  checkName(issues, 'partition.tenant', batch.partition.tenant);
-  checkName(issues, 'partition.type', batch.partition.type);
-  checkName(issues, 'partition.id', batch.partition.id);
-  if (batch.id !== undefined) checkName(issues, 'id', batch.id);
-  const { operations } = batch;
-  if (operations.length === 0) issues.push({ path: 'operations', message: 'must not be empty' });
-  if (operations.length > MAX_OPERATIONS) {
-    issues.push({ path: 'operations', message: `has ${operations.length}, the limit is ${MAX_OPERATIONS}` });
-  } else {
-    for (let i = 0; i < operations.length; i++) checkOperation(issues, `operations[${i}]`, operations[i]!);
-    if (operations.length > 1) checkTogether(issues, operations);
+  const issues = new BatchCheck().issues(batch);
+  if (issues) throw new InvalidInputError('bad batch', issues);
+}
+
+/** One look over a batch. It is on the way of every write: where something stands is put in words only for an issue. */
+class BatchCheck {
+  #issues: InputIssue[] | undefined;
+  #operation = -1;
+  #entry = -1;
+
+  issues({ id, partition, operations }: Batch): InputIssue[] | undefined {
+    this.#name('partition.tenant', partition.tenant);
+    this.#name('partition.type', partition.type);
+    this.#name('partition.id', partition.id);
+    if (id !== undefined) this.#name('id', id);
+    if (operations.length === 0) this.#issue('operations', 'must not be empty');
+    if (operations.length > MAX_OPERATIONS) {
+      this.#issue('operations', `has ${operations.length}, the limit is ${MAX_OPERATIONS}`);
+      return this.#issues;
+    }
+    for (const operation of operations) {
+      this.#operation++;
+      this.#check(operation);
+    }
+    if (operations.length > 1) this.#together(operations);
+    return this.#issues;
   }
-  if (issues.length > 0) throw new InvalidInputError('bad batch', issues);
-}
 
-function checkName(issues: InputIssue[], path: string, name: unknown): void {
-  const problem = idProblem(name);
-  if (problem) issues.push({ path, message: problem });
-}
+  #check(operation: Operation): void {
+    switch (operation.op) {
+      case 'check':
+      case 'put':
+      case 'delete':
+      case 'add':
+        this.#record(operation);
+        return;
+      case 'append':
+        this.#name('log', operation.log);
+        this.#number('ifLastSeq', operation.ifLastSeq, 0);
+        this.#number('startSeq', operation.startSeq, 1);
+        this.#entries(operation);
+        return;
+      case 'rewrite':
+        this.#name('log', operation.log);
+        this.#text(operation.value);
+        this.#number('seq', operation.seq ?? Number.NaN, 1);
+        this.#number('ifVersion', operation.ifVersion, 0);
+        if (operation.mark !== undefined && operation.mark !== null) this.#name('mark', operation.mark);
+        return;
+      case 'truncate':
+        this.#name('log', operation.log);
+        this.#number('before', operation.before, 0);
+        this.#number('after', operation.after, 0);
+        this.#number('ifLastSeq', operation.ifLastSeq, 0);
+        if (operation.before === undefined && operation.after === undefined)
+          this.#issue('', 'needs before or after');
+        return;
+      case 'expire':
+        if (operation.at !== null) this.#number('at', operation.at ?? Number.NaN);
+        return;
+      case 'drop':
+        this.#number('ifExpiredAt', operation.ifExpiredAt);
+        return;
+      default:
+        this.#issue('op', `is no operation: ${kindOf((operation as Operation).op)}`);
+    }
+  }
 
-function checkOperation(issues: InputIssue[], path: string, operation: Operation): void {
-  switch (operation.op) {
-    case 'check':
-    case 'put':
-    case 'add':
-    case 'delete':
-      checkName(issues, `${path}.kind`, operation.kind);
-      checkName(issues, `${path}.id`, operation.id);
-      if (operation.op === 'add') checkDeltas(issues, `${path}.deltas`, operation.deltas);
-      else checkIfVersion(issues, `${path}.ifVersion`, operation);
-      if (operation.op === 'put') {
-        checkText(issues, `${path}.value`, operation.value);
-        if (operation.indexes) checkIndexes(issues, `${path}.indexes`, operation.indexes);
-      }
+  #record(operation: Operation & { op: 'check' | 'put' | 'delete' | 'add' }): void {
+    this.#name('kind', operation.kind);
+    this.#name('id', operation.id);
+    if (operation.op === 'add') {
+      this.#deltas(operation.deltas);
       return;
-    case 'append':
-      checkName(issues, `${path}.log`, operation.log);
-      checkNumber(issues, `${path}.ifLastSeq`, operation.ifLastSeq, 0);
-      checkNumber(issues, `${path}.startSeq`, operation.startSeq, 1);
-      checkEntries(issues, `${path}.entries`, operation);
+    }
+    const { op, ifVersion } = operation;
+    const named =
+      ifVersion === 'absent' || ifVersion === 'present' || (ifVersion === undefined && op !== 'check');
+    if (!named && !Number.isSafeInteger(ifVersion)) {
+      this.#issue('ifVersion', `expected a version, 'absent' or 'present', got ${kindOf(ifVersion)}`);
+    }
+    if (op !== 'put') return;
+    this.#text(operation.value);
+    if (operation.indexes) this.#indexes(operation.indexes);
+  }
+
+  #deltas(deltas: Record<string, number>): void {
+    for (const [field, delta] of Object.entries(deltas)) {
+      this.#name('deltas', field);
+      if (!Number.isFinite(delta)) this.#issue(`deltas.${field}`, `expected a number, got ${kindOf(delta)}`);
+    }
+  }
+
+  #indexes(indexes: readonly IndexEntry[]): void {
+    const seen = new Set<string>();
+    for (const { index, key, order } of indexes) {
+      this.#name('indexes.index', index);
+      if (key !== '') this.#name('indexes.key', key);
+      if (String(index).startsWith('$')) this.#issue('indexes', "names that start with '$' are reserved");
+      if (!Number.isFinite(order)) this.#issue('indexes.order', `expected a number, got ${kindOf(order)}`);
+      const place = `${index}\0${key}`;
+      if (seen.has(place)) this.#issue('indexes', 'has the same index and key twice');
+      seen.add(place);
+    }
+  }
+
+  #entries({ entries }: Operation & { op: 'append' }): void {
+    if (entries.length === 0 || entries.length > MAX_ENTRIES) {
+      this.#issue('entries', `has ${entries.length} entries, expected 1 to ${MAX_ENTRIES}`);
       return;
-    case 'rewrite':
-      checkName(issues, `${path}.log`, operation.log);
-      checkText(issues, `${path}.value`, operation.value);
-      checkNumber(issues, `${path}.seq`, operation.seq ?? Number.NaN, 1);
-      checkNumber(issues, `${path}.ifVersion`, operation.ifVersion, 0);
-      if (operation.mark !== undefined && operation.mark !== null)
-        checkName(issues, `${path}.mark`, operation.mark);
-      return;
-    case 'truncate':
-      checkName(issues, `${path}.log`, operation.log);
-      checkNumber(issues, `${path}.before`, operation.before, 0);
-      checkNumber(issues, `${path}.after`, operation.after, 0);
-      if (operation.before === undefined && operation.after === undefined)
-        issues.push({ path, message: 'needs before or after' });
-      return;
-    case 'expire':
-      if (operation.at !== null) checkNumber(issues, `${path}.at`, operation.at ?? Number.NaN);
-      return;
-    case 'drop':
-      checkNumber(issues, `${path}.ifExpiredAt`, operation.ifExpiredAt);
-      return;
-    default:
-      issues.push({ path: `${path}.op`, message: `is no operation: ${kindOf((operation as Operation).op)}` });
+    }
+    for (const { id, mark, value } of entries) {
+      this.#entry++;
+      if (id !== undefined) this.#name('id', id);
+      if (mark !== undefined) this.#name('mark', mark);
+      this.#text(value);
+    }
+    this.#entry = -1;
+  }
+
+  /** A batch writes each record, log and the expiry at most once, and a drop stands alone. */
+  #together(operations: readonly Operation[]): void {
+    const seen = new Set<string>();
+    for (const [i, operation] of operations.entries()) {
+      this.#operation = i;
+      if (operation.op === 'check') continue;
+      const target = targetOf(operation);
+      if (operation.op === 'drop') this.#issue('', 'a drop must be the only operation');
+      if (seen.has(target)) this.#issue('', 'writes what another operation of the batch writes');
+      seen.add(target);
+    }
+  }
+
+  #name(field: string, name: unknown): void {
+    const problem = idProblem(name);
+    if (problem) this.#issue(field, problem);
+  }
+
+  #number(field: string, value: unknown, least = -Infinity): void {
+    if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) return;
+    const expected = least === -Infinity ? 'a whole number' : `a whole number of at least ${least}`;
+    this.#issue(field, `expected ${expected}, got ${typeof value === 'number' ? value : kindOf(value)}`);
+  }
+
+  /** JSON text has no raw NUL, and what `JSON.stringify` gives is well-formed: anything else could not be kept exactly. */
+  #text(value: unknown): void {
+    if (typeof value !== 'string') this.#issue('value', `expected JSON text, got ${kindOf(value)}`);
+    else if (value.length === 0 || value.includes('\0') || !value.isWellFormed()) {
+      this.#issue('value', 'is no JSON text: it is empty, or has a NUL or an unpaired surrogate in it');
+    }
+  }
+
+  #issue(field: string, message: string): void {
+    const operation = this.#operation < 0 ? '' : `operations[${this.#operation}]`;
+    const entry = this.#entry < 0 ? '' : `entries[${this.#entry}]`;
+    this.#issues ??= [];
+    this.#issues.push({ path: [operation, entry, field].filter((part) => part !== '').join('.'), message });
   }
 }
 
-/** JSON text has no raw NUL, and what `JSON.stringify` gives is well-formed: anything else could not be kept exactly. */
-function checkText(issues: InputIssue[], path: string, value: unknown): void {
-  if (typeof value !== 'string') issues.push({ path, message: `expected JSON text, got ${kindOf(value)}` });
-  else if (value.length === 0 || value.includes('\0') || !value.isWellFormed())
-    issues.push({
-      path,
-      message: 'is no JSON text: it is empty, or has a NUL or an unpaired surrogate in it',
-    });
-}
-
-function checkNumber(issues: InputIssue[], path: string, value: unknown, least = -Infinity): void {
-  if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) return;
-  const expected = least === -Infinity ? 'a whole number' : `a whole number of at least ${least}`;
-  issues.push({
-    path,
-    message: `expected ${expected}, got ${typeof value === 'number' ? value : kindOf(value)}`,
-  });
-}
-
-function checkIfVersion(
-  issues: InputIssue[],
-  path: string,
-  { op, ifVersion }: Operation & { op: 'check' | 'put' | 'delete' },
-): void {
-  if (ifVersion === undefined && op !== 'check') return;
-  if (ifVersion === 'absent' || ifVersion === 'present') return;
-  if (typeof ifVersion !== 'number' || !Number.isSafeInteger(ifVersion))
-    issues.push({ path, message: `expected a version, 'absent' or 'present', got ${kindOf(ifVersion)}` });
-}
-
-function checkDeltas(issues: InputIssue[], path: string, deltas: Record<string, number>): void {
-  for (const [field, delta] of Object.entries(deltas)) {
-    checkName(issues, path, field);
-    if (!Number.isFinite(delta))
-      issues.push({ path: `${path}.${field}`, message: `expected a number, got ${kindOf(delta)}` });
-  }
-}
-
-function checkIndexes(issues: InputIssue[], path: string, indexes: readonly IndexEntry[]): void {
-  const seen = new Set<string>();
-  for (const { index, key, order } of indexes) {
-    checkName(issues, `${path}.index`, index);
-    if (key !== '') checkName(issues, `${path}.key`, key);
-    if (String(index).startsWith('$'))
-      issues.push({ path, message: "names that start with '$' are reserved" });
-    if (!Number.isFinite(order))
-      issues.push({ path: `${path}.order`, message: `expected a number, got ${kindOf(order)}` });
-    const place = `${index}\0${key}`;
-    if (seen.has(place)) issues.push({ path, message: 'has the same index and key twice' });
-    seen.add(place);
-  }
-}
-
-function checkEntries(issues: InputIssue[], path: string, append: Operation & { op: 'append' }): void {
-  const { entries } = append;
-  if (entries.length === 0 || entries.length > MAX_ENTRIES) {
-    issues.push({ path, message: `has ${entries.length} entries, expected 1 to ${MAX_ENTRIES}` });
-    return;
-  }
-  for (let i = 0; i < entries.length; i++) {
-    const entry = entries[i]!;
-    if (entry.id !== undefined) checkName(issues, `${path}[${i}].id`, entry.id);
-    if (entry.mark !== undefined) checkName(issues, `${path}[${i}].mark`, entry.mark);
-    checkText(issues, `${path}[${i}].value`, entry.value);
-  }
-}
-
-/** A batch writes each record, log and the expiry at most once, and a drop stands alone. */
-function checkTogether(issues: InputIssue[], operations: readonly Operation[]): void {
-  const records = new Set<string>();
-  const logs = new Set<string>();
-  for (let i = 0; i < operations.length; i++) {
-    const operation = operations[i]!;
-    if (operation.op === 'check') continue;
-    const [seen, target] =
-      'log' in operation
-        ? [logs, operation.log]
-        : [records, 'kind' in operation ? `${operation.kind}\0${operation.id}` : operation.op];
-    if (operation.op === 'drop')
-      issues.push({ path: `operations[${i}]`, message: 'a drop must be the only operation' });
-    if (seen.has(target))
-      issues.push({ path: `operations[${i}]`, message: 'writes what another operation of the batch writes' });
-    seen.add(target);
-  }
+/** What an operation writes. NUL is in no name: no two targets are mistaken for one. */
+function targetOf(operation: Exclude<Operation, { op: 'check' }>): string {
+  if ('log' in operation) return `log\0${operation.log}`;
+  return 'kind' in operation ? `${operation.kind}\0${operation.id}\0` : operation.op;
 }

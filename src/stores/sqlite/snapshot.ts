@@ -3,13 +3,10 @@ import type { Database, Statement } from './database.ts';
 /** A snapshot is shared by reads for so long at most, for callers that never give the event loop a turn. */
 const MAX_AGE_MS = 1;
 
-/** Transactions that any store of this process has committed: what was acknowledged here, every store here reads. */
-let written = 0;
-
 /**
- * A read transaction that is shared by all reads of one turn of the event loop. Taking a snapshot costs more than most
- * reads; a window does several in a row. A write of this process, through whichever store, ends it; what other processes
- * commit is seen from the next turn on, which is before anybody could have been told of it here.
+ * A read transaction that is shared by reads that follow one another without the event loop getting a turn. Taking a
+ * snapshot costs more than most reads, and a window does several in a row. It is over when no promise is left to settle,
+ * so before any other store of this process commits, and before anybody could be told of another process's commit.
  */
 export class Snapshot {
   readonly #db: Database;
@@ -18,8 +15,7 @@ export class Snapshot {
   readonly #refresh: () => void;
   #open = false;
   #since = 0;
-  #written = 0;
-  #end: NodeJS.Immediate | undefined;
+  #ending = false;
 
   /** @param refresh takes in what others committed, at the beginning of each snapshot */
   constructor(db: Database, refresh: () => void) {
@@ -32,16 +28,12 @@ export class Snapshot {
   /** To be called before each read. */
   enter(): void {
     const now = performance.now();
-    if (this.#open && this.#written === written && now - this.#since < MAX_AGE_MS) return;
+    if (this.#open && now - this.#since < MAX_AGE_MS) return;
     this.leave();
     this.#begin.run();
     this.#open = true;
     this.#since = now;
-    this.#written = written;
-    this.#end ??= setImmediate(() => {
-      this.#end = undefined;
-      this.leave();
-    });
+    this.#endSoon();
     try {
       this.#refresh();
     } catch (error) {
@@ -58,8 +50,13 @@ export class Snapshot {
     if (this.#db.inTransaction) this.#commit.run();
   }
 
-  /** To be called after a write was committed. */
-  noteWrite(): void {
-    written++;
+  #endSoon(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    // Runs when the queue of settled promises is empty, before the event loop goes on.
+    process.nextTick(() => {
+      this.#ending = false;
+      this.leave();
+    });
   }
 }
