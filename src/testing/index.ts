@@ -46,7 +46,6 @@ const themes: Readonly<Record<string, (test: Test) => void>> = {
  * shown as skipped. Give tests a time limit of 30 seconds: those that wait for something hang when it never comes.
  *
  * ```ts
- * // not compiled: an example
  * import { describe, it } from 'vitest'; // or 'node:test', or jest's globals
  *
  * storeConformance({ describe, it }, {

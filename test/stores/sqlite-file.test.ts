@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -246,5 +247,41 @@ describe("another process's lock", () => {
     await closing;
     await waiting;
     expect(await values(await open())).toEqual([1]);
+  });
+});
+
+describe('a full disk', () => {
+  test('fails commits with a hint, loses nothing acknowledged, and goes on once there is space', async (context) => {
+    const disk = join(folder, 'disk');
+    await mkdir(disk);
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk]);
+    if (mounted.status !== 0) return context.skip('a small disk can not be mounted here');
+    try {
+      await writeFile(join(disk, 'ballast'), Buffer.alloc(1024 * 1024));
+      path = join(disk, 'store.db');
+      const store = await SqliteStore.open(path);
+      const acknowledged: unknown[] = [];
+      let failure: unknown;
+      for (let i = 0; failure === undefined; i++) {
+        const texts = Array.from({ length: 8 }, (_, j) => `${i}.${j}${'x'.repeat(8192)}`);
+        const outcomes = await Promise.allSettled(texts.map((text) => append(store, text)));
+        outcomes.forEach((outcome, j) => {
+          if (outcome.status === 'fulfilled') acknowledged.push(texts[j]);
+          else failure = outcome.reason;
+        });
+      }
+      expect(failure).toBeInstanceOf(StoreUnavailableError);
+      expect((failure as StoreUnavailableError).hint).toContain('disk is full');
+      expect(await values(store)).toEqual(acknowledged);
+      await rm(join(disk, 'ballast'));
+      await append(store, 'after');
+      expect(await values(store)).toEqual([...acknowledged, 'after']);
+      await store.close();
+      const again = await SqliteStore.open(path);
+      expect(await values(again)).toEqual([...acknowledged, 'after']);
+      await again.close();
+    } finally {
+      spawnSync('umount', ['-l', disk]);
+    }
   });
 });
