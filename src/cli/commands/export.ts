@@ -13,6 +13,9 @@ interface Options {
   format: ExportFormat;
 }
 
+/** Small pieces are written together. */
+const WRITE_CHARACTERS = 64 * 1024;
+
 export const exportCommand: Define = (program, run) => {
   program
     .command('export')
@@ -60,11 +63,19 @@ async function exportSessions(
   const file = options.output === undefined ? undefined : await OutputFile.open(options.output);
   // Lines on a terminal are progress enough.
   const progress = new Progress(cli.err, cli.json || (!file && cli.out.isTerminal));
+  const target = file ?? cli.out;
+  let pending = '';
   try {
     for await (const session of named ?? allSessions(engine)) {
-      for await (const text of work.line(session)) await (file ?? cli.out).write(text);
+      for await (const text of work.line(session)) {
+        pending += text;
+        if (pending.length < WRITE_CHARACTERS) continue;
+        await target.write(pending);
+        pending = '';
+      }
       progress.count(`${counted(work.sessions, 'session')}, ${counted(work.messages, 'message')}`);
     }
+    await target.write(pending);
     await file?.finish();
   } catch (error) {
     await file?.discard();

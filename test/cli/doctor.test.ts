@@ -1,0 +1,92 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { describe, expect, it } from 'vitest';
+import { fixture, folder, holdfast, json } from './program.ts';
+
+interface Diagnosis {
+  ok: boolean;
+  versions: Record<string, string | number>;
+  checks: { name: string; ok: boolean; message: string; hint?: string }[];
+}
+
+const storeCheck = ({ checks }: Diagnosis) => checks.find(({ name }) => name === 'store');
+
+describe('holdfast doctor', () => {
+  it('says that a store that is not there will be made, and does not make it', async () => {
+    const cwd = folder();
+    const { code, stdout } = await holdfast(['doctor'], { cwd });
+    expect(stdout).toMatch(/✓ store +\.\/holdfast\.db is not there yet: it is made at first use/);
+    expect(code).toBe(0);
+    const deep = await holdfast(['doctor', '--store', 'file:./a/b/c.db'], { cwd });
+    expect(deep.stdout).toMatch(/✓ folder +.*a\/b is not there yet/);
+    expect(readdirSync(cwd)).toEqual([]);
+  });
+
+  it('tells versions, settings and the store of a healthy house', async () => {
+    const cwd = folder();
+    await holdfast(['import', fixture], { cwd });
+    const diagnosis = await json<Diagnosis>(['doctor'], { cwd });
+    expect(diagnosis.ok).toBe(true);
+    expect(diagnosis.versions).toMatchObject({
+      holdfast: expect.stringMatching(/^\d/),
+      node: process.versions.node,
+      sqlite: expect.stringMatching(/^3\./),
+      schema: expect.any(Number),
+    });
+    expect(storeCheck(diagnosis)?.message).toMatch(/answers/);
+  });
+
+  it.each([
+    ['no database at all', () => Buffer.from('not a database, but text. '.repeat(40))],
+    ['a file that is cut off', (file: Buffer) => file.subarray(0, 8000)],
+    [
+      'a file with torn pages',
+      (file: Buffer) => Buffer.concat([file.subarray(0, 4096), Buffer.alloc(file.length - 4096, 7)]),
+    ],
+  ])('tells that a store is damaged, and leaves it untouched: %s', async (_name, damage) => {
+    const cwd = folder();
+    const path = join(cwd, 'holdfast.db');
+    await holdfast(['import', fixture], { cwd });
+    const damaged = damage(readFileSync(path));
+    writeFileSync(path, damaged);
+    const { code, stdout } = await holdfast(['doctor'], { cwd });
+    expect(stdout).toMatch(/✗ store +the SQLite file \.\/holdfast\.db is damaged: /);
+    expect(code).toBe(1);
+    expect(readFileSync(path).equals(damaged)).toBe(true);
+    const other = await holdfast(['sessions'], { cwd });
+    expect(other.stderr).toContain('is damaged');
+    expect(other.code).toBe(1);
+  });
+
+  it('tells that a store is of a newer Holdfast', async () => {
+    const cwd = folder();
+    await holdfast(['import', fixture], { cwd });
+    const db = new Sqlite(join(cwd, 'holdfast.db'));
+    db.pragma('user_version = 999');
+    db.close();
+    const { code, stdout } = await holdfast(['doctor'], { cwd });
+    expect(stdout).toMatch(
+      /✗ store +the store has schema 999, this Holdfast knows schemas up to \d+\n +Upgrade/,
+    );
+    expect(code).toBe(1);
+  });
+
+  it('tells that a folder is in the way of the store', async () => {
+    const cwd = folder();
+    mkdirSync(join(cwd, 'holdfast.db'));
+    const diagnosis = await json<Diagnosis>(['doctor'], { cwd });
+    expect(diagnosis.ok).toBe(false);
+    expect(storeCheck(diagnosis)?.ok).toBe(false);
+  });
+
+  it('shows every problem of the settings, and no secret of a URL', async () => {
+    const cwd = folder();
+    const env = { HOLDFAST_STORE: 'redis://user:hunter2@db', HOLDFAST_PORT: '-1' };
+    const { code, stdout, stderr } = await holdfast(['doctor'], { cwd, env });
+    expect(stdout).toMatch(/✗ settings +HOLDFAST_STORE: /);
+    expect(stdout).toMatch(/✗ settings +HOLDFAST_PORT: must be at least 0/);
+    expect(stdout + stderr).not.toContain('hunter2');
+    expect(code).toBe(1);
+  });
+});
