@@ -6,7 +6,7 @@ import { append, commit, fails, logValues, pageLog, partition, times } from './w
 
 export function logEnds(test: Test): void {
   const p = partition();
-  const truncate = (range: { before?: number; after?: number }): Operation => ({
+  const truncate = (range: { before?: number; after?: number; ifLastSeq?: number }): Operation => ({
     op: 'truncate',
     log: 'log',
     ...range,
@@ -101,6 +101,23 @@ export function logEnds(test: Test): void {
       assert.deepEqual([firstSeq, count, entries[0]?.seq], [before, 501 - before, before]);
     }
     await expectSeqs(store, [499, 500], { firstSeq: 499, lastSeq: 500 });
+  });
+
+  test('truncates only at the end that it was told', async ({ store }) => {
+    await fill(store, 5);
+    const error = await fails(commit(store, p, truncate({ after: 2, ifLastSeq: 4 })), 'conflict');
+    assert.equal((error as ConflictError).currentVersion, 5);
+    await expectSeqs(store, [1, 2, 3, 4, 5], { lastSeq: 5 });
+    assert.deepEqual((await commit(store, p, truncate({ after: 2, ifLastSeq: 5 }))).results, [{ count: 3 }]);
+    // The end is the last seq that was given out, whether or not its entry is there.
+    await fails(commit(store, p, truncate({ after: 1, ifLastSeq: 2 })), 'conflict');
+    await commit(store, p, truncate({ after: 1, ifLastSeq: 5 }));
+    await expectSeqs(store, [1], { lastSeq: 5 });
+    await fails(
+      commit(store, p, { ...truncate({ after: 1, ifLastSeq: 1 }), log: 'none' } as Operation),
+      'conflict',
+    );
+    await fails(commit(store, p, truncate({ after: 1, ifLastSeq: 0.5 })), 'invalid-input');
   });
 
   test('refuses a truncation that says no end', async ({ store }) => {

@@ -109,7 +109,16 @@ const planned: fc.Arbitrary<Planned> = fc.oneof(
   },
   { weight: 1, arbitrary: plain({ op: fc.constant('truncate' as const), log, before: seq }) },
   { weight: 1, arbitrary: plain({ op: fc.constant('truncate' as const), log, after: seq }) },
-  { weight: 1, arbitrary: plain({ op: fc.constant('truncate' as const), log, before: seq, after: seq }) },
+  {
+    weight: 1,
+    arbitrary: plain({
+      op: fc.constant('truncate' as const),
+      log,
+      before: seq,
+      after: seq,
+      ifLastSeq: fc.option(seq, { nil: undefined }),
+    }),
+  },
   {
     weight: 1,
     arbitrary: plain({ op: fc.constant('expire' as const), at: fc.option(fc.integer({ min: 1, max: 9 })) }),
