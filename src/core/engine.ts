@@ -1,8 +1,10 @@
+import { z } from 'zod';
 import { ChannelService } from './channels/channels.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { InvalidInputError } from './errors.ts';
 import { EventService } from './events/events.ts';
 import { idProblem } from './ids.ts';
+import { parseInput } from './input.ts';
 import { Maintenance } from './maintenance.ts';
 import { MessageService } from './messages/messages.ts';
 import { Records } from './records.ts';
@@ -30,6 +32,12 @@ export interface EngineOptions {
   clock?: Clock;
 }
 
+/** Timers take no longer times. */
+const MAX_INTERVAL_MS = 2 ** 31 - 1;
+const optionsSchema = z.object({
+  maintenanceIntervalMs: z.int().min(0).max(MAX_INTERVAL_MS).optional(),
+  journalKeepMs: z.number().min(0).optional(),
+});
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** The context engine: its services, wired to one store. */
@@ -49,6 +57,7 @@ export class ContextEngine implements AsyncDisposable {
 
   /** Use `ContextEngine.open` unless you have made the store yourself; the engine closes it. */
   constructor(store: Store, options: EngineOptions = {}) {
+    parseInput(optionsSchema, options, 'engine');
     const { tenant = 'default', clock = systemClock, onError = warn } = options;
     checkTenant(tenant);
     this.tenantName = tenant;

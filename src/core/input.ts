@@ -56,17 +56,19 @@ export function inputIssues(error: z.ZodError, value: unknown, schema: z.ZodType
             path,
             message:
               got === undefined
-                ? `is missing, expected ${issue.expected}`
-                : `expected ${issue.expected}, got ${kindOf(got)}`,
+                ? `is missing, expected ${wordFor(issue.expected)}`
+                : `expected ${wordFor(issue.expected)}, got ${kindOf(got)}`,
           },
         ];
       case 'invalid_value':
         return [
           {
             path,
-            message: `expected one of ${issue.values.map(String).join(', ')}${hint(got, issue.values)}`,
+            message: `${got === undefined ? 'is missing, ' : ''}expected one of ${issue.values.map(String).join(', ')}${hint(got, issue.values)}`,
           },
         ];
+      case 'invalid_union':
+        return [{ path, message: unionMessage(issue.errors.flat(), got) }];
       case 'too_small':
         return [{ path, message: `must be at least ${issue.minimum}${size(issue.origin)}` }];
       case 'too_big':
@@ -75,6 +77,20 @@ export function inputIssues(error: z.ZodError, value: unknown, schema: z.ZodType
         return [{ path, message: issue.message }];
     }
   });
+}
+
+function wordFor(expected: string): string {
+  return expected === 'int' ? 'whole number' : expected;
+}
+
+/** Of a value that may be several things: what is wrong with it as what it is, or else what it may be. */
+function unionMessage(issues: readonly z.core.$ZodIssue[], got: unknown): string {
+  const close = issues.find((issue) => issue.code !== 'invalid_type' && issue.path.length === 0);
+  if (close?.code === 'too_small') return `must be at least ${close.minimum}`;
+  if (close) return close.message;
+  const kinds = issues.flatMap((issue) => (issue.code === 'invalid_type' ? [wordFor(issue.expected)] : []));
+  const names = [...new Set(kinds)].map((kind) => (kind === 'record' ? 'object' : kind));
+  return `expected ${names.join(' or ')}, got ${kindOf(got)}`;
 }
 
 /** `messages[2].role` */
@@ -103,7 +119,8 @@ function unknownKey(path: string, key: string, known: readonly string[]): InputI
 
 function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   let inner: unknown = schema;
-  for (const key of path) inner = shapeOf(inner)?.[key as string];
+  // An array's items all have the schema that it unwraps to.
+  for (const key of path) if (typeof key !== 'number') inner = shapeOf(inner)?.[String(key)];
   return Object.keys(shapeOf(inner) ?? {});
 }
 
@@ -114,6 +131,7 @@ function shapeOf(schema: unknown): Record<string, unknown> | undefined {
 }
 
 function hint(got: unknown, values: readonly unknown[]): string {
+  if (got === undefined) return '';
   if (typeof got !== 'string') return `, got ${kindOf(got)}`;
   const near = nearest(
     got,

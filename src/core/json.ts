@@ -52,7 +52,8 @@ function findProblem(value: unknown, path: string, depth: number, open: Set<obje
   if (typeof value === 'number') {
     return Number.isFinite(value) ? undefined : { path, message: `${value} is not a JSON number` };
   }
-  if (typeof value !== 'object') return { path, message: `${kindOf(value)} is not JSON` };
+  if (value === undefined) return { path, message: 'undefined is not JSON' };
+  if (typeof value !== 'object') return { path, message: `a ${kindOf(value)} is not JSON` };
   if (depth === 0) return { path, message: 'is nested too deeply' };
   if (open.has(value)) return { path, message: 'contains itself' };
   open.add(value);

@@ -43,15 +43,27 @@ export const eventTypes = [
   'window.recorded',
 ] as const satisfies readonly EventType[];
 
-/** The events that a commit means: at most one of a type, all with the commit's cursor. */
-export function eventsOf(change: Change): EngineEvent[] {
+/**
+ * The wanted events that a commit means, none twice. Only the last of them has the commit's cursor: whoever goes on after
+ * the cursor of an earlier one is given the commit again, and loses none.
+ * @param before the cursor of the commit before
+ */
+export function eventsOf(
+  change: Change,
+  before: Cursor,
+  wanted: (event: EngineEvent) => boolean,
+): EngineEvent[] {
   const { cursor, at, partition } = change;
   if (partition.type !== 'session') return [];
   const base = { cursor, at, tenant: partition.tenant, sessionId: partition.id };
-  return change.operations.flatMap((operation) => {
-    const event = eventOf(operation);
-    return event ? [{ ...base, ...event } as EngineEvent] : [];
-  });
+  const events = new Map<string, EngineEvent>();
+  for (const operation of change.operations) {
+    const told = eventOf(operation);
+    if (!told) continue;
+    const event = { ...base, ...told } as EngineEvent;
+    if (wanted(event)) events.set(JSON.stringify(told), event);
+  }
+  return [...events.values()].map((event, i) => (i < events.size - 1 ? { ...event, cursor: before } : event));
 }
 
 /** An event without the fields that all have. */

@@ -1,4 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { isHoldfastError } from '../errors.ts';
 import { idSchema, parseInput } from '../input.ts';
 import { decodeJson } from '../json.ts';
 import { kinds, SYSTEM_PARTITION } from '../partitions.ts';
@@ -9,6 +11,8 @@ import { type EngineEvent, type EventType, eventsOf, eventTypes } from './catalo
 const PAGE = 256;
 /** A consumer's position is saved after a page with events for it, and else after so many changes of others. */
 const SAVE_EVERY = 1024;
+/** A journal that can't be read is tried again after this time. */
+const RETRY_MS = 1000;
 const subscribeSchema = z.strictObject({
   after: z.string().optional(),
   types: z.array(z.enum(eventTypes)).min(1).optional(),
@@ -16,6 +20,8 @@ const subscribeSchema = z.strictObject({
   consumer: idSchema.optional(),
   signal: z.instanceof(AbortSignal).optional(),
 });
+
+const trimSchema = z.strictObject({ keepMs: z.number().min(0) });
 
 export interface SubscribeOptions {
   /** Go on after this event's cursor. `oldest`: all that the journal keeps. Absent: from now on. */
@@ -37,10 +43,10 @@ type Listener<T extends EventType> = (event: Extract<EngineEvent, { type: T }>) 
 /** Events of the engine's tenant, from the store's journal: those of other processes as well, none lost. */
 export class EventService {
   readonly #context: ServiceContext;
-  readonly #listeners = new Map<EventType, Set<(event: EngineEvent) => void>>();
+  readonly #listeners = new Map<EventType, Set<(event: EngineEvent) => unknown>>();
   readonly #onError: (error: unknown) => void;
-  #closed = new AbortController();
-  #delivery: AbortController | undefined;
+  readonly #closed = new AbortController();
+  #delivery: { stop: AbortController; started: Promise<void> } | undefined;
 
   /** @param onError hears of listeners that throw, and of a journal that can't be read */
   constructor(context: ServiceContext, onError: (error: unknown) => void) {
@@ -58,54 +64,81 @@ export class EventService {
     this.#listeners.set(type, listeners);
     const own = (event: EngineEvent) => listener(event as Extract<EngineEvent, { type: T }>);
     listeners.add(own);
-    await this.#startDelivery();
-    return () => {
+    const off = () => {
       listeners.delete(own);
       if ([...this.#listeners.values()].every((others) => others.size === 0)) this.#stopDelivery();
     };
+    try {
+      await this.#startDelivery();
+    } catch (error) {
+      off();
+      throw error;
+    }
+    return off;
   }
 
   /**
-   * Events as they are committed, from a cursor on. Ends when the signal is aborted or the engine closes.
+   * Events as they are committed, from a cursor on, or from this call on. Ends when the signal is aborted or the engine
+   * closes. An event may come again after its cursor was passed on; none is left out.
    * @throws CursorExpiredError when the journal no longer keeps what comes after `after`
    */
-  async *subscribe(options: SubscribeOptions = {}): AsyncGenerator<EngineEvent, void, void> {
-    const {
-      types,
-      sessionId,
-      consumer,
-      signal,
-      after = 'newest',
-    } = parseInput(subscribeSchema, options, 'events.subscribe');
+  subscribe(options: SubscribeOptions = {}): AsyncGenerator<EngineEvent, void, void> {
+    const given = parseInput(subscribeSchema, options, 'events.subscribe');
+    const { consumer, after = 'newest' } = given;
+    const start = consumer === undefined ? this.cursor(after) : this.#consumerStart(consumer, after);
+    // Told to whoever iterates.
+    start.catch(() => undefined);
+    return this.#follow(start, given);
+  }
+
+  async *#follow(
+    start: Promise<Cursor>,
+    { types, sessionId, consumer, signal }: SubscribeOptions,
+  ): AsyncGenerator<EngineEvent, void, void> {
     const { store, tenant } = this.#context;
     const stop = AbortSignal.any([this.#closed.signal, ...(signal ? [signal] : [])]);
     const wanted = (event: EngineEvent) =>
       event.tenant === tenant &&
       (!types || types.includes(event.type)) &&
       (!sessionId || event.sessionId === sessionId);
-    const saved = consumer === undefined ? undefined : await this.#savedCursor(consumer);
-    let cursor = (await store.readChanges(saved ?? after, 0)).cursor;
-    if (consumer !== undefined && saved === undefined) await this.#saveCursor(consumer, cursor);
+    let cursor: Cursor | undefined;
     let passed = 0;
-    while (!stop.aborted) {
-      const page = await store.readChanges(cursor, PAGE);
-      for (const change of page.changes) {
-        for (const event of eventsOf(change)) {
-          if (stop.aborted) return;
-          if (!wanted(event)) continue;
-          yield event;
-          passed += SAVE_EVERY;
+    try {
+      cursor = await start;
+      while (!stop.aborted) {
+        const page = await store.readChanges(cursor, PAGE);
+        for (const change of page.changes) {
+          for (const event of eventsOf(change, cursor, wanted)) {
+            if (stop.aborted) return;
+            yield event;
+            passed += SAVE_EVERY;
+          }
+          passed++;
+          cursor = change.cursor;
         }
-        passed++;
-        cursor = change.cursor;
+        // Saving is a commit as well, which the journal tells us: alone it must not make us save again.
+        if (consumer !== undefined && passed >= SAVE_EVERY) {
+          passed = 0;
+          await this.#saveCursor(consumer, cursor);
+        }
+        if (page.changes.length < PAGE) await store.waitForChanges(cursor, stop);
       }
-      // Saving is a commit as well, which the journal tells us: alone it must not make us save again.
-      if (consumer !== undefined && passed >= SAVE_EVERY) {
-        await this.#saveCursor(consumer, cursor);
-        passed = 0;
-      }
-      if (page.changes.length < PAGE && !(await this.#changed(cursor, stop))) return;
+    } catch (error) {
+      if (!stop.aborted) throw error;
+    } finally {
+      const unsaved = passed >= SAVE_EVERY && !this.#closed.signal.aborted;
+      // What can't be saved comes again.
+      if (consumer !== undefined && cursor !== undefined && unsaved)
+        await this.#saveCursor(consumer, cursor).catch(() => undefined);
     }
+  }
+
+  /** Where a consumer goes on; its place is kept from its first subscription on. */
+  async #consumerStart(consumer: string, after: Cursor | 'oldest' | 'newest'): Promise<Cursor> {
+    const saved = await this.#savedCursor(consumer);
+    const cursor = await this.cursor(saved ?? after);
+    if (saved === undefined) await this.#saveCursor(consumer, cursor);
+    return cursor;
   }
 
   /**
@@ -121,6 +154,7 @@ export class EventService {
    * @returns the cursor up to which the journal was forgotten, if any was
    */
   async trim({ keepMs }: { keepMs: number }): Promise<Cursor | undefined> {
+    parseInput(trimSchema, { keepMs }, 'events.trim');
     const { store, clock } = this.#context;
     const floors = new Set(await this.#consumerCursors());
     const before = clock.now() - keepMs;
@@ -146,38 +180,52 @@ export class EventService {
     this.#stopDelivery();
   }
 
-  async #changed(cursor: Cursor, stop: AbortSignal): Promise<boolean> {
-    try {
-      await this.#context.store.waitForChanges(cursor, stop);
-      return true;
-    } catch (error) {
-      if (stop.aborted) return false;
-      throw error;
+  /** Resolves when what is committed from now on will be heard. */
+  #startDelivery(): Promise<void> {
+    if (!this.#delivery) {
+      const stop = new AbortController();
+      const start = this.cursor();
+      this.#delivery = { stop, started: start.then(ignore) };
+      this.#delivery.started.then(
+        () => this.#deliver(start, stop.signal),
+        () => this.#stopDelivery(),
+      );
+    }
+    return this.#delivery.started;
+  }
+
+  /** Delivers until it is stopped. A journal that can't be read is told, and tried again after a while. */
+  async #deliver(start: Promise<Cursor>, stop: AbortSignal): Promise<void> {
+    let after: Cursor | 'oldest' = await start;
+    while (!stop.aborted && !this.#closed.signal.aborted) {
+      try {
+        for await (const event of this.subscribe({ after, signal: stop })) {
+          this.#hear(event);
+          after = event.cursor;
+        }
+      } catch (error) {
+        if (stop.aborted || this.#closed.signal.aborted) return;
+        this.#onError(error);
+        if (isHoldfastError(error) && error.code === 'closed') return;
+        if (isHoldfastError(error) && error.code === 'cursor-expired') after = 'oldest';
+        await delay(RETRY_MS, undefined, { signal: stop, ref: false }).catch(ignore);
+      }
     }
   }
 
-  async #startDelivery(): Promise<void> {
-    if (this.#delivery) return;
-    this.#delivery = new AbortController();
-    const { signal } = this.#delivery;
-    const events = this.subscribe({ after: await this.cursor(), signal });
-    this.#deliver(events).catch((error: unknown) => !signal.aborted && this.#onError(error));
-  }
-
-  async #deliver(events: AsyncIterable<EngineEvent>): Promise<void> {
-    for await (const event of events) {
-      for (const listener of [...(this.#listeners.get(event.type) ?? [])]) {
-        try {
-          listener(event);
-        } catch (error) {
-          this.#onError(error);
-        }
+  #hear(event: EngineEvent): void {
+    for (const listener of [...(this.#listeners.get(event.type) ?? [])]) {
+      try {
+        // A listener may be asynchronous, whatever its type says.
+        Promise.resolve(listener(event)).catch(this.#onError);
+      } catch (error) {
+        this.#onError(error);
       }
     }
   }
 
   #stopDelivery(): void {
-    this.#delivery?.abort();
+    this.#delivery?.stop.abort();
     this.#delivery = undefined;
   }
 
@@ -216,3 +264,5 @@ export class EventService {
     return cursors;
   }
 }
+
+function ignore(): void {}

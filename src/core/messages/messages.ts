@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InvalidInputError, isHoldfastError, NotFoundError } from '../errors.ts';
+import { type InputIssue, InvalidInputError, isHoldfastError, NotFoundError } from '../errors.ts';
 import { idSchema, limitSchema, parseId, parseInput } from '../input.ts';
 import type { Message, MessageInput, ParsedMessage } from '../model/message.ts';
 import { kinds, marks, messageLog, sessionExists } from '../partitions.ts';
@@ -134,7 +134,7 @@ export class MessageService {
     changes: EditMessage,
     options: { channel?: string } = {},
   ): Promise<Message> {
-    const { partition, log, entry } = await this.#entry('messages.edit', sessionId, messageId, options);
+    const { log, entry } = await this.#entry('messages.edit', sessionId, messageId, options);
     const edited = applyEdit(toMessage(entry), changes);
     const value = encodeMessage(edited, edited.createdAt!);
     const mark = markOf(edited) ?? null;
@@ -146,7 +146,7 @@ export class MessageService {
       mark,
       ifVersion: entry.version,
     });
-    this.#services.settler.appended(partition, log, entry.seq);
+    // Giving it back counts its tokens anew.
     return this.get(sessionId, messageId, options);
   }
 
@@ -208,7 +208,7 @@ export class MessageService {
   ): Promise<Message[]> {
     const now = this.#context.clock.now();
     // Encoded at once: the caller may change its objects while we wait.
-    const entries = messages.map((message, i) => toEntry(message, now, paths[i]!));
+    const entries = toEntries(messages, now, paths);
     const log = messageLog(channel);
     const append: Operation = { op: 'append', log, entries, ...(ifLastSeq !== undefined && { ifLastSeq }) };
     const receipt = await this.#commit(id, append, channel);
@@ -317,6 +317,22 @@ const nothing: { channel?: string; history?: boolean } = {};
 /** An entry of a message log as a message. */
 export function toMessage(entry: Entry): Message {
   return decodeMessage(entry.value, entry.seq, entry.id ?? messageId(entry.seq));
+}
+
+/** All entries, or all problems of all of them. */
+function toEntries(messages: readonly ParsedMessage[], now: number, paths: readonly string[]): AppendEntry[] {
+  const issues: InputIssue[] = [];
+  const entries: AppendEntry[] = [];
+  for (const [i, message] of messages.entries()) {
+    try {
+      entries.push(toEntry(message, now, paths[i]!));
+    } catch (error) {
+      if (!(error instanceof InvalidInputError)) throw error;
+      issues.push(...error.issues);
+    }
+  }
+  if (issues.length > 0) throw new InvalidInputError('messages.append', issues);
+  return entries;
 }
 
 function toEntry(message: ParsedMessage, now: number, path: string): AppendEntry {
