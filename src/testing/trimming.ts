@@ -114,6 +114,20 @@ export function trimming(test: Test): void {
   );
 
   test(
+    'is trimmed at once for another opened store that has just read',
+    async ({ store, open }) => {
+      const other = await open();
+      const { cursor } = (await fill(store, 3))[1]!;
+      for (let round = 0; round < 10; round++) {
+        await other.getRecords([{ partition: p, kind: 'note', id: 'r0' }]);
+        await store.trimChanges(cursor);
+        assert.deepEqual(idsOf((await follow(other, 'oldest', atLeast(1))).changes), ['r2']);
+      }
+    },
+    'shared',
+  );
+
+  test(
     'hides nothing from another opened store that had not read so far',
     async ({ store, open }) => {
       const other = await open();
