@@ -66,22 +66,28 @@ class BareTable {
   }
 }
 
-/** LangChain's trimmer on the same history, its token counts memoised. Null where the peer can't be installed. */
+/** What is used of `@langchain/core/messages`. */
+interface LangChainMessages {
+  trimMessages(history: object[], options: Record<string, unknown>): Promise<object[]>;
+  HumanMessage: new (content: string) => object;
+  AIMessage: new (content: string) => object;
+}
+
+/** LangChain's trimmer on the same history, its token counts memoised. */
 async function trimmer(context: Context): Promise<Case> {
   const { trimMessages, HumanMessage, AIMessage } =
-    await context.peer<typeof import('@langchain/core/messages')>('@langchain/core/messages');
+    await context.peer<LangChainMessages>('@langchain/core/messages');
   const { countTokens } = await import('gpt-tokenizer/encoding/o200k_base');
+  const counts = new Map<object, number>();
   const history = Array.from({ length: PEER_LENGTH }, (_, i) => {
     const { role, content } = message(i);
-    return role === 'user' ? new HumanMessage(content) : new AIMessage(content);
+    const peer = role === 'user' ? new HumanMessage(content) : new AIMessage(content);
+    counts.set(peer, countTokens(content) + 4);
+    return peer;
   });
-  const counts = new Map(history.map((item) => [item, countTokens(String(item.content)) + 4]));
-  const tokenCounter = (items: object[]) =>
-    items.reduce((sum, item) => sum + (counts.get(item as HumanMessage) ?? 0), 0);
-  type HumanMessage = (typeof history)[number];
-  const run = () =>
-    milliseconds(() => trimMessages(history, { maxTokens: MAX_TOKENS, strategy: 'last', tokenCounter }));
-  return { name: peerName, run };
+  const tokenCounter = (items: object[]) => items.reduce((sum, item) => sum + counts.get(item)!, 0);
+  const options = { maxTokens: MAX_TOKENS, strategy: 'last', tokenCounter };
+  return { name: peerName, run: () => milliseconds(() => trimMessages(history, options)) };
 }
 
 const peerName = `LangChain trimMessages, ${PEER_LENGTH} messages`;

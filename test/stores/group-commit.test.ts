@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { ClosedError } from '../../src/core/errors.ts';
 import type { Batch, Receipt } from '../../src/core/store.ts';
 import { GroupCommit, type Outcome } from '../../src/stores/shared/group-commit.ts';
@@ -97,9 +97,8 @@ test('settles at close what it took, one group after the other, and takes no mor
   await expect(group.commit(batch('late'))).rejects.toThrow(ClosedError);
   running[0]!.settle();
   await taken[1];
-  await turn();
+  await vi.waitFor(() => expect(groups).toEqual([['a', 'b'], ['c']]));
   expect(closed).toBe(false);
-  expect(groups).toEqual([['a', 'b'], ['c']]);
   running[1]!.settle();
   await Promise.all([...taken, closing]);
 });

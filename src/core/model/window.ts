@@ -1,4 +1,3 @@
-import type { Json } from '../json.ts';
 import type { Message } from './message.ts';
 
 /** The parts of a window, in the order in which a model is given them: what changes least comes first. */
@@ -98,6 +97,3 @@ export interface WindowManifest {
   /** Each message in the window's order: seq, version of its text, tokens; indexes of parts that were left out. */
   messages: [seq: number, version: number, tokens: number, omitted?: number[]][];
 }
-
-/** A tool's schema as it is sent to the model: anything JSON. */
-export type ToolSchema = { name?: string; [field: string]: Json | undefined };

@@ -50,10 +50,8 @@ export class GroupCommit {
   /** Takes no more batches; resolves when those that were taken are settled. */
   async close(): Promise<void> {
     this.#closed = true;
-    while (this.#running || this.#waiting.length > 0) {
-      if (!this.#running) this.#flush();
-      await this.#running;
-    }
+    // What waits has its commit scheduled.
+    while (this.#running || this.#waiting.length > 0) await (this.#running ?? new Promise(setImmediate));
   }
 
   #schedule(): void {

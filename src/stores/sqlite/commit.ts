@@ -80,7 +80,6 @@ export class Committer {
       this.#alone = true;
       const result = body();
       this.#commit.run();
-      this.#parts.snapshot.noteWrite();
       return result;
     } catch (error) {
       if (this.#parts.db.inTransaction) this.#rollback.run();

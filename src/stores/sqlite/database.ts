@@ -1,7 +1,6 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type BetterSqlite3 from 'better-sqlite3';
 import { isHoldfastError, StoreCorruptError, StoreUnavailableError } from '../../core/errors.ts';
 import { checkSchema, migrate } from './schema.ts';
@@ -46,18 +45,32 @@ export async function openDatabase(
 
 /**
  * Tries again for as long as another process holds the lock that is needed. SQLite's own waiting blocks the event loop:
- * it waits for a moment only, the rest of the time is waited here.
+ * it waits for a moment only, the rest of the time is waited here. Each attempt has a turn of the event loop to itself,
+ * so no shared snapshot (snapshot.ts) is open when it writes.
  */
 export async function retryBusy<T>(body: () => T, timeoutMs: number): Promise<T> {
   const deadline = performance.now() + timeoutMs;
-  for (;;) {
+  for (let waitMs = 0; ; waitMs = 1 + Math.random() * 4) {
     try {
-      return body();
+      return await inOwnTurn(body, waitMs);
     } catch (error) {
       if (!isBusy(error) || performance.now() > deadline) throw error;
-      await delay(1 + Math.random() * 4);
     }
   }
+}
+
+function inOwnTurn<T>(body: () => T, waitMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const run = () => {
+      try {
+        resolve(body());
+      } catch (error) {
+        reject(error);
+      }
+    };
+    if (waitMs === 0) setImmediate(run);
+    else setTimeout(run, waitMs);
+  });
 }
 
 /** Looks at an existing file through a read-only connection: a damaged one is left exactly as it is. */

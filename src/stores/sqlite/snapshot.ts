@@ -3,14 +3,11 @@ import type { Database, Statement } from './database.ts';
 /** A snapshot is shared by reads for so long at most, for callers that never give the event loop a turn. */
 const MAX_AGE_MS = 1;
 
-/** Transactions that the stores of this process have committed: what is acknowledged here, every store here reads. */
-let written = 0;
-
 /**
  * A read transaction that is shared by reads that follow one another without the event loop getting a turn. Taking a
- * snapshot costs more than most reads, and a window does several in a row. It is over when no promise is left to settle,
- * so before anybody could be told of another process's commit; and at once when any store of this process has written,
- * for a trim, or a commit that waited for a lock, needs no turn of the loop in between.
+ * snapshot costs more than most reads, and a window does several in a row. It is over when no promise is left to settle.
+ * Writes begin a turn of the event loop, whichever store of the process makes them: none is open then, and what was
+ * acknowledged to anybody is what the next snapshot shows.
  */
 export class Snapshot {
   readonly #db: Database;
@@ -19,7 +16,6 @@ export class Snapshot {
   readonly #refresh: () => void;
   #open = false;
   #since = 0;
-  #written = 0;
   #ending = false;
 
   /** @param refresh takes in what others committed, at the beginning of each snapshot */
@@ -33,12 +29,11 @@ export class Snapshot {
   /** To be called before each read. */
   enter(): void {
     const now = performance.now();
-    if (this.#open && this.#written === written && now - this.#since < MAX_AGE_MS) return;
+    if (this.#open && now - this.#since < MAX_AGE_MS) return;
     this.leave();
     this.#begin.run();
     this.#open = true;
     this.#since = now;
-    this.#written = written;
     this.#endSoon();
     try {
       this.#refresh();
@@ -54,11 +49,6 @@ export class Snapshot {
     this.#open = false;
     // A read that failed badly has ended the transaction by itself.
     if (this.#db.inTransaction) this.#commit.run();
-  }
-
-  /** To be called after a write was committed. */
-  noteWrite(): void {
-    written++;
   }
 
   #endSoon(): void {
