@@ -21,6 +21,7 @@ export type EngineEvent =
   | (EventBase & { type: 'session.created' | 'session.updated' | 'session.deleted' | 'session.expired' })
   | (InLog & { type: 'message.appended'; firstSeq: number; lastSeq: number; count: number })
   | (InLog & { type: 'message.edited'; seq: number })
+  /** The messages that are left are those from `firstSeq` to `lastSeq`; none where that is the smaller. */
   | (InLog & { type: 'messages.truncated'; firstSeq: number; lastSeq: number })
   | (EventBase & { type: 'state.changed'; version: number })
   | (EventBase & { type: 'channel.opened'; channel: string })
