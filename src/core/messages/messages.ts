@@ -6,7 +6,7 @@ import { kinds, marks, messageLog, sessionExists } from '../partitions.ts';
 import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
 import type { AppendEntry, Entry, LogRange, Operation, Partition, Receipt } from '../store.ts';
-import type { TokenLedger } from '../tokens/ledger.ts';
+import type { CountedLog, TokenLedger } from '../tokens/ledger.ts';
 import type { TokenSettler } from '../tokens/settler.ts';
 import { decodeMessage, encodeMessage } from './codec.ts';
 import { applyEdit, type EditMessage } from './edit.ts';
@@ -107,9 +107,8 @@ export class MessageService {
   async list(sessionId: string, options: ListOptions & { as?: MessageFormat } = {}): Promise<unknown[]> {
     const id = parseId(sessionId, 'messages.list: sessionId');
     const { channel, limit = 50, before, after, as } = parseInput(listSchema, options, 'messages.list');
-    await this.#services.activity.check(id);
-    const log = messageLog(channel);
-    const partition = partitionOf(this.#context, id);
+    const source = await this.#source(id, channel);
+    const { partition, log } = source;
     const range: LogRange = {
       limit,
       reverse: after === undefined,
@@ -117,14 +116,14 @@ export class MessageService {
       ...(after !== undefined && { after: await this.#seqOf(partition, log, after) }),
     };
     const { entries } = await this.#context.store.readLog(partition, log, range);
-    const messages = await this.#decode(partition, log, range.reverse ? entries.toReversed() : entries);
+    const messages = await this.#decode(source, range.reverse ? entries.toReversed() : entries);
     return as === undefined ? messages : formatMessages(messages, as);
   }
 
   /** One message by its id. @throws NotFoundError */
   async get(sessionId: string, messageId: string, options: { channel?: string } = {}): Promise<Message> {
-    const { partition, log, entry } = await this.#entry('messages.get', sessionId, messageId, options);
-    return (await this.#decode(partition, log, [entry]))[0]!;
+    const { source, entry } = await this.#entry('messages.get', sessionId, messageId, options);
+    return (await this.#decode(source, [entry]))[0]!;
   }
 
   /** Changes a message in place; its id, seq and role stay. `ConflictError` when somebody else edits it meanwhile. */
@@ -134,13 +133,13 @@ export class MessageService {
     changes: EditMessage,
     options: { channel?: string } = {},
   ): Promise<Message> {
-    const { log, entry } = await this.#entry('messages.edit', sessionId, messageId, options);
+    const { source, entry } = await this.#entry('messages.edit', sessionId, messageId, options);
     const edited = applyEdit(toMessage(entry), changes);
     const value = encodeMessage(edited, edited.createdAt!);
     const mark = markOf(edited) ?? null;
     await this.#commit(sessionId, {
       op: 'rewrite',
-      log,
+      log: source.log,
       seq: entry.seq,
       value,
       mark,
@@ -154,9 +153,8 @@ export class MessageService {
   async pop(sessionId: string, options: { count?: number; channel?: string } = {}): Promise<Message[]> {
     const id = parseId(sessionId, 'messages.pop: sessionId');
     const { count = 1, channel } = parseInput(popSchema, options, 'messages.pop');
-    await this.#services.activity.check(id);
-    const log = messageLog(channel);
-    const partition = partitionOf(this.#context, id);
+    const source = await this.#source(id, channel);
+    const { partition, log } = source;
     for (;;) {
       const { entries, lastSeq } = await this.#context.store.readLog(partition, log, {
         limit: count,
@@ -164,7 +162,7 @@ export class MessageService {
       });
       const oldest = entries.at(-1);
       if (!oldest) return [];
-      const messages = await this.#decode(partition, log, entries.toReversed());
+      const messages = await this.#decode(source, entries.toReversed());
       try {
         await this.#commit(id, { op: 'truncate', log, after: oldest.seq - 1, ifLastSeq: lastSeq });
         return messages;
@@ -284,16 +282,15 @@ export class MessageService {
     parseId(sessionId, `${what}: sessionId`);
     parseId(id, `${what}: id`);
     const { channel } = parseInput(channelSchema, options, what);
-    await this.#services.activity.check(sessionId);
-    const partition = partitionOf(this.#context, sessionId);
-    const log = messageLog(channel);
+    const source = await this.#source(sessionId, channel);
+    const { partition, log } = source;
     const seq = seqOfMessageId(id);
     const range: LogRange =
       seq === undefined ? { ids: [id], limit: 1 } : { after: seq - 1, before: seq + 1, limit: 1 };
     const { entries } = await this.#context.store.readLog(partition, log, range);
     const entry = entries[0];
     if (!entry || (seq !== undefined && entry.id !== undefined)) throw new NotFoundError('message', id);
-    return { partition, log, entry };
+    return { source, entry };
   }
 
   async #seqOf(partition: Partition, log: string, place: number | string): Promise<number> {
@@ -305,9 +302,15 @@ export class MessageService {
     return entries[0].seq;
   }
 
-  async #decode(partition: Partition, log: string, entries: readonly Entry[]): Promise<Message[]> {
+  /** The log of a session that must be there. */
+  async #source(id: string, channel: string | undefined): Promise<CountedLog> {
+    const sessionVersion = await this.#services.activity.check(id);
+    return { partition: partitionOf(this.#context, id), log: messageLog(channel), sessionVersion };
+  }
+
+  async #decode(source: CountedLog, entries: readonly Entry[]): Promise<Message[]> {
     const { ledger } = this.#services;
-    const tokens = await ledger.count(partition, log, entries, await ledger.counter());
+    const tokens = await ledger.count(source, entries, await ledger.counter());
     return entries.map((entry, i) => ({ ...toMessage(entry), tokens: tokens[i]! }));
   }
 }

@@ -43,10 +43,9 @@ export class Activity {
     this.#fresh.set(id, freshUntil);
   }
 
-  /** @throws NotFoundError when the session is not there, or has expired */
-  async check(id: string): Promise<void> {
-    const ttlMs = await this.#alive(id);
-    if (ttlMs === 'gone') throw noSession(id);
+  /** The session's version. @throws NotFoundError when the session is not there, or has expired */
+  async check(id: string): Promise<number> {
+    return (await this.#find(id)).version;
   }
 
   forget(id: string): void {
@@ -81,7 +80,7 @@ export class Activity {
 
   /** Frees an id where no session lives: one has expired but was not swept yet, or a copy was cut off. */
   async clear(id: string): Promise<void> {
-    if ((await this.#alive(id)) !== 'gone') return;
+    if (await this.#alive(id)) return;
     this.forget(id);
     const { store, clock } = this.#context;
     const partition = partitionOf(this.#context, id);
@@ -93,26 +92,36 @@ export class Activity {
   }
 
   async #touch(id: string): Promise<Touch> {
-    const ttlMs = await this.#alive(id);
-    if (ttlMs === 'gone') throw noSession(id);
+    const { ttlMs } = await this.#find(id);
     const now = this.#context.clock.now();
     const freshUntil = now + Math.min(PRECISION_MS, (ttlMs ?? Number.POSITIVE_INFINITY) / 10);
     return { operations: this.operations(now, ttlMs), freshUntil };
   }
 
-  /** The session's time to live, or that it is gone. */
-  async #alive(id: string): Promise<number | undefined | 'gone'> {
+  async #find(id: string): Promise<Alive> {
+    const session = await this.#alive(id);
+    if (!session) throw noSession(id);
+    return session;
+  }
+
+  async #alive(id: string): Promise<Alive | undefined> {
     const partition = partitionOf(this.#context, id);
     const { store, clock } = this.#context;
     const [session, activity] = await store.getRecords([
       { partition, kind: kinds.session, id: kinds.session },
       { partition, kind: kinds.activity, id: kinds.activity },
     ]);
-    if (!session) return 'gone';
+    if (!session) return undefined;
     const { ttlMs, createdAt } = decodeJson<SessionRecord>(session.value);
     const at = activity ? decodeJson<{ at: number }>(activity.value).at : createdAt;
-    return ttlMs !== undefined && at + ttlMs <= clock.now() ? 'gone' : ttlMs;
+    return ttlMs !== undefined && at + ttlMs <= clock.now() ? undefined : { version: session.version, ttlMs };
   }
+}
+
+/** What is known of a session that is there and has not expired. */
+interface Alive {
+  version: number;
+  ttlMs: number | undefined;
 }
 
 function ignoreConflict(error: unknown): void {

@@ -7,13 +7,20 @@ import type { TokenCounter, TokenCounters } from './counter.ts';
 import { countMessage } from './message-tokens.ts';
 
 /** Counts are stored by stretches of so many seqs, so that counting a message rewrites a small record. */
-const STRETCH = 64;
+const STRETCH = 128;
 
 /**
  * Counts of a stretch, one for each of its seqs: null where it was not counted yet, and with the entry's version where
  * that is not 1, since a rewritten entry is another text.
  */
 type Stretch = (number | [version: number, tokens: number] | null)[];
+
+/** Whose messages are counted. `sessionVersion` is the session's from before its entries were read. */
+export interface CountedLog {
+  partition: Partition;
+  log: string;
+  sessionVersion: number;
+}
 
 /** Token counts of a log's messages: counted once by each counter, stored beside the log, and given out by seq. */
 export class TokenLedger {
@@ -31,17 +38,14 @@ export class TokenLedger {
 
   /** The tokens of entries of one log, in their order; those not counted yet are counted now, and stored. */
   async count(
-    partition: Partition,
-    log: string,
+    { partition, log, sessionVersion }: CountedLog,
     entries: readonly Entry[],
     counter: TokenCounter,
   ): Promise<number[]> {
     if (entries.length === 0) return [];
     const starts = [...new Set(entries.map((entry) => startOf(entry.seq)))];
-    const [session, ...records] = await this.#store.getRecords([
-      { partition, kind: kinds.session, id: kinds.session },
-      ...starts.map((start) => ({ partition, ...recordOf(log, counter, start) })),
-    ]);
+    const keys = starts.map((start) => ({ partition, ...recordOf(log, counter, start) }));
+    const records = await this.#store.getRecords(keys);
     const stretches = new Map(
       starts.map((start, i) => [start, this.#open(records[i]?.value, records[i]?.version)]),
     );
@@ -57,7 +61,7 @@ export class TokenLedger {
       return tokens;
     });
     const changed = [...stretches].filter(([, stretch]) => stretch.changed);
-    if (session && changed.length > 0) await this.#save(partition, log, counter, changed, session.version);
+    if (changed.length > 0) await this.#save({ partition, log, sessionVersion }, counter, changed);
     return counts;
   }
 
@@ -70,11 +74,9 @@ export class TokenLedger {
    * deleted meanwhile, nor to one that was then made anew with the same id: its texts are others.
    */
   async #save(
-    partition: Partition,
-    log: string,
+    { partition, log, sessionVersion }: CountedLog,
     counter: TokenCounter,
     stretches: readonly [start: number, { counts: Stretch; version: number | undefined }][],
-    sessionVersion: number,
   ): Promise<void> {
     const check: Operation = {
       op: 'check',

@@ -1,3 +1,4 @@
+import { kinds } from '../partitions.ts';
 import type { Partition, Store } from '../store.ts';
 import type { TokenLedger } from './ledger.ts';
 
@@ -73,13 +74,22 @@ export class TokenSettler {
       for (const [id, due] of partitions) {
         // What is appended from now on is due anew: this read may not see it.
         partitions.delete(id);
-        const { entries } = await this.#store.readLog(due.partition, log, { after: due.after, limit: SLICE });
-        await this.#ledger.count(due.partition, log, entries, await this.#ledger.counter());
-        if (entries.length === SLICE) partitions.set(id, { ...due, after: entries.at(-1)!.seq });
+        const after = await this.#countFrom(due, log);
+        if (after !== undefined) partitions.set(id, { ...due, after });
         return;
       }
       this.#due.delete(log);
     }
+  }
+
+  /** Counts a slice; gives where the next one begins, if there is more. */
+  async #countFrom({ partition, after }: Due, log: string): Promise<number | undefined> {
+    const [session] = await this.#store.getRecords([{ partition, kind: kinds.session, id: kinds.session }]);
+    if (!session) return undefined;
+    const { entries } = await this.#store.readLog(partition, log, { after, limit: SLICE });
+    const source = { partition, log, sessionVersion: session.version };
+    await this.#ledger.count(source, entries, await this.#ledger.counter());
+    return entries.length === SLICE ? entries.at(-1)!.seq : undefined;
   }
 }
 

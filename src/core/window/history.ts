@@ -23,6 +23,7 @@ export interface HistorySource {
   log: string;
   ledger: TokenLedger;
   counter: TokenCounter;
+  sessionVersion: number;
   /** The log's end, for a window of the past; the real one where absent. */
   atSeq?: number | undefined;
 }
@@ -57,13 +58,15 @@ export class History {
 
   /** The system messages that the log begins with. */
   async system(): Promise<Counted[]> {
-    const found: Counted[] = [];
-    let page = await this.#counted(this.#firstPage);
-    for (;;) {
-      const other = page.findIndex((item) => item.message.role !== 'system');
+    const found: Entry[] = [];
+    for (
+      let page = this.#firstPage;
+      ;
+      page = await this.#entries({ after: found.at(-1)!.seq, limit: SYSTEM_PAGE })
+    ) {
+      const other = page.findIndex((entry) => toMessage(entry).role !== 'system');
       found.push(...page.slice(0, other < 0 ? page.length : other));
-      if (other >= 0 || page.length < SYSTEM_PAGE) return found;
-      page = await this.#read({ after: found.at(-1)!.message.seq, limit: SYSTEM_PAGE });
+      if (other >= 0 || page.length < SYSTEM_PAGE) return this.#counted(found);
     }
   }
 
@@ -181,16 +184,20 @@ export class History {
   }
 
   async #read(range: LogRange): Promise<Counted[]> {
+    return this.#counted(await this.#entries(range));
+  }
+
+  async #entries(range: LogRange): Promise<readonly Entry[]> {
     const { store, partition, log } = this.#source;
     const end = this.atSeq + 1;
     const before = range.before === undefined ? end : Math.min(range.before, end);
     const { entries } = await store.readLog(partition, log, { ...range, before });
-    return this.#counted(entries);
+    return entries;
   }
 
   async #counted(entries: readonly Entry[]): Promise<Counted[]> {
-    const { ledger, partition, log, counter } = this.#source;
-    const counts = await ledger.count(partition, log, entries, counter);
+    const { ledger, counter } = this.#source;
+    const counts = await ledger.count(this.#source, entries, counter);
     return entries.map((entry, i) => {
       const message = toMessage(entry);
       const tokens = counts[i]!;

@@ -62,6 +62,7 @@ export type BuiltWindow<M = ContextWindow['messages'][number]> = Omit<ContextWin
 /** A checked request with what it needs. */
 interface Request extends z.output<typeof buildSchema> {
   sessionId: string;
+  sessionVersion: number;
   counter: TokenCounter;
   /** The provider's tokens for one of ours. */
   ratio: number;
@@ -104,12 +105,13 @@ export class WindowService {
   ): Promise<BuiltWindow<unknown>> {
     parseInput(idSchema, sessionId, 'window.build: sessionId');
     const given = parseInput(buildSchema, options, 'window.build');
-    const [counter, calibration] = await Promise.all([
+    const [sessionVersion, counter, calibration] = await Promise.all([
+      this.#activity.check(sessionId),
       this.#ledger.counter(given.model),
       this.#usage.calibration(sessionId, given.model),
-      this.#activity.check(sessionId),
     ]);
-    const request: Request = { ...given, sessionId, counter, ratio: calibration?.ratio ?? 1 };
+    const ratio = calibration?.ratio ?? 1;
+    const request: Request = { ...given, sessionId, sessionVersion, counter, ratio };
     const { window, items } = await this.#build(request);
     const { channel, model, query } = given;
     const manifest = given.record
@@ -150,13 +152,16 @@ export class WindowService {
   /** Shows a recorded window again: the same messages in the same order, and which of them have changed since. */
   async replay(sessionId: string, manifestId: string): Promise<ReplayedWindow> {
     parseInput(idSchema, sessionId, 'window.replay: sessionId');
-    await this.#activity.check(sessionId);
+    const sessionVersion = await this.#activity.check(sessionId);
     const manifest = await this.#manifests.get(
       sessionId,
       parseInput(idSchema, manifestId, 'window.replay: id'),
     );
     const counter = await this.#ledger.counter(manifest.model);
-    const history = await this.#history({ sessionId, counter, channel: manifest.channel }, manifest.atSeq);
+    const history = await this.#history(
+      { sessionId, sessionVersion, counter, channel: manifest.channel },
+      manifest.atSeq,
+    );
     const found = await history.at(manifest.messages.map(([seq]) => seq));
     const recalled = new Set(
       manifest.sections.find((part) => part.name === 'recalled')?.items.map((item) => item.seq),
@@ -197,13 +202,18 @@ export class WindowService {
   }
 
   #history(
-    source: { sessionId: string; counter: TokenCounter; channel?: string | undefined },
+    {
+      sessionId,
+      sessionVersion,
+      counter,
+      channel,
+    }: Pick<Request, 'sessionId' | 'sessionVersion' | 'counter' | 'channel'>,
     atSeq: number | undefined,
   ): Promise<History> {
-    const partition = partitionOf(this.#context, source.sessionId);
-    const log = messageLog(source.channel);
-    const { counter } = source;
-    return History.open({ store: this.#context.store, partition, log, ledger: this.#ledger, counter, atSeq });
+    const partition = partitionOf(this.#context, sessionId);
+    const log = messageLog(channel);
+    const { store } = this.#context;
+    return History.open({ store, partition, log, ledger: this.#ledger, counter, sessionVersion, atSeq });
   }
 
   #remember(key: string, tokens: number): void {
