@@ -34,14 +34,12 @@ export class Budget {
     if (this.told.messages < frame) {
       throw new BudgetError(reply + toolTokens + frame, maxTokens, { reply, tools: toolTokens, frame });
     }
-    this.room = Math.floor(this.told.messages / ratio) - PER_REQUEST;
+    this.room = this.#roomIn(this.told.messages);
   }
 
   /** What messages of so many of the counter's tokens cost, with the frame of the request. */
   cost(tokens: number): number {
-    const cost = this.#provider(tokens + PER_REQUEST);
-    // Rounding must not make a window that fits one token too large.
-    return tokens <= this.room ? Math.min(cost, this.told.messages) : cost;
+    return this.#provider(tokens + PER_REQUEST);
   }
 
   /** What the window's call will be counted at, before any correction: messages, frame and tool schemas. */
@@ -53,8 +51,15 @@ export class Budget {
   tooSmall(parts: Readonly<Record<string, number>>): BudgetError {
     const tokens = Object.values(parts).reduce((sum, part) => sum + part, 0);
     const told = Object.entries(parts).map(([name, part]) => [name, this.#provider(part)]);
-    const required = Math.max(this.cost(tokens), this.told.messages + 1);
-    return new BudgetError(required, this.told.messages, Object.fromEntries(told));
+    return new BudgetError(this.cost(tokens), this.told.messages, Object.fromEntries(told));
+  }
+
+  /** The most that costs no more than that: a division's rounding must not make a window one token too large. */
+  #roomIn(messages: number): number {
+    let room = Math.floor(messages / this.#ratio) - PER_REQUEST;
+    while (this.cost(room) > messages) room--;
+    while (this.cost(room + 1) <= messages) room++;
+    return room;
   }
 
   #provider(tokens: number): number {

@@ -51,7 +51,8 @@ export class GroupReader {
   /** Takes the next older message; gives the groups that are complete by it, newest first. */
   take(item: Counted): Group[] {
     this.#position++;
-    if (this.#open.length === 0 && !isToolHalf(item.message)) return [groupOf([item])];
+    if (this.#open.length === 0 && !isToolHalf(item.message))
+      return [{ items: [item], tokens: item.tokens, firstSeq: item.message.seq }];
     this.#open.push(item);
     for (const [key, position] of this.#wanted) {
       if (this.#position - position < MAX_SPAN) break;

@@ -33,11 +33,13 @@ export async function lastUserTurn(
   let searched = 0;
   let found: Entry | undefined;
   for (let end = before; end > 1 && !found; ) {
-    if (note && note.seq < end && end <= note.upTo + 1) end = note.seq + 1;
-    const { entries } = await store.readLog(partition, log, { before: end, limit: PAGE, reverse: true });
+    const noted = note !== undefined && note.seq + 1 < end && end <= note.upTo + 1;
+    if (noted) end = note.seq + 1;
+    const limit = noted ? 1 : PAGE;
+    const { entries } = await store.readLog(partition, log, { before: end, limit, reverse: true });
     found = entries.find((entry) => decodeMessage(entry.value, entry.seq, '').role === 'user');
     searched += entries.length;
-    if (entries.length < PAGE) break;
+    if (entries.length < limit) break;
     end = entries.at(-1)!.seq;
   }
   const upTo = before - 1;

@@ -68,7 +68,9 @@ async function readCandidates(
   for await (const groups of history.newestFirst(budget)) {
     for (const group of groups) {
       if (skip.size > 0 && group.items.every((item) => skip.has(item.message.seq))) continue;
-      const candidate: Candidate = { ...group, rank: rankOf(group) };
+      // The group is ours: a window has hundreds, so it is filled up, not copied.
+      const candidate = group as Candidate;
+      candidate.rank = rankOf(group);
       if (candidates.length === 0) candidate.reason = 'newest';
       if (!user && group.items.some((item) => item.message.role === 'user')) user = candidate;
       candidates.push(candidate);
@@ -235,13 +237,23 @@ function stretch(reason: OutReason, seq: number, tokens: number): LeftOut {
 }
 
 function rankOf({ items }: Group): Candidate['rank'] {
-  if (items.some((item) => item.message.priority === 'high')) return 'high';
-  return items.every((item) => item.message.priority === 'low') ? 'low' : 'normal';
+  let low = true;
+  for (const { message } of items) {
+    if (message.priority === 'high') return 'high';
+    if (message.priority !== 'low') low = false;
+  }
+  return low ? 'low' : 'normal';
 }
 
+/** The messages of groups, each with its group's reason. */
 function itemsOf(groups: readonly Candidate[]): Chosen[] {
   const chosen: Chosen[] = [];
-  for (const { items, reason } of groups) for (const item of items) chosen.push({ ...item, reason: reason! });
+  for (const { items, reason } of groups) {
+    for (const item of items as Chosen[]) {
+      item.reason = reason!;
+      chosen.push(item);
+    }
+  }
   return chosen;
 }
 
