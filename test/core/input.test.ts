@@ -42,11 +42,7 @@ describe('bad input', () => {
       { id: 'a', count: 1, mode: 'fats' },
       'mode: expected one of fast, slow; did you mean fast?',
     ],
-    [
-      'one kind of several',
-      { id: 'a', count: 1, place: {} },
-      'place: expected number or string, got object',
-    ],
+    ['one kind of several', { id: 'a', count: 1, place: {} }, 'place: expected number or string, got object'],
     ['a bad value of one of several', { id: 'a', count: 1, place: 0 }, 'place: must be at least 1'],
     ['a list too short', { id: 'a', count: 1, list: [] }, 'list: must be at least 1 items'],
     ['an unknown field', { id: 'a', count: 1, mod: 1 }, 'mod: is unknown, did you mean mode?'],
