@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ContextWindow, SectionName, WindowItem, WindowSection } from '../model/window.ts';
 import type { Chosen, Selection } from './select.ts';
 
@@ -50,20 +50,22 @@ function toItem({ message, tokens, reason, trimmed }: Chosen): WindowItem {
  * it only grows. Turns that were edited or trimmed are told by version and parts.
  */
 function prefixHash(system: readonly Chosen[], pinned: readonly Chosen[], turns: readonly Chosen[]): string {
-  const hash = createHash('sha256');
+  let told = '';
   for (const { message } of [...system, ...pinned])
-    hash.update(JSON.stringify([message.role, message.name, message.content], bytesAsText));
-  const seqs = [system, pinned, turns].flatMap((part) => part.map((item) => item.message.seq));
-  seqs
-    .sort((a, b) => a - b)
-    .forEach((seq, i) => {
-      const last = seqs[i - 1];
-      if (last !== seq - 1) hash.update(last === undefined ? `${seq}` : `-${last} ${seq}`);
-    });
-  for (const { message, version, omitted } of turns) {
-    if (version > 1 || omitted) hash.update(`/${message.seq}.${version}.${omitted ?? ''}`);
+    told += JSON.stringify([message.role, message.name, message.content], bytesAsText);
+  let last: number | undefined;
+  for (const seq of seqsOf([...system, ...pinned, ...turns])) {
+    if (last === undefined || seq !== last + 1) told += `-${last} ${seq}`;
+    last = seq;
   }
-  return hash.digest('hex').slice(0, 32);
+  for (const { message, version, omitted } of turns) {
+    if (version > 1 || omitted) told += `/${message.seq}.${version}.${omitted ?? ''}`;
+  }
+  return hash('sha256', told, 'hex').slice(0, 32);
+}
+
+function seqsOf(items: readonly Chosen[]): number[] {
+  return items.map((item) => item.message.seq).sort((a, b) => a - b);
 }
 
 function bytesAsText(_: string, value: unknown): unknown {
