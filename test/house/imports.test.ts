@@ -43,7 +43,10 @@ function ruleOf(area: string): Rule | undefined {
   const [group, name = ''] = area.split('/');
   switch (group) {
     case 'core':
-      return { areas: [], packages: ['zod', 'gpt-tokenizer', '@opentelemetry/api', 'p-queue', 'fastest-levenshtein'] };
+      return {
+        areas: [],
+        packages: ['zod', 'gpt-tokenizer', '@opentelemetry/api', 'p-queue', 'fastest-levenshtein'],
+      };
     case 'stores':
     case 'archives':
       return { areas: ['core', `${group}/shared`], packages: drivers[name] ?? [] };

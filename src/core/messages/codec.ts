@@ -53,7 +53,7 @@ function encodePlain(message: ParsedMessage, content: string, createdAt: number)
 export function decodeMessage(text: JsonText, seq: number, id: string): Message {
   const body = JSON.parse(text);
   // Quotes in a string are escaped, so this finds keys only.
-  const hasTags = text.includes('$bytes":') || text.includes('$url":');
+  const hasTags = text.includes('$') && (text.includes('$bytes":') || text.includes('$url":'));
   const message = (hasTags ? revived(body) : body) as Message;
   // A window decodes hundreds: the parsed object is filled up, not copied.
   message.id = id;

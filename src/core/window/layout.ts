@@ -42,7 +42,9 @@ function sectionOf(name: SectionName, items: readonly Chosen[]): WindowSection {
 }
 
 function toItem({ message, tokens, reason, trimmed }: Chosen): WindowItem {
-  return { id: message.id, seq: message.seq, tokens, reason, ...(trimmed && { trimmed }) };
+  const item: WindowItem = { id: message.id, seq: message.seq, tokens, reason };
+  if (trimmed) item.trimmed = trimmed;
+  return item;
 }
 
 /**

@@ -1,7 +1,8 @@
 /** Messages go out, in the format of the library that is to read them. */
 import type { Message, Part, ToolCallPart, ToolResultPart } from '../../model/message.ts';
 import { type AiSdkMessage, toAiSdk } from './ai-sdk.ts';
-import { type MessageBody, type OpenAiMessage, toOpenAi } from './openai.ts';
+import { type MessageBody, toOpenAi } from './openai.ts';
+import type { OpenAiMessage } from './openai-types.ts';
 import { patched } from './wire.ts';
 
 /** The formats that messages can be read in. */

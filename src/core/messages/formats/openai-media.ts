@@ -1,6 +1,6 @@
 /** Pictures, sound and files: OpenAI's content parts and ours. */
 import type { FilePart, ImagePart, Part } from '../../model/message.ts';
-import type { OpenAiContentPart } from './openai.ts';
+import type { OpenAiContentPart } from './openai-types.ts';
 import { bytesOf, isPlainObject } from './values.ts';
 
 type OpenAiMedia = Extract<OpenAiContentPart, { type: 'image_url' | 'input_audio' | 'file' }>;
