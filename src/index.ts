@@ -52,7 +52,13 @@ export class ContextEngine extends Engine {
     store: string | Store = 'file:./holdfast.db',
     options: EngineOptions & StoreOptions = {},
   ): Promise<ContextEngine> {
-    return new ContextEngine(typeof store === 'string' ? await openStore(store, options) : store, options);
+    const { durability, lockTimeoutMs, ...engineOptions } = options;
+    if (typeof store === 'string') {
+      const given = { ...(durability && { durability }), ...(lockTimeoutMs && { lockTimeoutMs }) };
+      return new ContextEngine(await openStore(store, given), engineOptions);
+    }
+    // The store is open already: how it behaves was said then.
+    return new ContextEngine(store, options);
   }
 }
 

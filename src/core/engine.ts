@@ -1,10 +1,8 @@
 import { z } from 'zod';
 import { ChannelService } from './channels/channels.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { InvalidInputError } from './errors.ts';
 import { EventService } from './events/events.ts';
-import { idProblem } from './ids.ts';
-import { parseInput } from './input.ts';
+import { idSchema, parseInput } from './input.ts';
 import { Maintenance } from './maintenance.ts';
 import { MessageService } from './messages/messages.ts';
 import { Records } from './records.ts';
@@ -32,12 +30,24 @@ export interface EngineOptions {
   clock?: Clock;
 }
 
+const tenantSchema = idSchema.refine(
+  (name) => !name.startsWith('$'),
+  "must not start with '$', which is reserved",
+);
 /** Timers take no longer times. */
 const MAX_INTERVAL_MS = 2 ** 31 - 1;
-const optionsSchema = z.object({
+const optionsSchema = z.strictObject({
+  tenant: tenantSchema.optional(),
+  tokenCounter: z.custom<TokenCounter>().optional(),
   maintenanceIntervalMs: z.int().min(0).max(MAX_INTERVAL_MS).optional(),
   journalKeepMs: z.number().min(0).optional(),
+  onError: z
+    .custom<(error: unknown) => void>((value) => typeof value === 'function', 'expected a function')
+    .optional(),
+  clock: z.custom<Clock>().optional(),
 });
+/** Views of tenants that are kept at hand; one that was forgotten is made anew when it is asked for. */
+const MAX_TENANTS = 1000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** The context engine: its services, wired to one store. */
@@ -52,14 +62,20 @@ export class ContextEngine implements AsyncDisposable {
   readonly #store: Store;
   readonly #options: EngineOptions;
   readonly #settler: TokenSettler;
-  readonly #maintenance: Maintenance;
+  /** The engine that was opened, where this one is only its view of a tenant. */
+  readonly #root: ContextEngine | undefined;
+  readonly #maintenance: Maintenance | undefined;
+  readonly #closing = new AbortController();
   readonly #tenants = new Map<string, ContextEngine>();
 
-  /** Use `ContextEngine.open` unless you have made the store yourself; the engine closes it. */
-  constructor(store: Store, options: EngineOptions = {}) {
+  /**
+   * Use `ContextEngine.open` unless you have made the store yourself; the engine closes it.
+   * @param root for {@link tenant} only
+   */
+  constructor(store: Store, options: EngineOptions = {}, root?: ContextEngine) {
     parseInput(optionsSchema, options, 'engine');
     const { tenant = 'default', clock = systemClock, onError = warn } = options;
-    checkTenant(tenant);
+    this.#root = root;
     this.tenantName = tenant;
     this.#store = store;
     this.#options = options;
@@ -71,10 +87,15 @@ export class ContextEngine implements AsyncDisposable {
     this.messages = new MessageService(context, { activity, ledger, settler: this.#settler });
     this.channels = new ChannelService(context, { messages: this.messages, activity });
     this.state = new StateService(context, activity);
-    this.events = new EventService(context, onError);
+    this.events = new EventService(context, {
+      onError,
+      closing: root ? AbortSignal.any([root.#closing.signal, this.#closing.signal]) : this.#closing.signal,
+    });
     this.window = new WindowService(context, { activity, ledger });
     const { maintenanceIntervalMs = 60_000, journalKeepMs = 7 * DAY_MS } = options;
-    this.#maintenance = new Maintenance(this, { intervalMs: maintenanceIntervalMs, journalKeepMs, onError });
+    if (root) return;
+    const housekeeping = { intervalMs: maintenanceIntervalMs, journalKeepMs, onError };
+    this.#maintenance = new Maintenance(context, this.events, housekeeping);
   }
 
   /** A session's services, with its id filled in. Nothing is read or written: the session need not exist yet. */
@@ -82,14 +103,17 @@ export class ContextEngine implements AsyncDisposable {
     return new SessionHandle(this, id);
   }
 
-  /** The same engine in another tenant, on the same store. It closes with this one. */
+  /** The same engine in another tenant, on the same store. It closes with this one; closing it leaves the store open. */
   tenant(name: string): ContextEngine {
+    if (this.#root) return this.#root.tenant(name);
+    parseInput(tenantSchema, name, 'engine.tenant');
     if (name === this.tenantName) return this;
-    checkTenant(name);
-    const known = this.#tenants.get(name);
-    if (known) return known;
-    const engine = new ContextEngine(this.#store, { ...this.#options, tenant: name });
+    const engine =
+      this.#tenants.get(name) ?? new ContextEngine(this.#store, { ...this.#options, tenant: name }, this);
+    // The map's order is that of last use.
+    this.#tenants.delete(name);
     this.#tenants.set(name, engine);
+    if (this.#tenants.size > MAX_TENANTS) this.#tenants.delete(this.#tenants.keys().next().value!);
     return engine;
   }
 
@@ -100,27 +124,18 @@ export class ContextEngine implements AsyncDisposable {
 
   /** Finishes what is under way and closes the store. Everything acknowledged is kept; further calls fail. */
   async close(): Promise<void> {
-    await this.#stop();
-    await this.#store.close();
+    this.#closing.abort();
+    if (this.#root && this.#root.#tenants.get(this.tenantName) === this)
+      this.#root.#tenants.delete(this.tenantName);
+    await Promise.all([...this.#tenants.values()].map((engine) => engine.close()));
+    await this.#maintenance?.close();
+    await this.#settler.close();
+    if (!this.#root) await this.#store.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-
-  async #stop(): Promise<void> {
-    await Promise.all([...this.#tenants.values()].map((engine) => engine.#stop()));
-    this.events.close();
-    await this.#maintenance.close();
-    await this.#settler.close();
-  }
-}
-
-/** @throws InvalidInputError */
-function checkTenant(name: string): void {
-  const problem =
-    idProblem(name) ?? (name.startsWith('$') ? "must not start with '$', which is reserved" : undefined);
-  if (problem) throw new InvalidInputError('engine', [{ path: 'tenant', message: problem }]);
 }
 
 function warn(error: unknown): void {

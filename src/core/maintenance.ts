@@ -1,5 +1,6 @@
 import type { EventService } from './events/events.ts';
-import type { SessionService } from './sessions/sessions.ts';
+import type { ServiceContext } from './services.ts';
+import { sweepExpired } from './sessions/sweep.ts';
 
 export interface MaintenanceOptions {
   /** 0: never by itself. */
@@ -8,15 +9,17 @@ export interface MaintenanceOptions {
   onError(error: unknown): void;
 }
 
-/** Regular housekeeping: expired sessions go, and what the journal need not keep any longer. */
+/** Regular housekeeping of a store: expired sessions of all tenants go, and what the journal need not keep any longer. */
 export class Maintenance {
-  readonly #services: { sessions: SessionService; events: EventService };
+  readonly #context: ServiceContext;
+  readonly #events: EventService;
   readonly #options: MaintenanceOptions;
   readonly #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
 
-  constructor(services: { sessions: SessionService; events: EventService }, options: MaintenanceOptions) {
-    this.#services = services;
+  constructor(context: ServiceContext, events: EventService, options: MaintenanceOptions) {
+    this.#context = context;
+    this.#events = events;
     this.#options = options;
     if (options.intervalMs === 0) return;
     this.#timer = setInterval(() => this.run(), options.intervalMs);
@@ -39,8 +42,8 @@ export class Maintenance {
 
   async #work(): Promise<void> {
     try {
-      await this.#services.sessions.sweep();
-      await this.#services.events.trim({ keepMs: this.#options.journalKeepMs });
+      await sweepExpired(this.#context.store, undefined, this.#context.clock.now());
+      await this.#events.trim({ keepMs: this.#options.journalKeepMs });
     } catch (error) {
       this.#options.onError(error);
     }

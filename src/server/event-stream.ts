@@ -13,8 +13,8 @@ export interface EventStreamOptions {
 }
 
 /**
- * The body of a `text/event-stream` answer. An event's `id` is its cursor. Of the events of one commit, which share
- * their cursor, only the last carries it: a client that is cut off between them gets all of them again.
+ * The body of a `text/event-stream` answer. An event's `id` is its cursor: a client that was cut off after it, in the
+ * middle of a commit's events even, misses none.
  */
 export function eventStream(
   events: AsyncGenerator<EngineEvent, void, void>,
@@ -36,16 +36,8 @@ async function* blocksOf(
   start: string,
 ): AsyncGenerator<string, void, void> {
   yield `id: ${start}\n\n`;
-  let next = events.next();
-  for (;;) {
-    const { done, value: event } = await next;
-    if (done) return;
-    next = events.next();
-    // Events of one commit follow one another without waiting for anything outside.
-    const following = await Promise.race([next, soon()]);
-    const last = following?.value?.cursor !== event.cursor;
-    const id = last ? `id: ${event.cursor}\n` : '';
-    yield `event: ${event.type}\n${id}data: ${JSON.stringify(event)}\n\n`;
+  for await (const event of events) {
+    yield `event: ${event.type}\nid: ${event.cursor}\ndata: ${JSON.stringify(event)}\n\n`;
   }
 }
 
@@ -66,8 +58,4 @@ async function* withPings(
     yield first.value;
     next = blocks.next();
   }
-}
-
-function soon(): Promise<undefined> {
-  return new Promise((resolve) => setImmediate(() => resolve(undefined)));
 }

@@ -5,7 +5,7 @@ import { idSchema, parseInput } from '../input.ts';
 import { decodeJson } from '../json.ts';
 import { kinds, SYSTEM_PARTITION } from '../partitions.ts';
 import type { ServiceContext } from '../services.ts';
-import type { Cursor } from '../store.ts';
+import type { Cursor, Operation } from '../store.ts';
 import { type EngineEvent, type EventType, eventsOf, eventTypes } from './catalog.ts';
 
 const PAGE = 256;
@@ -45,13 +45,18 @@ export class EventService {
   readonly #context: ServiceContext;
   readonly #listeners = new Map<EventType, Set<(event: EngineEvent) => unknown>>();
   readonly #onError: (error: unknown) => void;
-  readonly #closed = new AbortController();
+  readonly #closing: AbortSignal;
   #delivery: { stop: AbortController; started: Promise<void> } | undefined;
 
-  /** @param onError hears of listeners that throw, and of a journal that can't be read */
-  constructor(context: ServiceContext, onError: (error: unknown) => void) {
+  /**
+   * @param options.onError hears of listeners that throw, and of a journal that can't be read
+   * @param options.closing ends all subscriptions
+   */
+  constructor(context: ServiceContext, options: { onError: (error: unknown) => void; closing: AbortSignal }) {
     this.#context = context;
-    this.#onError = onError;
+    this.#onError = options.onError;
+    this.#closing = options.closing;
+    this.#closing.addEventListener('abort', () => this.#stopDelivery(), { once: true });
   }
 
   /**
@@ -96,7 +101,7 @@ export class EventService {
     { types, sessionId, consumer, signal }: SubscribeOptions,
   ): AsyncGenerator<EngineEvent, void, void> {
     const { store, tenant } = this.#context;
-    const stop = AbortSignal.any([this.#closed.signal, ...(signal ? [signal] : [])]);
+    const stop = AbortSignal.any([this.#closing, ...(signal ? [signal] : [])]);
     const wanted = (event: EngineEvent) =>
       event.tenant === tenant &&
       (!types || types.includes(event.type)) &&
@@ -126,7 +131,7 @@ export class EventService {
     } catch (error) {
       if (!stop.aborted) throw error;
     } finally {
-      const unsaved = passed >= SAVE_EVERY && !this.#closed.signal.aborted;
+      const unsaved = passed >= SAVE_EVERY && !this.#closing.aborted;
       // What can't be saved comes again.
       if (consumer !== undefined && cursor !== undefined && unsaved)
         await this.#saveCursor(consumer, cursor).catch(() => undefined);
@@ -175,9 +180,12 @@ export class EventService {
     return position;
   }
 
-  close(): void {
-    this.#closed.abort();
-    this.#stopDelivery();
+  /** Forgets a named consumer: the journal is no longer kept for it. @returns false when there was none */
+  async forget(consumer: string): Promise<boolean> {
+    const id = this.#name(parseInput(idSchema, consumer, 'events.forget: consumer'));
+    const operations: Operation[] = [{ op: 'delete', kind: kinds.consumer, id }];
+    const receipt = await this.#context.store.commit({ partition: SYSTEM_PARTITION, operations });
+    return receipt.results[0]!.count === 1;
   }
 
   /** Resolves when what is committed from now on will be heard. */
@@ -197,14 +205,14 @@ export class EventService {
   /** Delivers until it is stopped. A journal that can't be read is told, and tried again after a while. */
   async #deliver(start: Promise<Cursor>, stop: AbortSignal): Promise<void> {
     let after: Cursor | 'oldest' = await start;
-    while (!stop.aborted && !this.#closed.signal.aborted) {
+    while (!stop.aborted && !this.#closing.aborted) {
       try {
         for await (const event of this.subscribe({ after, signal: stop })) {
           this.#hear(event);
           after = event.cursor;
         }
       } catch (error) {
-        if (stop.aborted || this.#closed.signal.aborted) return;
+        if (stop.aborted || this.#closing.aborted) return;
         this.#onError(error);
         if (isHoldfastError(error) && error.code === 'closed') return;
         if (isHoldfastError(error) && error.code === 'cursor-expired') after = 'oldest';

@@ -183,7 +183,7 @@ export class MessageService {
       ...(beforeSeq !== undefined && { before: beforeSeq }),
       ...(afterSeq !== undefined && { after: afterSeq }),
     };
-    const receipt = await this.#commit(id, { op: 'truncate', log: messageLog(channel), ...bounds });
+    const receipt = await this.#commit(id, { op: 'truncate', log: messageLog(channel), ...bounds }, channel);
     return receipt.results[1]!.count ?? 0;
   }
 
@@ -302,10 +302,14 @@ export class MessageService {
     return entries[0].seq;
   }
 
-  /** The log of a session that must be there. */
+  /** The log of a session, or of a channel of it, that must be there. */
   async #source(id: string, channel: string | undefined): Promise<CountedLog> {
     const sessionVersion = await this.#services.activity.check(id);
-    return { partition: partitionOf(this.#context, id), log: messageLog(channel), sessionVersion };
+    const partition = partitionOf(this.#context, id);
+    if (channel !== undefined && !(await this.#context.records.get(partition, kinds.channel, channel))) {
+      throw noChannel(channel);
+    }
+    return { partition, log: messageLog(channel), sessionVersion };
   }
 
   async #decode(source: CountedLog, entries: readonly Entry[]): Promise<Message[]> {
@@ -358,12 +362,16 @@ function toArray(input: MessageInput | readonly MessageInput[]): readonly Messag
   return Array.isArray(input) ? input : [input as MessageInput];
 }
 
+function noChannel(channel: string): NotFoundError {
+  return new NotFoundError('channel', channel, {
+    hint: 'Open it first: engine.channels.open(sessionId, …).',
+  });
+}
+
 /** What a failed condition of a commit means: the session or the channel is not there. Other errors as they are. */
 function missing(error: unknown, id: string, channel: string | undefined): unknown {
   if (isHoldfastError(error) && error.code === 'conflict' && error.details?.kind === kinds.channel) {
-    return new NotFoundError('channel', channel!, {
-      hint: 'Open it first: engine.channels.open(sessionId, …).',
-    });
+    return noChannel(channel!);
   }
   return missingSession(error, id);
 }

@@ -30,10 +30,11 @@ export async function sweepSessions(
   return { expired, idle };
 }
 
-/** Drops expired partitions of one tenant. One that was used again meanwhile stays. */
-async function sweepExpired(store: Store, tenant: string, now: number): Promise<number> {
+/** Drops expired partitions of a tenant, or of all. One that was used again meanwhile stays. */
+export async function sweepExpired(store: Store, tenant: string | undefined, now: number): Promise<number> {
   let count = 0;
-  for await (const partition of partitions(store, { tenant, index: EXPIRY_INDEX, key: '', to: now })) {
+  const whose = tenant === undefined ? {} : { tenant };
+  for await (const partition of partitions(store, { ...whose, index: EXPIRY_INDEX, key: '', to: now })) {
     if (await dropExpired(store, partition, now)) count++;
   }
   return count;
@@ -75,7 +76,7 @@ async function dropExpired(store: Store, partition: Partition, now: number): Pro
 /** All partitions that an index range names. */
 async function* partitions(
   store: Store,
-  range: { tenant: string; index: string; key: string; to: number },
+  range: { tenant?: string; index: string; key: string; to: number },
 ): AsyncGenerator<Partition> {
   let after: string | undefined;
   do {
