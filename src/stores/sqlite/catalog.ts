@@ -12,7 +12,7 @@ export interface PartitionState {
 
 const MAX_PARTITIONS = 20_000;
 /** After how many appended rows the heads of changed logs are written to their table. */
-const HEADS_EVERY = 2048;
+const HEADS_EVERY = 4096;
 
 /**
  * What this process knows of partitions and log heads. It is kept right by the journal: every commit, this process's

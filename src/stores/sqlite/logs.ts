@@ -3,11 +3,11 @@ import type { Database, Statement } from './database.ts';
 import type { LogState } from './journal.ts';
 
 /** A waypoint is kept at every seq that is a multiple of this, so a walk to any seq takes about as many steps at most. */
-const WAYPOINT_EVERY = 64;
+const WAYPOINT_EVERY = 128;
 /** Rows of one insert statement, most first: fewer calls for a large group, no detour for a single entry. */
 const ROWS_AT_ONCE = [32, 8, 2, 1] as const;
-const COLUMNS = 'id, log, seq, previous, mark, given_id, value';
-const COLUMN_COUNT = 7;
+const COLUMNS = 'id, log, seq, previous, value';
+const COLUMN_COUNT = 5;
 
 /** What is read of an entry: as an array, which is faster than an object. */
 const READ = 'seq, version, mark, given_id, value';
@@ -19,6 +19,7 @@ type EntryRow = [seq: number, version: number, mark: string | null, givenId: str
  */
 export class Logs {
   readonly #inserts: { rows: number; insert: Statement }[];
+  readonly #label: Statement;
   readonly #entry: Statement;
   readonly #near: Statement;
   readonly #far: Statement;
@@ -41,7 +42,9 @@ export class Logs {
   readonly #deleteGivenId: Statement;
   readonly #setLog: Statement;
   readonly #deleteLog: Statement;
-  #pending: (string | number | null)[] = [];
+  #pending: (string | number)[] = [];
+  /** Marks and given ids of pending entries. Most have neither, and are written the faster for it. */
+  #labels: [mark: string | null, givenId: string | null, entry: number][] = [];
   #nextId = 0;
 
   constructor(db: Database) {
@@ -52,6 +55,7 @@ export class Logs {
       );
       return { rows, insert };
     });
+    this.#label = db.prepare('UPDATE entries SET mark = ?, given_id = ? WHERE id = ?');
     this.#entry = db.prepare(`SELECT ${READ} FROM entries WHERE id = ?`).raw();
     this.#near = db
       .prepare(
@@ -109,6 +113,7 @@ export class Logs {
   /** To be called when a write transaction starts; `alone` when nobody else wrote since the last one. */
   begin(alone: boolean): void {
     this.#pending = [];
+    this.#labels = [];
     if (!alone) this.#nextId = ((this.#maxId.get() as number | null) ?? 0) + 1;
   }
 
@@ -125,7 +130,8 @@ export class Logs {
       }
       const seq = Math.max(log.last + 1, append.startSeq ?? 0);
       log.last = seq;
-      const entry = this.#add(log.pk, seq, log.head, mark ?? null, id ?? null, value);
+      const entry = this.#add(log.pk, seq, log.head, value);
+      if (id !== undefined || mark !== undefined) this.#labels.push([mark ?? null, id ?? null, entry]);
       if (id !== undefined) this.#addGivenId.run(log.pk, id, seq, entry);
       if (mark !== undefined) this.#addMark.run(log.pk, mark, seq, entry);
       if (seq % WAYPOINT_EVERY === 0) this.#addWaypoint.run(log.pk, seq, entry);
@@ -141,7 +147,7 @@ export class Logs {
   endGroup(at: number, changes: readonly string[], version: number): number {
     // The next group counts its versions on from here: they never repeat.
     this.#nextId = Math.max(this.#nextId, version);
-    const id = this.#add(0, at, changes.length, null, null, `[${changes.join(',')}]`);
+    const id = this.#add(0, at, changes.length, `[${changes.join(',')}]`);
     this.flush();
     return id;
   }
@@ -157,7 +163,9 @@ export class Logs {
         insert.run(size === values.length ? values : values.slice(done, done + size));
       }
     }
+    for (const label of this.#labels) this.#label.run(label);
     this.#pending = [];
+    this.#labels = [];
   }
 
   /** The version of an entry, or undefined. */
@@ -212,16 +220,9 @@ export class Logs {
     return { entries: this.#entries(log, range), firstSeq, lastSeq, count };
   }
 
-  #add(
-    log: number,
-    seq: number,
-    previous: number,
-    mark: string | null,
-    givenId: string | null,
-    value: string,
-  ): number {
+  #add(log: number, seq: number, previous: number, value: string): number {
     const id = this.#nextId++;
-    this.#pending.push(id, log, seq, previous, mark, givenId, value);
+    this.#pending.push(id, log, seq, previous, value);
     if (this.#pending.length === ROWS_AT_ONCE[0] * COLUMN_COUNT) this.flush();
     return id;
   }

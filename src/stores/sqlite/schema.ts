@@ -49,7 +49,7 @@ const migrations: readonly string[] = [
     log INTEGER NOT NULL, seq INTEGER NOT NULL, previous INTEGER NOT NULL,
     version INTEGER NOT NULL DEFAULT 1, mark TEXT, given_id TEXT, value TEXT NOT NULL
   ) STRICT;
-  -- Every 64th entry of a log, so that a walk to any seq is short.
+  -- Every 128th entry of a log, so that a walk to any seq is short.
   CREATE TABLE waypoints (
     log INTEGER NOT NULL, seq INTEGER NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (log, seq)
   ) STRICT, WITHOUT ROWID;
