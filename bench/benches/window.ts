@@ -40,6 +40,7 @@ async function fill(context: Context, engine: ContextEngine): Promise<void> {
 class BareTable {
   readonly #db: Sqlite.Database;
   readonly #newest: Sqlite.Statement;
+  readonly #texts: Sqlite.Statement;
 
   constructor(path: string, length: number) {
     this.#db = new Sqlite(path);
@@ -56,12 +57,20 @@ class BareTable {
     this.#newest = this.#db.prepare(
       'SELECT seq, message FROM messages WHERE session = ? ORDER BY seq DESC LIMIT ?',
     );
+    this.#texts = this.#db
+      .prepare('SELECT message FROM messages WHERE session = ? ORDER BY seq DESC LIMIT ?')
+      .pluck();
   }
 
-  /** Each message with its place, as whoever reads them needs it. */
+  /** Each message with its place in the conversation. */
   read(session: string, count: number): unknown[] {
     const rows = this.#newest.all(session, count) as { seq: number; message: string }[];
     return rows.map(({ seq, message }) => ({ seq, message: JSON.parse(message) }));
+  }
+
+  /** The texts alone, without a word on which message is which. */
+  readTexts(session: string, count: number): unknown[] {
+    return (this.#texts.all(session, count) as string[]).map((text) => JSON.parse(text));
   }
 
   close(): void {
@@ -121,13 +130,20 @@ const bench: Bench = {
     const bare = new BareTable(join(folder, 'bare.db'), longest);
     context.resources.defer(() => bare.close());
     const { messages } = await build(longest);
-    cases.push({ name: bareName, run: () => perCall(() => bare.read(sessionOf(longest), messages.length)) });
+    const { length } = messages;
+    cases.push({ name: bareName, run: () => perCall(() => bare.read(sessionOf(longest), length)) });
+    cases.push({ name: textsName, run: () => perCall(() => bare.readTexts(sessionOf(longest), length)) });
     if (context.options.peer) cases.push(await trimmer(context));
     const rounds = await interleave(cases, { rounds: 7, warmups: 2, progress: context.progress });
     return [
       rounds.row(bareName, 'ms'),
+      rounds.row(textsName, 'ms'),
       ...LENGTHS.slice(0, -1).map((length) => rounds.row(nameOf(length), 'ms', bareName)),
       rounds.row(nameOf(longest), 'ms', bareName, { atMost: 3 }),
+      {
+        ...rounds.row(nameOf(longest), 'ms', textsName),
+        case: `${nameOf(longest)}, against the texts alone`,
+      },
       {
         ...rounds.row(nameOf(longest), 'ms', nameOf(1_000), { atMost: 1.3 }),
         case: `${nameOf(longest)}, against 1,000`,
@@ -138,6 +154,7 @@ const bench: Bench = {
 };
 
 const bareName = 'bare SELECT and JSON.parse of the same rows';
+const textsName = 'the same, the texts alone';
 
 function nameOf(length: number): string {
   return `window, ${length.toLocaleString('en')} messages`;
