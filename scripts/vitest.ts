@@ -35,7 +35,7 @@ function count(test: TestCase, outcome: Outcome): void {
   if (result.state === 'failed' || result.state === 'pending') outcome.failed += 1;
   if (result.state !== 'skipped') return;
   const name = `${test.module.relativeModuleId}: ${test.fullName}`;
-  const reason = result.note ?? 'no reason given';
+  const reason = result.note ?? 'its name says why';
   if (inCI && needsServer.test(reason)) {
     outcome.failed += 1;
     outcome.output = `${outcome.output ?? ''}skipped in CI: ${name}: ${reason}\n`;

@@ -43,9 +43,13 @@ export type Test = (
 export function createTest<L>(runner: TestRunner, options: ConformanceOptions<L>): Test {
   return (name, body, needs) => {
     const run = () => runAt(options, body);
-    if (needs === undefined || options.features[needs]) runner.it(name, run);
-    else if (runner.it.skip) runner.it.skip(name, run);
-    else runner.it(`${name} (skipped: the store is not ${needs})`, async () => {});
+    if (needs === undefined || options.features[needs]) {
+      runner.it(name, run);
+      return;
+    }
+    const title = `${name} (skipped: the store is not ${needs})`;
+    if (runner.it.skip) runner.it.skip(title, run);
+    else runner.it(title, async () => {});
   };
 }
 
