@@ -1,5 +1,5 @@
 /** Holdfast's public names, one by one. */
-import { ContextEngine as Engine, type EngineOptions } from './core/engine.ts';
+import { checkOpenOptions, ContextEngine as Engine, type EngineOptions } from './core/engine.ts';
 import type { Store } from './core/store.ts';
 import { parseStoreUrl } from './core/store-url.ts';
 
@@ -30,7 +30,7 @@ export type { SessionHandle } from './core/session-handle.ts';
 export type { Store } from './core/store.ts';
 export type { TokenCounter } from './core/tokens/counter.ts';
 
-/** How a store that is opened by URL behaves. */
+/** How a file that is opened by URL behaves; a store in memory has nothing to make durable, or to wait for. */
 export interface StoreOptions {
   /**
    * `full` (default): an acknowledged write survives a power cut. `normal`: it survives the death of the process, and
@@ -52,13 +52,15 @@ export class ContextEngine extends Engine {
     store: string | Store = 'file:./holdfast.db',
     options: EngineOptions & StoreOptions = {},
   ): Promise<ContextEngine> {
+    // A store that is open already was told how to behave when it was opened.
+    if (typeof store !== 'string') return new ContextEngine(store, options);
+    checkOpenOptions(options);
     const { durability, lockTimeoutMs, ...engineOptions } = options;
-    if (typeof store === 'string') {
-      const given = { ...(durability && { durability }), ...(lockTimeoutMs && { lockTimeoutMs }) };
-      return new ContextEngine(await openStore(store, given), engineOptions);
-    }
-    // The store is open already: how it behaves was said then.
-    return new ContextEngine(store, options);
+    const given = {
+      ...(durability && { durability }),
+      ...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
+    };
+    return new ContextEngine(await openStore(store, given), engineOptions);
   }
 }
 
@@ -75,6 +77,6 @@ export async function openStore(
   const { SqliteStore } = await import('./stores/sqlite/index.ts');
   return SqliteStore.open(address.path, {
     ...(durability && { durability }),
-    ...(lockTimeoutMs && { lockTimeoutMs }),
+    ...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
   });
 }

@@ -44,11 +44,25 @@ const optionsSchema = z.strictObject({
   onError: z
     .custom<(error: unknown) => void>((value) => typeof value === 'function', 'expected a function')
     .optional(),
-  clock: z.custom<Clock>().optional(),
+  clock: z
+    .custom<Clock>(
+      (value) => typeof (value as Clock | null)?.now === 'function',
+      'expected an object with now()',
+    )
+    .optional(),
+});
+const openSchema = optionsSchema.extend({
+  durability: z.enum(['full', 'normal']).optional(),
+  lockTimeoutMs: z.int().min(0).max(MAX_INTERVAL_MS).optional(),
 });
 /** Views of tenants that are kept at hand; one that was forgotten is made anew when it is asked for. */
 const MAX_TENANTS = 1000;
 const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** Checks the options of an engine and of the store that is opened for it, before anything is opened. */
+export function checkOpenOptions(options: object): void {
+  parseInput(openSchema, options, 'ContextEngine.open');
+}
 
 /** The context engine: its services, wired to one store. */
 export class ContextEngine implements AsyncDisposable {

@@ -8,6 +8,7 @@ const marker = Symbol.for('holdfast.error');
 /** Stable codes. They are part of the public contract: HTTP answers and CLI output carry the same ones. */
 export type ErrorCode =
   | 'invalid-input'
+  | 'forbidden'
   | 'not-found'
   | 'conflict'
   | 'budget'

@@ -20,7 +20,7 @@ export function parseId(id: string, what: string): string {
 export const limitSchema = z.int().min(1).max(1000);
 
 /** Epoch milliseconds. */
-export const timeSchema = z.number().min(0).max(8.64e15);
+export const timeSchema = z.int().min(0).max(8.64e15);
 
 /** A duration in milliseconds, from 1 up. */
 export const durationSchema = z.int().min(1);

@@ -105,6 +105,9 @@ export class SessionMessages extends Scoped {
   truncate(range: { beforeSeq?: number; afterSeq?: number; channel?: string }): Promise<number> {
     return this.engine.messages.truncate(this.id, range);
   }
+  settled(): Promise<void> {
+    return this.engine.messages.settled();
+  }
   clear(options?: { channel?: string }): Promise<number> {
     return this.engine.messages.clear(this.id, options);
   }

@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { type InputIssue, InvalidInputError, isHoldfastError, NotFoundError } from '../errors.ts';
+import {
+  ConflictError,
+  type InputIssue,
+  InvalidInputError,
+  isHoldfastError,
+  NotFoundError,
+  quote,
+} from '../errors.ts';
 import { idSchema, limitSchema, parseId, parseInput } from '../input.ts';
 import type { Message, MessageInput, ParsedMessage } from '../model/message.ts';
 import { kinds, marks, messageLog, sessionExists } from '../partitions.ts';
@@ -13,6 +20,7 @@ import { applyEdit, type EditMessage } from './edit.ts';
 import { type FormattedMessages, formatMessages, type MessageFormat } from './formats/format.ts';
 import { messageId, seqOfMessageId } from './formats/message-id.ts';
 import { parseMessage } from './formats/parse.ts';
+import { sameMessage } from './formats/same.ts';
 import { newPart } from './history.ts';
 
 /** The most messages of one append. They commit together, or not at all. */
@@ -94,6 +102,7 @@ export class MessageService {
     const { messages, paths } = Array.isArray(input)
       ? parseAll(bounded(input))
       : { messages: [parseMessage(input, 'message')], paths: ['message'] };
+    if (messages.length === 0) await this.#services.activity.check(id);
     const appended = messages.length === 0 ? [] : await this.#append(id, messages, paths, { channel });
     return Array.isArray(input) ? appended : appended[0]!;
   }
@@ -205,16 +214,37 @@ export class MessageService {
     { channel, ifLastSeq }: { channel?: string | undefined; ifLastSeq?: number },
   ): Promise<Message[]> {
     const now = this.#context.clock.now();
+    const givenIds = messages.some((message) => message.id !== undefined);
     // Encoded at once: the caller may change its objects while we wait.
     const entries = toEntries(messages, now, paths);
     const log = messageLog(channel);
     const append: Operation = { op: 'append', log, entries, ...(ifLastSeq !== undefined && { ifLastSeq }) };
+    if (givenIds) await this.#checkIds(partitionOf(this.#context, id), log, messages);
     const receipt = await this.#commit(id, append, channel);
     const { seqs, count } = receipt.results[1]!;
     const partition = partitionOf(this.#context, id);
     if (count! > 0) this.#services.settler.appended(partition, log, seqs![0]!);
     if (count === messages.length) return messages.map((message, i) => stored(message, seqs![i]!, now));
     return this.#stored(partition, log, seqs!);
+  }
+
+  /** An id that is there already must be a retry of the same message: another one would be lost. @throws ConflictError */
+  async #checkIds(partition: Partition, log: string, messages: readonly ParsedMessage[]): Promise<void> {
+    const given = new Map<string, ParsedMessage>();
+    for (const message of messages) if (message.id !== undefined) given.set(message.id, message);
+    const range = { ids: [...given.keys()], limit: given.size };
+    const { entries } = await this.#context.store.readLog(partition, log, range);
+    for (const entry of entries) {
+      if (sameMessage(toMessage(entry), given.get(entry.id!)!)) continue;
+      throw new ConflictError(
+        `message ${quote(entry.id!)} is there already, and says something else`,
+        entry.version,
+        {
+          hint: 'Give the new message an id of its own, or change the stored one with messages.edit.',
+          details: { messageId: entry.id },
+        },
+      );
+    }
   }
 
   /** Commits an operation on a session that must exist, and says that it was used. The operation's result is the second. */
@@ -391,11 +421,17 @@ function bounded(input: readonly MessageInput[]): readonly MessageInput[] {
 /** All messages, or all problems of all of them. */
 function parseAll(input: readonly MessageInput[]): { messages: ParsedMessage[]; paths: string[] } {
   const messages: ParsedMessage[] = [];
-  const issues = [];
+  const issues: InputIssue[] = [];
+  const ids = new Set<string>();
   const paths = input.map((_, i) => `messages[${i}]`);
   for (let i = 0; i < input.length; i++) {
     try {
-      messages.push(parseMessage(input[i], paths[i]!));
+      const message = parseMessage(input[i], paths[i]!);
+      messages.push(message);
+      if (message.id === undefined) continue;
+      if (ids.has(message.id))
+        issues.push({ path: `${paths[i]}.id`, message: 'is that of a message before it' });
+      ids.add(message.id);
     } catch (error) {
       if (!(error instanceof InvalidInputError)) throw error;
       issues.push(...error.issues);

@@ -1,8 +1,8 @@
 import { ConflictError, isHoldfastError, quote } from '../errors.ts';
 import { encodeJson, type JsonObject } from '../json.ts';
-import { kinds, messageLog, noFork, WINDOW_LOG } from '../partitions.ts';
-import { partitionOf, type ServiceContext } from '../services.ts';
-import type { AppendEntry, Operation, Partition, Store } from '../store.ts';
+import { kinds, messageLog, WINDOW_LOG } from '../partitions.ts';
+import { noSession, partitionOf, type ServiceContext } from '../services.ts';
+import type { AppendEntry, LogInfo, Operation, Partition, Store } from '../store.ts';
 
 const PAGE = 500;
 /** A copy that was left unfinished is swept after this time. */
@@ -41,18 +41,21 @@ export async function forkSession(
   const { store } = context;
   const from = partitionOf(context, fromId);
   const to = partitionOf(context, toId);
-  const logs = await store.listLogs(from);
+  // Before the messages: the state that is copied is not one from after them.
+  const [logs, records] = await Promise.all([store.listLogs(from), recordsOf(store, from)]);
   const last = logs.find(({ log }) => log === messageLog())?.lastSeq ?? 0;
   const end = Math.min(atSeq ?? last, last);
   try {
     const copy = await Copy.begin(store, to, context.clock.now());
+    for (let i = 0; i < records.length; i += PAGE) await copy.write(records.slice(i, i + PAGE));
     for (const { log, lastSeq } of logs) {
       if (log !== WINDOW_LOG) await copyLog(store, from, copy, log, log === messageLog() ? end : lastSeq);
     }
-    await copyRecords(store, from, copy);
+    await checkUnchanged(context, fromId, logs);
     await copy.end(finish({ forkedFrom: fromId, forkedAtSeq: end }));
   } catch (error) {
-    if (!isHoldfastError(error) || error.code !== 'conflict') throw error;
+    if (!isHoldfastError(error) || error.code !== 'conflict' || error.details?.kind === undefined)
+      throw error;
     throw new ConflictError(`session ${quote(toId)} was made meanwhile`, undefined, {
       cause: error,
       hint: 'Fork to another id.',
@@ -86,7 +89,7 @@ class Copy {
   }
 
   async write(operations: readonly Operation[]): Promise<void> {
-    const check: Operation = { ...noFork, ifVersion: this.#version } as Operation;
+    const check: Operation = { op: 'check', kind: kinds.fork, id: kinds.fork, ifVersion: this.#version };
     await this.#store.commit({ partition: this.#partition, operations: [check, ...operations] });
   }
 
@@ -113,17 +116,39 @@ async function copyLog(store: Store, from: Partition, copy: Copy, log: string, u
   }
 }
 
-async function copyRecords(store: Store, from: Partition, copy: Copy): Promise<void> {
+/** @throws NotFoundError, ConflictError when the source has lost messages since the copy began: the copy lacks some, too */
+async function checkUnchanged(
+  context: ServiceContext,
+  fromId: string,
+  before: readonly LogInfo[],
+): Promise<void> {
+  const from = partitionOf(context, fromId);
+  const [session] = await context.store.getRecords([
+    { partition: from, kind: kinds.session, id: kinds.session },
+  ]);
+  if (!session) throw noSession(fromId);
+  const now = new Map((await context.store.listLogs(from)).map((info) => [info.log, info]));
+  for (const { log, lastSeq, count } of before) {
+    const info = now.get(log);
+    if (info && info.count - (info.lastSeq - lastSeq) === count) continue;
+    throw new ConflictError(`session ${quote(fromId)} lost messages while it was copied`, undefined, {
+      hint: 'Fork it again.',
+      details: { log },
+    });
+  }
+}
+
+/** What a copy takes over, as the operations that write it. */
+async function recordsOf(store: Store, from: Partition): Promise<Operation[]> {
+  const operations: Operation[] = [];
   let after: string | undefined;
   do {
-    const page = await store.listRecords(from, undefined, {
-      limit: PAGE,
-      ...(after !== undefined && { after }),
-    });
-    const operations = page.items
-      .filter((record) => !notCopied.includes(record.kind))
-      .map(({ kind, id, value }): Operation => ({ op: 'put', kind, id, value }));
-    if (operations.length > 0) await copy.write(operations);
+    const range = { limit: PAGE, ...(after !== undefined && { after }) };
+    const page = await store.listRecords(from, undefined, range);
+    for (const { kind, id, value } of page.items) {
+      if (!notCopied.includes(kind)) operations.push({ op: 'put', kind, id, value });
+    }
     after = page.next;
   } while (after !== undefined);
+  return operations;
 }

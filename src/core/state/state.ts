@@ -59,7 +59,13 @@ export class StateService {
 
   /** Removes one field of the document, or with no key the whole document's content. */
   async delete(sessionId: string, key?: string, options: WriteState = {}): Promise<StateDocument> {
-    if (key !== undefined) parseInput(idSchema, key, 'state.delete: key');
+    if (key !== undefined) {
+      parseInput(idSchema, key, 'state.delete: key');
+      const { ifVersion } = parseInput(optionsSchema, options, 'state.delete');
+      const now = await this.get(sessionId);
+      // Nothing to take away: no new version, no event.
+      if (!Object.hasOwn(now.value, key) && (ifVersion ?? now.version) === now.version) return now;
+    }
     return this.#change('state.delete', sessionId, options, (document) =>
       key === undefined
         ? {}

@@ -26,6 +26,7 @@ export interface CountedLog {
 export class TokenLedger {
   readonly #store: Store;
   readonly #counters: TokenCounters;
+  readonly #saves = new Set<Promise<void>>();
 
   constructor(store: Store, counters: TokenCounters) {
     this.#store = store;
@@ -61,12 +62,31 @@ export class TokenLedger {
       return tokens;
     });
     const changed = [...stretches].filter(([, stretch]) => stretch.changed);
-    if (changed.length > 0) await this.#save({ partition, log, sessionVersion }, counter, changed);
+    if (changed.length > 0) this.#saveSoon({ partition, log, sessionVersion }, counter, changed);
     return counts;
   }
 
   #open(value: string | undefined, version: number | undefined) {
     return { counts: value === undefined ? [] : decodeJson<Stretch>(value), version, changed: false };
+  }
+
+  /**
+   * Saves counts in the background: whoever reads need not wait for a write, nor fail with it. Counts that are not
+   * saved are counted again.
+   */
+  #saveSoon(
+    source: CountedLog,
+    counter: TokenCounter,
+    stretches: readonly [start: number, { counts: Stretch; version: number | undefined }][],
+  ): void {
+    const saving = this.#save(source, counter, stretches).catch(() => undefined);
+    this.#saves.add(saving);
+    saving.finally(() => this.#saves.delete(saving));
+  }
+
+  /** Resolves when the counts so far are saved, or could not be. */
+  async saved(): Promise<void> {
+    await Promise.all(this.#saves);
   }
 
   /**

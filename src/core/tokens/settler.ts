@@ -40,6 +40,7 @@ export class TokenSettler {
   /** Resolves when everything that was appended is counted. */
   async settled(): Promise<void> {
     while (this.#due.size > 0 && !this.#closed) await this.#work();
+    await this.#ledger.saved();
   }
 
   /** Stops counting; what is not counted is counted when a window needs it. */
@@ -89,6 +90,7 @@ export class TokenSettler {
     const { entries } = await this.#store.readLog(partition, log, { after, limit: SLICE });
     const source = { partition, log, sessionVersion: session.version };
     await this.#ledger.count(source, entries, await this.#ledger.counter());
+    await this.#ledger.saved();
     return entries.length === SLICE ? entries.at(-1)!.seq : undefined;
   }
 }

@@ -45,10 +45,18 @@ export interface Calibration {
   reports: number;
 }
 
+/** What a window was counted at, and whether by the model's own tokenizer. */
+export interface Estimate {
+  tokens: number;
+  exact: boolean;
+}
+
 /** The share that a new report has in the average, and how far a single one may lead astray. */
 const WEIGHT = 0.5;
 const LEAST = 0.5;
 const MOST = 4;
+/** The model's own tokenizer never counts too much: what a report shows beyond it is the provider's overhead. */
+const LEAST_EXACT = 1;
 /** The record of calls whose model was not named. */
 const UNNAMED = '$unnamed';
 
@@ -64,7 +72,7 @@ export class UsageLedger {
    * Adds a report to the session's sums and, where the estimate for that call is known, to the calibration.
    * @param estimate what the window of that call was counted at, tool schemas included, before calibration
    */
-  async report(sessionId: string, report: UsageReport, estimate: number | undefined): Promise<void> {
+  async report(sessionId: string, report: UsageReport, estimate: Estimate | undefined): Promise<void> {
     const {
       inputTokens,
       cachedTokens = 0,
@@ -81,8 +89,9 @@ export class UsageLedger {
     } catch (error) {
       throw missingSession(error, sessionId);
     }
-    if (estimate === undefined || estimate === 0 || inputTokens === 0) return;
-    const ratio = Math.min(MOST, Math.max(LEAST, inputTokens / estimate));
+    if (estimate === undefined || estimate.tokens === 0 || inputTokens === 0) return;
+    const least = estimate.exact ? LEAST_EXACT : LEAST;
+    const ratio = Math.min(MOST, Math.max(least, inputTokens / estimate.tokens));
     await this.#context.records.update<Calibration>(
       partition,
       kinds.calibration,

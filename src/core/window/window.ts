@@ -13,7 +13,7 @@ import { layOut } from './layout.ts';
 import { asBuilt, Manifests, type ReplayedWindow } from './manifests.ts';
 import { RECALL_SHARE, recallInto } from './recall.ts';
 import { type Chosen, explain, select } from './select.ts';
-import { type SessionUsage, UsageLedger, type UsageReport } from './usage.ts';
+import { type Estimate, type SessionUsage, UsageLedger, type UsageReport } from './usage.ts';
 
 const buildSchema = z.strictObject({
   maxTokens: z.int().min(1).max(100_000_000),
@@ -79,7 +79,7 @@ export class WindowService {
   readonly #usage: UsageLedger;
   readonly #manifests: Manifests;
   /** What the last window of a session was counted at, by model. */
-  readonly #estimates = new Map<string, number>();
+  readonly #estimates = new Map<string, Estimate>();
 
   constructor(context: ServiceContext, services: { ledger: TokenLedger; activity: Activity }) {
     this.#context = context;
@@ -149,7 +149,10 @@ export class WindowService {
     return this.#manifests.list(sessionId, { limit, before, channel });
   }
 
-  /** Shows a recorded window again: the same messages in the same order, and which of them have changed since. */
+  /**
+   * Shows a recorded window again: the same messages in the same order, with the text they have now. Those that were
+   * edited or taken away since are told: `changed`, `gone`.
+   */
   async replay(sessionId: string, manifestId: string): Promise<ReplayedWindow> {
     parseInput(idSchema, sessionId, 'window.replay: sessionId');
     const sessionVersion = await this.#activity.check(sessionId);
@@ -188,7 +191,10 @@ export class WindowService {
     const recalled = query === undefined ? [] : await recallInto(history, selection, { query, counter });
     const { items, ...layout } = layOut(selection, recalled);
     const tokens = items.reduce((sum, item) => sum + item.tokens, 0);
-    this.#remember(estimateKey(sessionId, request.model), budget.estimate(tokens));
+    this.#remember(estimateKey(sessionId, request.model), {
+      tokens: budget.estimate(tokens),
+      exact: !counter.estimated,
+    });
     const window: ContextWindow = {
       messages: items.map((item) => item.message),
       tokens: budget.cost(tokens),
@@ -216,9 +222,9 @@ export class WindowService {
     return History.open({ store, partition, log, ledger: this.#ledger, counter, sessionVersion, atSeq });
   }
 
-  #remember(key: string, tokens: number): void {
+  #remember(key: string, estimate: Estimate): void {
     if (this.#estimates.size >= MAX_REMEMBERED) this.#estimates.clear();
-    this.#estimates.set(key, tokens);
+    this.#estimates.set(key, estimate);
   }
 }
 

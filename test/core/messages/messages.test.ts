@@ -35,13 +35,24 @@ onEveryStore('messages', (open) => {
         ['b', 2],
       ]);
     const mixed = await engine.messages.append('s', [
-      { ...user('other text'), id: 'a' },
-      { ...user('c'), id: 'c' },
+      { ...user('a'), id: 'a' },
       { ...user('c'), id: 'c' },
     ]);
-    expect(told(mixed)).toEqual(['a', 'c', 'c']);
-    expect(mixed.map(({ seq }) => seq)).toEqual([1, 3, 3]);
+    expect(mixed.map(({ seq }) => seq)).toEqual([1, 3]);
     expect(await engine.messages.list('s')).toHaveLength(3);
+  });
+
+  test('with an id that another message has are refused, and none of their batch is written', async () => {
+    const engine = await open();
+    await newSession(engine);
+    await engine.messages.append('s', { ...user('a'), id: 'a' });
+    const other = [user('new'), { ...user('other text'), id: 'a' }];
+    await expect(engine.messages.append('s', other)).rejects.toThrow(ConflictError);
+    const twice = ['c', 'd'].map((text) => ({ ...user(text), id: 'c' }));
+    await expect(engine.messages.append('s', twice)).rejects.toThrow(
+      'messages[1].id: is that of a message before it',
+    );
+    expect(told(await engine.messages.list('s'))).toEqual(['a']);
   });
 
   test('handed in as a whole history are appended only where it is new', async () => {

@@ -114,11 +114,13 @@ onEveryStore('stored token counts', (open) => {
     await engine.messages.list('s', { limit: 1000 });
     expect(texts).toHaveLength(150);
     await engine.messages.edit('s', '@70', { content: 'edited' });
+    await engine.messages.settled();
     const window = await engine.window.build('s', { maxTokens: 5000 });
     expect(texts.slice(150)).toEqual(['edited']);
     expect(window.messages.find(({ seq }) => seq === 70)).toMatchObject({ tokens: 4 + 6, content: 'edited' });
     await engine.messages.pop('s', { count: 100 });
     await engine.messages.append('s', { role: 'user', content: 'new' });
+    await engine.messages.settled();
     await engine.messages.list('s');
     expect(texts.slice(151)).toEqual(['new']);
   });
