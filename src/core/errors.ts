@@ -106,6 +106,16 @@ export class ConflictError extends HoldfastError {
   }
 }
 
+/** Whether an error is a lost compare-and-set, or another condition that did not hold. */
+export function isConflict(error: unknown): error is ConflictError {
+  return isHoldfastError(error) && error.code === 'conflict';
+}
+
+/** For `catch`: a lost race is no failure, everything else is. */
+export function ignoreConflict(error: unknown): void {
+  if (!isConflict(error)) throw error;
+}
+
 /** What a window must hold does not fit the budget. All numbers are tokens. */
 export class BudgetError extends HoldfastError {
   readonly requiredTokens: number;

@@ -14,6 +14,7 @@ import { sessionRoutes } from './routes/sessions.ts';
 import { stateRoutes } from './routes/state.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { windowRoutes } from './routes/windows.ts';
+import { sameOrigin } from './same-origin.ts';
 
 /** Takes fields and a message, as pino does. It is told ids, never content. */
 export interface ServerLogger {
@@ -22,6 +23,11 @@ export interface ServerLogger {
 }
 
 export interface AppOptions {
+  /**
+   * The hosts that requests may be for, beside loopback ones such as `localhost`: names and addresses without ports.
+   * Any where absent, but `startServer` knows its own.
+   */
+  allowedHosts?: readonly string[];
   /** Hears of each request, and of what fails. */
   logger?: ServerLogger;
   /** The largest body that is read (bytes; 32 MiB). */
@@ -37,11 +43,15 @@ export type App = OpenAPIHono<ServerEnv>;
 
 const MIB = 1024 * 1024;
 
-/** Makes the HTTP API of an engine. The engine stays the caller's to close. */
+/**
+ * Makes the HTTP API of an engine. The engine stays the caller's to close.
+ * @throws ConfigError when one of `allowedHosts` is no name or address
+ */
 export function createApp(engine: ContextEngine, options: AppOptions = {}): App {
-  const { logger, maxBodyBytes = 32 * MIB, pingIntervalMs = 15_000, stopping } = options;
+  const { allowedHosts, logger, maxBodyBytes = 32 * MIB, pingIntervalMs = 15_000, stopping } = options;
   const app: App = new OpenAPIHono<ServerEnv>();
   if (logger) app.use(logged(logger));
+  app.use(sameOrigin(allowedHosts));
   app.use(checkedPath);
   if (stopping) app.use(lastAnswer(stopping));
   const context = { engine, maxBodyBytes };

@@ -11,6 +11,7 @@ const statuses: Record<ErrorCode, number> = {
   'invalid-input': 400,
   config: 400,
   import: 400,
+  forbidden: 403,
   'not-found': 404,
   conflict: 409,
   'cursor-expired': 410,

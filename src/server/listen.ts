@@ -5,8 +5,14 @@ import type { ContextEngine } from '../core/engine.ts';
 import { ConfigError } from '../core/errors.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { badRequest, errorResponse } from './errors.ts';
+import { hostsOf } from './same-origin.ts';
 
-export interface ServerOptions extends Omit<AppOptions, 'stopping'> {
+export interface ServerOptions extends Omit<AppOptions, 'allowedHosts' | 'stopping'> {
+  /**
+   * Hosts that requests may be for beside loopback ones and `host`, such as a proxy's. A server on every address
+   * (`0.0.0.0`, `::`) takes any where absent.
+   */
+  allowedHosts?: readonly string[];
   /** Where to listen; 127.0.0.1 where absent, which only this machine reaches. */
   host?: string;
   /** 7420 where absent; 0 takes any that is free. */
@@ -31,15 +37,20 @@ const IDLE_CHECK_MS = 50;
 
 /**
  * Serves an engine over HTTP.
- * @throws ConfigError when the port is taken or the host is none of this machine's
+ * @throws ConfigError when the port is taken, the host is none of this machine's, or an allowed host is none
  */
 export async function startServer(
   engine: ContextEngine,
   options: ServerOptions = {},
 ): Promise<RunningServer> {
   const { host = '127.0.0.1', port = 7420, closeTimeoutMs = 5000, ...appOptions } = options;
+  const allowedHosts = hostsOf(host, options.allowedHosts);
   const stopping = new AbortController();
-  const app = createApp(engine, { ...appOptions, stopping: stopping.signal });
+  const app = createApp(engine, {
+    ...appOptions,
+    ...(allowedHosts && { allowedHosts }),
+    stopping: stopping.signal,
+  });
   const listener = getRequestListener(app.fetch, {
     // A library does not replace the globals of the program it runs in.
     overrideGlobalObjects: false,

@@ -54,14 +54,19 @@ export function client(base: string): Client {
   };
 }
 
-/** Sends a path as it is written: `fetch` would resolve its dots. */
-export function rawGet(base: string, path: string, method = 'GET'): Promise<Answer> {
+/** Sends a path and headers as they are written: `fetch` would resolve dots and choose the host. */
+export function rawGet(
+  base: string,
+  path: string,
+  method = 'GET',
+  headers: Record<string, string> = {},
+): Promise<Answer> {
   const { hostname, port } = new URL(base);
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const request = httpRequest({ hostname, port, path, method, agent: false }, async (response) => {
+  const request = httpRequest({ hostname, port, path, method, headers, agent: false }, async (response) => {
     const text = (await response.toArray()).join('');
-    const headers = new Headers(response.headers as Record<string, string>);
-    resolve({ status: response.statusCode!, headers, body: text && JSON.parse(text) });
+    const answered = new Headers(response.headers as Record<string, string>);
+    resolve({ status: response.statusCode!, headers: answered, body: text && JSON.parse(text) });
   });
   request.on('error', reject).end();
   return promise;
