@@ -143,7 +143,9 @@ export function resolveConfig({ options = {}, env = {}, file }: ConfigInput): Re
   for (const { name, value, source, place } of layers.flat()) {
     const { schema } = settings[name];
     const parsed = (schema as z.ZodType).safeParse(value);
-    if (parsed.error)
+    if (Number.isNaN(value))
+      issues.push({ path: place, message: 'expected number, got text that is no number' });
+    else if (parsed.error)
       issues.push(...inputIssues(parsed.error, value, schema).map((issue) => at(place, issue)));
     config[name] = parsed.data;
     sources[name] = source;
@@ -206,10 +208,11 @@ function known<T extends string>(
   return undefined;
 }
 
-/** Options and the environment are text: numbers are read from it. */
+/** Options and the environment are text: numbers are read from it; NaN is text that is none. */
 function typed(name: SettingName, value: unknown): unknown {
-  const numeric = typeof settings[name].default === 'number';
-  return numeric && typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (typeof settings[name].default !== 'number' || typeof value !== 'string') return value;
+  const number = value.trim() === '' ? Number.NaN : Number(value);
+  return Number.isFinite(number) ? number : Number.NaN;
 }
 
 function at(place: string, { path, message }: InputIssue): InputIssue {

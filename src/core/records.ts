@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConflictError, isHoldfastError } from './errors.ts';
+import { ConflictError, isConflict } from './errors.ts';
 import { decodeJson, encodeJson } from './json.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { IfVersion, IndexEntry, Operation, Partition, Receipt, Store } from './store.ts';
@@ -88,5 +88,5 @@ export class Records {
 
 /** A conflict on the record itself; one on another condition of the batch won't go away by trying again. */
 function isLostRace(error: unknown, kind: string): boolean {
-  return isHoldfastError(error) && error.code === 'conflict' && error.details?.kind === kind;
+  return isConflict(error) && error.details?.kind === kind;
 }

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts';
-import { isHoldfastError, NotFoundError } from './errors.ts';
+import { isConflict, NotFoundError } from './errors.ts';
 import { sessionPartition } from './partitions.ts';
 import type { Records } from './records.ts';
 import type { Partition, Store } from './store.ts';
@@ -21,7 +21,7 @@ export function noSession(id: string): NotFoundError {
 
 /** The store's conflict on the check that a session exists, as what it means; other errors as they are. */
 export function missingSession(error: unknown, id: string): unknown {
-  const conflict = isHoldfastError(error) && error.code === 'conflict';
+  const conflict = isConflict(error);
   return conflict && error.details?.kind === 'session' ? noSession(id) : error;
 }
 

@@ -3,7 +3,7 @@ import {
   ConflictError,
   type InputIssue,
   InvalidInputError,
-  isHoldfastError,
+  isConflict,
   NotFoundError,
   quote,
 } from '../errors.ts';
@@ -400,7 +400,7 @@ function noChannel(channel: string): NotFoundError {
 
 /** What a failed condition of a commit means: the session or the channel is not there. Other errors as they are. */
 function missing(error: unknown, id: string, channel: string | undefined): unknown {
-  if (isHoldfastError(error) && error.code === 'conflict' && error.details?.kind === kinds.channel) {
+  if (isConflict(error) && error.details?.kind === kinds.channel) {
     return noChannel(channel!);
   }
   return missingSession(error, id);
@@ -408,7 +408,7 @@ function missing(error: unknown, id: string, channel: string | undefined): unkno
 
 /** Whether a condition on a log's end failed: somebody appended meanwhile. */
 function lostLog(error: unknown): boolean {
-  return isHoldfastError(error) && error.code === 'conflict' && error.details?.log !== undefined;
+  return isConflict(error) && error.details?.log !== undefined;
 }
 
 function bounded(input: readonly MessageInput[]): readonly MessageInput[] {

@@ -1,4 +1,4 @@
-import { isHoldfastError } from '../errors.ts';
+import { ignoreConflict } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import type { SessionRecord } from '../model/session.ts';
 import { indexes, kinds } from '../partitions.ts';
@@ -122,8 +122,4 @@ export class Activity {
 interface Alive {
   version: number;
   ttlMs: number | undefined;
-}
-
-function ignoreConflict(error: unknown): void {
-  if (!isHoldfastError(error) || error.code !== 'conflict') throw error;
 }

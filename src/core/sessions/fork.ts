@@ -1,4 +1,4 @@
-import { ConflictError, isHoldfastError, quote } from '../errors.ts';
+import { ConflictError, isConflict, quote } from '../errors.ts';
 import { encodeJson, type JsonObject } from '../json.ts';
 import { kinds, messageLog, WINDOW_LOG } from '../partitions.ts';
 import { noSession, partitionOf, type ServiceContext } from '../services.ts';
@@ -54,8 +54,7 @@ export async function forkSession(
     await checkUnchanged(context, fromId, logs);
     await copy.end(finish({ forkedFrom: fromId, forkedAtSeq: end }));
   } catch (error) {
-    if (!isHoldfastError(error) || error.code !== 'conflict' || error.details?.kind === undefined)
-      throw error;
+    if (!isConflict(error) || error.details?.kind === undefined) throw error;
     throw new ConflictError(`session ${quote(toId)} was made meanwhile`, undefined, {
       cause: error,
       hint: 'Fork to another id.',

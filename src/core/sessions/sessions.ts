@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ConflictError, isHoldfastError, quote } from '../errors.ts';
+import { ConflictError, isConflict, quote } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { durationSchema, idSchema, limitSchema, objectSchema, parseInput, timeSchema } from '../input.ts';
 import { decodeJson, encodeJson, type JsonObject } from '../json.ts';
@@ -271,10 +271,6 @@ export class SessionService {
       indexes: indexEntries(record),
     };
   }
-}
-
-function isConflict(error: unknown): boolean {
-  return isHoldfastError(error) && error.code === 'conflict';
 }
 
 function taken(id: string, cause: unknown): ConflictError {

@@ -1,4 +1,4 @@
-import { isHoldfastError } from '../errors.ts';
+import { isConflict } from '../errors.ts';
 import { decodeJson } from '../json.ts';
 import { indexes, kinds } from '../partitions.ts';
 import type { ServiceContext } from '../services.ts';
@@ -57,7 +57,7 @@ async function dropIdle(store: Store, partition: Partition, before: number, now:
       ],
     });
   } catch (error) {
-    if (isHoldfastError(error) && error.code === 'conflict') return false;
+    if (isConflict(error)) return false;
     throw error;
   }
   return dropExpired(store, partition, now);
@@ -68,7 +68,7 @@ async function dropExpired(store: Store, partition: Partition, now: number): Pro
     const receipt = await store.commit({ partition, operations: [{ op: 'drop', ifExpiredAt: now }] });
     return receipt.results[0]!.count === 1;
   } catch (error) {
-    if (isHoldfastError(error) && error.code === 'conflict') return false;
+    if (isConflict(error)) return false;
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { isHoldfastError } from '../errors.ts';
+import { isConflict } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { decodeMessage } from '../messages/codec.ts';
 import { kinds } from '../partitions.ts';
@@ -114,7 +114,7 @@ export class TokenLedger {
       try {
         await this.#store.commit({ partition, operations: [check, put] });
       } catch (error) {
-        if (!isHoldfastError(error) || error.code !== 'conflict') throw error;
+        if (!isConflict(error)) throw error;
       }
     });
     await Promise.all(saves);

@@ -1,4 +1,4 @@
-import { isHoldfastError } from '../errors.ts';
+import { ignoreConflict } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { decodeMessage } from '../messages/codec.ts';
 import { kinds } from '../partitions.ts';
@@ -52,9 +52,4 @@ export async function lastUserTurn(
     await store.commit({ partition, operations }).catch(ignoreConflict);
   }
   return found;
-}
-
-/** The session has changed, or is gone: without the note the next search is only slower. */
-function ignoreConflict(error: unknown): void {
-  if (!isHoldfastError(error) || error.code !== 'conflict') throw error;
 }
