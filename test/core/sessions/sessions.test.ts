@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Batch, Receipt } from '../../../src/core/store.ts';
 import {
   ConflictError,
   ContextEngine,
@@ -6,6 +7,7 @@ import {
   NotFoundError,
   openStore,
 } from '../../../src/index.ts';
+import { MemoryStore } from '../../../src/stores/memory/index.ts';
 import { FakeClock, newSession, onEveryStore } from '../../support/engines.ts';
 import { watched } from '../../support/stores.ts';
 
@@ -336,4 +338,39 @@ describe('a fork that was cut off', () => {
     expect(await engine.sessions.sweep()).toEqual({ expired: 1, idle: 0 });
     expect(await engine.sessions.delete('f')).toBe(false);
   });
+});
+
+describe('a fork of a session that loses messages meanwhile', () => {
+  const losses: Record<string, (engine: ContextEngine) => Promise<unknown>> = {
+    'is deleted': (engine) => engine.sessions.delete('s'),
+    'is truncated': (engine) => engine.messages.truncate('s', { beforeSeq: 1000 }),
+    'is shortened': (engine) => engine.messages.pop('s', { count: 300 }),
+  };
+  for (const [what, lose] of Object.entries(losses)) {
+    test(`or ${what} is refused, and makes no session`, async () => {
+      /** Loses messages as soon as the first of them are copied. */
+      class LosingStore extends MemoryStore {
+        loss: (() => Promise<unknown>) | undefined;
+        override async commit(batch: Batch): Promise<Receipt> {
+          const receipt = await super.commit(batch);
+          const { loss } = this;
+          if (loss && batch.partition.id === 'copy' && batch.operations.some(({ op }) => op === 'append')) {
+            this.loss = undefined;
+            await loss();
+          }
+          return receipt;
+        }
+      }
+      const store = new LosingStore();
+      await using engine = await ContextEngine.open(store);
+      await engine.sessions.create({ id: 's', userId: 'u' });
+      await engine.messages.append(
+        's',
+        Array.from({ length: 1200 }, (_, i) => ({ role: 'user', content: `message ${i}` })),
+      );
+      store.loss = () => lose(engine);
+      await expect(engine.sessions.fork('s', { id: 'copy' })).rejects.toThrow(/does not exist|lost messages/);
+      await expect(engine.sessions.get('copy')).rejects.toThrow(NotFoundError);
+    });
+  }
 });
