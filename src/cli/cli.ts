@@ -1,11 +1,9 @@
-import { existsSync } from 'node:fs';
 import type { ResolvedConfig } from '../core/config.ts';
 import type { ContextEngine } from '../core/engine.ts';
-import { NotFoundError } from '../core/errors.ts';
 import type { Store } from '../core/store.ts';
-import { parseStoreUrl } from '../core/store-url.ts';
 import { readConfigFile } from './config-file.ts';
 import { Output } from './output.ts';
+import { checkStoreFile } from './store-file.ts';
 
 /** The options that every command has. */
 export interface GlobalOptions {
@@ -62,7 +60,7 @@ export class Cli {
   async withEngine<T>(work: (opened: Opened) => Promise<T>, options: OpenOptions = {}): Promise<T> {
     const resolved = await this.settings(options.settings);
     const { store: url, tenant, durability, lockTimeoutMs, journalKeepMs } = resolved.config;
-    if (!options.create) checkIsThere(url);
+    checkStoreFile(url, options);
     const { ContextEngine, openStore } = await import('../index.ts');
     const store = await openStore(url, { durability, lockTimeoutMs });
     const maintenanceIntervalMs = options.maintain ? resolved.config.maintenanceIntervalMs : 0;
@@ -79,12 +77,4 @@ export class Cli {
       await engine.close();
     }
   }
-}
-
-function checkIsThere(url: string): void {
-  const address = parseStoreUrl(url);
-  if (address.kind !== 'sqlite' || existsSync(address.path)) return;
-  throw new NotFoundError('the store', address.path, {
-    hint: 'Make it with `holdfast import FILE` or `holdfast serve`, or name another with --store.',
-  });
 }

@@ -1,4 +1,4 @@
-/** What `holdfast doctor` finds out. Nothing is changed, and no store is made. */
+/** What `holdfast doctor` finds out. Nothing is changed, no store is made, and no file is left behind. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import {
@@ -13,6 +13,8 @@ import { redactUrl } from '../core/redact-url.ts';
 import { parseStoreUrl } from '../core/store-url.ts';
 import { openStore } from '../index.ts';
 import type { Cli } from './cli.ts';
+import { Progress } from './progress.ts';
+import { checkStoreFile } from './store-file.ts';
 import { size } from './text.ts';
 import { version } from './version.ts';
 
@@ -39,7 +41,7 @@ export async function diagnose(cli: Cli): Promise<Diagnosis> {
   const checks: Check[] = [];
   const resolved = await resolveSettings(cli, checks);
   if (resolved) {
-    const facts = await checkStore(resolved.config, checks);
+    const facts = await checkStore(cli, resolved.config, checks);
     if (facts?.sqlite) versions.sqlite = String(facts.sqlite);
     if (facts?.schema) versions.schema = Number(facts.schema);
   }
@@ -75,20 +77,42 @@ function settingsOf({ config, sources }: ResolvedConfig): NonNullable<Diagnosis[
 }
 
 /** @returns what the store says of itself */
-async function checkStore(config: Config, checks: Check[]): Promise<Facts | undefined> {
+async function checkStore(cli: Cli, config: Config, checks: Check[]): Promise<Facts | undefined> {
   const address = parseStoreUrl(config.store);
   if (address.kind === 'memory') {
     checks.push({ name: 'store', ok: true, message: 'memory: nothing outlives the process' });
     return undefined;
   }
   checks.push(checkFolder(address.path));
-  if (existsSync(address.path) && statSync(address.path).size > 0) return openAndAsk(config, checks);
+  const { path } = address;
+  const isThere = existsSync(path) && !(statSync(path).isFile() && statSync(path).size === 0);
+  if (isThere) return checkFile(cli, path, config, checks);
   // A file in memory shows that the driver works, and which versions there are.
-  const facts = await openAndAsk({ ...config, store: 'file::memory:' }, []);
+  const facts = await telling([], 'store', () => askStore({ ...config, store: 'file::memory:' }, []));
   const message = facts
     ? `${address.path} is not there yet: it is made at first use`
     : 'the SQLite driver could not be loaded';
   checks.push({ name: 'store', ok: facts !== undefined, message });
+  return facts;
+}
+
+/** Opens the file, and looks at all of it where opening it was no trouble. */
+async function checkFile(
+  cli: Cli,
+  path: string,
+  config: Config,
+  checks: Check[],
+): Promise<Facts | undefined> {
+  const { checkWholeFile, leavingNoTraces } = await import('../stores/sqlite/check.ts');
+  const facts = await telling(checks, 'store', async () => {
+    checkStoreFile(config.store);
+    return leavingNoTraces(path, () => askStore(config, checks));
+  });
+  if (!facts) return undefined;
+  await telling(checks, 'pages', async () => {
+    await watched(cli, path, () => checkWholeFile(path));
+    checks.push({ name: 'pages', ok: true, message: `of ${path} are sound, all of them` });
+  });
   return facts;
 }
 
@@ -109,23 +133,41 @@ function nearestExisting(folder: string): string {
   return existsSync(folder) ? folder : nearestExisting(dirname(folder));
 }
 
-async function openAndAsk({ store: url, ...options }: Config, checks: Check[]): Promise<Facts | undefined> {
+/** @returns what the store says of itself */
+async function askStore({ store: url, ...options }: Config, checks: Check[]): Promise<Facts> {
   const { durability, lockTimeoutMs } = options;
+  const store = await openStore(url, { durability, lockTimeoutMs });
   try {
-    const store = await openStore(url, { durability, lockTimeoutMs });
-    try {
-      const { ok, problems, facts } = await store.health();
-      const bytes = Number(facts.sizeBytes ?? 0);
-      const message = ok ? `${redactUrl(url)} answers (${size(bytes)})` : problems.join('; ');
-      checks.push({ name: 'store', ok, message });
-      return facts;
-    } finally {
-      await store.close();
-    }
+    const { ok, problems, facts } = await store.health();
+    const bytes = Number(facts.sizeBytes ?? 0);
+    const message = ok ? `${redactUrl(url)} answers (${size(bytes)})` : problems.join('; ');
+    checks.push({ name: 'store', ok, message });
+    return facts;
+  } finally {
+    await store.close();
+  }
+}
+
+/** Says on a terminal what takes so long. */
+async function watched(cli: Cli, path: string, work: () => Promise<void>): Promise<void> {
+  const progress = new Progress(cli.err, cli.json);
+  progress.count(`Checking every page of ${path} (${size(statSync(path).size)}) …`);
+  try {
+    await work();
+  } finally {
+    progress.clear();
+  }
+}
+
+/** Runs a check; an error of ours is what it found. */
+async function telling<T>(checks: Check[], name: string, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
   } catch (error) {
     if (!isHoldfastError(error)) throw error;
-    const { message, hint } = error;
-    checks.push({ name: 'store', ok: false, message, ...(hint !== undefined && { hint }) });
+    const message = error instanceof ConfigError ? error.issues[0]!.message : error.message;
+    const { hint } = error;
+    checks.push({ name, ok: false, message, ...(hint !== undefined && { hint }) });
     return undefined;
   }
 }

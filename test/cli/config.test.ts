@@ -53,9 +53,18 @@ describe('resolveConfig', () => {
       expect.stringMatching(/^HOLDFAST_NONSENSE: is unknown; known are HOLDFAST_STORE, /),
       'f.json: lockTimeoutMs: must be at least 1',
       'HOLDFAST_DURABILITY: expected one of full, normal; did you mean full?',
-      '--lock-timeout-ms: expected number, got NaN',
+      '--lock-timeout-ms: expected number, got text that is no number',
     ]);
   });
+
+  it.each(['abc', ' ', '1,000', 'NaN', 'Infinity'])(
+    'says of %j in the environment that it is no number',
+    (text) => {
+      expect(problems({ env: { HOLDFAST_PORT: text } })).toEqual([
+        'HOLDFAST_PORT: expected number, got text that is no number',
+      ]);
+    },
+  );
 
   it.each([
     [null, 'null'],

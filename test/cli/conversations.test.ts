@@ -137,6 +137,21 @@ describe('JSONL', () => {
     expect(error.message).not.toContain('yesterday');
   });
 
+  it.each([
+    ['{"id":"a","msgs":[]}', 'messages: is missing, expected array; is "msgs" meant to be messages?'],
+    ['{"id":"a","Mesages":[]}', 'messages: is missing, expected array; is "Mesages" meant to be messages?'],
+    ['{"id":"a","model":"m"}', 'messages: is missing, expected array'],
+    ['{"id":"a","msgs":[],"messages":{}}', 'messages: expected array, got object'],
+    ['{"messages":[],"holdfast":{"stat":{}}}', 'holdfast.stat: is unknown, did you mean state?'],
+    [
+      '{"mapping":{"n":{"message":{"author":{}}}}}',
+      'mapping["n"].message.author.role: is missing, expected string',
+    ],
+  ])('says in our words what is wrong with %s', async (text, problem) => {
+    const path = await file('words.jsonl', `${text}\n`);
+    expect((await failure(path)).message).toBe(`${path}:1: ${problem}`);
+  });
+
   it('lists only the first of very many problems', async () => {
     const bad = JSON.stringify({ id: 'a', messages: Array.from({ length: 1000 }, () => 1) });
     const error = await failure(await file('many.jsonl', `${bad}\n`));
@@ -234,7 +249,7 @@ describe('OpenAI chat JSON', () => {
 
   it('reads the same conversation from one line', async () => {
     const [pretty] = await readAll(fixture('chat.json'));
-    const { source: _, ...expected } = pretty!;
+    const { source: _, importedFrom: __, ...expected } = pretty!;
     const compact = { model: 'gpt-4o', user: 'mara', metadata: { team: 'shop' }, messages: pretty?.messages };
     const [conversation] = await readAll(await file('chat.json', JSON.stringify(compact)));
     expect(conversation).toMatchObject(expected);
@@ -249,6 +264,7 @@ describe('OpenAI chat JSON', () => {
           { role: 'user', content: 'One?' },
           { role: 'assistant', content: 'Two.' },
         ],
+        importedFrom: fixture('messages.json'),
         source: { file: fixture('messages.json') },
       },
     ]);
@@ -264,7 +280,9 @@ describe('OpenAI chat JSON', () => {
 
   it('takes null for a field that is not there', async () => {
     const path = await file('nulls.json', '{"id":null,"user":null,"metadata":null,"messages":[]}');
-    expect(await readAll(path)).toEqual([{ id: 'nulls#1', messages: [], source: { file: path, line: 1 } }]);
+    expect(await readAll(path)).toEqual([
+      { id: 'nulls#1', importedFrom: path, messages: [], source: { file: path, line: 1 } },
+    ]);
   });
 
   it('names the conversation that is wrong, after those before it', async () => {

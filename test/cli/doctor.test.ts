@@ -54,9 +54,48 @@ describe('holdfast doctor', () => {
     expect(stdout).toMatch(/✗ store +the SQLite file \.\/holdfast\.db is damaged: /);
     expect(code).toBe(1);
     expect(readFileSync(path).equals(damaged)).toBe(true);
+    expect(readdirSync(cwd)).toEqual(['holdfast.db']);
     const other = await holdfast(['sessions'], { cwd });
     expect(other.stderr).toContain('is damaged');
     expect(other.code).toBe(1);
+  });
+
+  it('looks at every page of a large file too, and leaves nothing beside a damaged one', async () => {
+    const cwd = folder();
+    const path = join(cwd, 'holdfast.db');
+    const messages = Array.from({ length: 12 }, (_, i) => ({
+      role: 'user',
+      content: `${i}`.repeat(2_000_000),
+    }));
+    writeFileSync(
+      join(cwd, 'large.jsonl'),
+      JSON.stringify({ id: 'large', messages: [...messages, ...messages] }),
+    );
+    await holdfast(['import', 'large.jsonl'], { cwd });
+    const file = readFileSync(path);
+    expect(file.length).toBeGreaterThan(32 * 1024 * 1024);
+    const healthy = await json<Diagnosis>(['doctor'], { cwd });
+    expect(healthy).toMatchObject({ ok: true });
+    expect(healthy.checks.find(({ name }) => name === 'pages')?.ok).toBe(true);
+    file.fill(7, 4096 * 3, 4096 * 40);
+    writeFileSync(path, file);
+    const { code, stdout, stderr } = await holdfast(['doctor'], { cwd });
+    expect(stdout).toMatch(/✗ (pages|store) +the SQLite file \.\/holdfast\.db is damaged: /);
+    expect([code, stderr]).toEqual([1, '']);
+    expect(readFileSync(path).equals(file)).toBe(true);
+    expect(readdirSync(cwd)).toEqual(['holdfast.db', 'large.jsonl']);
+  });
+
+  it('takes nothing away from a process that is at work in the store', async () => {
+    const cwd = folder();
+    await holdfast(['import', fixture], { cwd });
+    const path = join(cwd, 'holdfast.db');
+    const db = new Sqlite(path);
+    db.pragma('user_version');
+    db.exec("INSERT INTO meta VALUES ('at work', 1)");
+    expect(await json<Diagnosis>(['doctor'], { cwd })).toMatchObject({ ok: true });
+    expect(readdirSync(cwd)).toEqual(['holdfast.db', 'holdfast.db-shm', 'holdfast.db-wal']);
+    db.close();
   });
 
   it('tells that a store is of a newer Holdfast', async () => {
@@ -77,7 +116,10 @@ describe('holdfast doctor', () => {
     mkdirSync(join(cwd, 'holdfast.db'));
     const diagnosis = await json<Diagnosis>(['doctor'], { cwd });
     expect(diagnosis.ok).toBe(false);
-    expect(storeCheck(diagnosis)?.ok).toBe(false);
+    expect(storeCheck(diagnosis)).toMatchObject({
+      ok: false,
+      message: './holdfast.db is a folder, expected a file',
+    });
   });
 
   it('shows every problem of the settings, and no secret of a URL', async () => {

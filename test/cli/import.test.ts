@@ -1,4 +1,4 @@
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fixture, folder, holdfast, json, lines, start, until } from './program.ts';
@@ -85,6 +85,79 @@ describe('holdfast import', () => {
     expect(stderr).toContain('b.jsonl:2: conflict: b: the stored session belongs to another user');
     expect(code).toBe(1);
     await expectAllThere(cwd, [conversation('a', 3), conversation('b', 3), conversation('c', 3)]);
+  });
+
+  describe('of conversations without ids', () => {
+    const chat = (...contents: string[]) =>
+      JSON.stringify([{ messages: contents.map((content) => ({ role: 'user', content })) }]);
+
+    /** `d1/chat.json` and `d2/chat.json`, of which the second goes on like the first. */
+    function twoFiles(): string {
+      const cwd = folder();
+      for (const name of ['d1', 'd2']) mkdirSync(join(cwd, name));
+      writeFileSync(join(cwd, 'd1/chat.json'), chat('hello'));
+      writeFileSync(join(cwd, 'd2/chat.json'), chat('hello', 'who else?'));
+      return cwd;
+    }
+
+    it('does not take files of one name for one conversation, and names both', async () => {
+      const cwd = twoFiles();
+      write(cwd, 'other.jsonl', [conversation('a', 2)]);
+      const { code, stdout, stderr } = await holdfast(
+        ['import', 'd1/chat.json', 'd2/chat.json', 'other.jsonl'],
+        { cwd },
+      );
+      expect(stdout).toContain('3 new, 0 unchanged, 1 conflict');
+      const [first, second] = ['d1', 'd2'].map((name) => join(realpathSync(cwd), name, 'chat.json'));
+      expect(stderr).toContain(
+        `d2/chat.json: conflict: chat#1: the stored session came from ${first}, this conversation from ${second}; ` +
+          'rename the file or give its conversations ids',
+      );
+      expect(code).toBe(1);
+      const { session } = await json<{ session: object }>(['show', 'chat#1'], { cwd });
+      expect(session).toMatchObject({ messageCount: 1, metadata: { importedFrom: first } });
+    });
+
+    it('completes them when their own file has grown', async () => {
+      const cwd = twoFiles();
+      await holdfast(['import', 'd1/chat.json'], { cwd });
+      writeFileSync(join(cwd, 'd1/chat.json'), chat('hello', 'and?'));
+      expect(await json(['import', './d1/../d1/chat.json'], { cwd })).toMatchObject({ new: 1, unchanged: 1 });
+    });
+
+    it('does not continue a session that came from no file', async () => {
+      const cwd = twoFiles();
+      write(cwd, 'own.jsonl', [{ id: 'chat#1', messages: [{ role: 'user', content: 'hello' }] }]);
+      await holdfast(['import', 'own.jsonl'], { cwd });
+      const { stderr } = await holdfast(['import', 'd1/chat.json'], { cwd });
+      expect(stderr).toContain(
+        'conflict: chat#1: the stored session came from no file, this conversation from ',
+      );
+    });
+
+    it('restores them from an export, and goes on from their file there', async () => {
+      const cwd = twoFiles();
+      const other = ['--store', 'file:./other.db'];
+      await holdfast(['import', 'd1/chat.json'], { cwd });
+      await holdfast(['export', '--output', 'backup.jsonl'], { cwd });
+      for (const store of [[], other]) {
+        expect(await json(['import', 'backup.jsonl', ...store], { cwd })).toMatchObject({ conflicts: [] });
+        expect(await json(['import', 'd1/chat.json', ...store], { cwd })).toMatchObject({ unchanged: 1 });
+        expect(await json(['import', 'd2/chat.json', ...store], { cwd })).toMatchObject({ conflicts: [{}] });
+      }
+      const { stdout } = await holdfast(['export', ...other], { cwd });
+      expect(stdout).toBe(readFileSync(join(cwd, 'backup.jsonl'), 'utf8'));
+    });
+
+    it('tells exports of two stores apart by the files that their sessions came from', async () => {
+      const cwd = twoFiles();
+      for (const name of ['d1', 'd2']) {
+        await holdfast(['import', `${name}/chat.json`, '--store', `file:./${name}.db`], { cwd });
+        await holdfast(['export', '--store', `file:./${name}.db`, '-o', `${name}.jsonl`], { cwd });
+      }
+      const summary = await json(['import', 'd1.jsonl', 'd2.jsonl'], { cwd });
+      expect(summary).toMatchObject({ new: 1, conflicts: [{ id: 'chat#1', file: 'd2.jsonl' }] });
+    });
   });
 
   it('imports two conversations of one id in their order', async () => {

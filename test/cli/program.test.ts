@@ -143,6 +143,18 @@ describe('its settings', () => {
     expect([code, stdout]).toEqual([2, '']);
   });
 
+  it.each(['file:.', 'file:./sub'])('can not have the folder %s as the store', async (store) => {
+    const cwd = folder();
+    mkdirSync(join(cwd, 'sub'));
+    for (const args of [['sessions'], ['import', fixture]]) {
+      const { code, stdout, stderr } = await holdfast([...args, '--store', store], { cwd });
+      const path = store.slice('file:'.length);
+      expect(stderr).toMatch(/^holdfast: bad configuration: [^\n]+\n {2}Name a file, [^\n]+\n$/);
+      expect(stderr).toContain(`store: ${path} is a folder, expected a file`);
+      expect([code, stdout]).toEqual([2, '']);
+    }
+  });
+
   it('name the line on which the config file is broken', async () => {
     const cwd = folder();
     writeFileSync(join(cwd, 'holdfast.config.json'), '{\n  "port": 1,\n}');

@@ -82,7 +82,9 @@ function report(cli: Cli, summary: ImportSummary, failure: { error: unknown } | 
   if (failure) throw failure.error;
   for (const { id, file, line, reason } of summary.conflicts.slice(0, MAX_CONFLICTS)) {
     const place = line === undefined ? file : `${file}:${line}`;
-    cli.err.line(`${cli.err.style('yellow', 'holdfast:')} ${place}: conflict: ${safeLine(id)}: ${reason}`);
+    cli.err.line(
+      `${cli.err.style('yellow', 'holdfast:')} ${place}: conflict: ${safeLine(id)}: ${safeLine(reason)}`,
+    );
   }
   const more = summary.conflicts.length - MAX_CONFLICTS;
   if (more > 0) cli.err.line(`  and ${counted(more, 'more conflict')}; --json lists them all`);

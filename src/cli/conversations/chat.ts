@@ -4,8 +4,8 @@ import {
   anyObject,
   type Candidate,
   type Conversation,
-  defaultId,
   defined,
+  identity,
   idShape,
   type JsonFields,
   parseShape,
@@ -50,7 +50,7 @@ export function chatConversation(candidate: Candidate): Conversation {
   const metadata =
     others.length === 0 ? chat.metadata : { ...Object.fromEntries(others), ...(chat.metadata ?? {}) };
   return defined<Conversation>({
-    id: chat.id ?? defaultId(candidate),
+    ...identity(chat.id, candidate),
     userId: chat.userId ?? chat.user ?? undefined,
     createdAt: chat.createdAt ?? undefined,
     metadata: metadata ?? undefined,

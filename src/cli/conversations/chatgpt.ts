@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { quote } from '../../core/errors.ts';
+import { inputIssues } from '../../core/input.ts';
 import type { MessageInput } from '../../core/model/message.ts';
 import { chatGptMessages, type GptMessage } from './chatgpt-messages.ts';
 import {
@@ -11,8 +12,8 @@ import {
   brokenConversation,
   type Candidate,
   type Conversation,
-  defaultId,
   defined,
+  identity,
   idShape,
   type JsonFields,
   otherFields,
@@ -61,7 +62,7 @@ export function chatGptConversation(candidate: Candidate): Conversation {
     chatgpt: unlessEmpty(otherFields(candidate.value as JsonFields, KNOWN_FIELDS)),
   });
   return defined<Conversation>({
-    id: conversation.conversation_id ?? conversation.id ?? defaultId(candidate),
+    ...identity(conversation.conversation_id ?? conversation.id, candidate),
     userId: undefined,
     createdAt,
     metadata: unlessEmpty(metadata),
@@ -101,8 +102,9 @@ function lastLeaf(nodes: ReadonlyMap<string, unknown>): string | undefined {
 function parseNode(value: unknown, id: string, candidate: Candidate): Node {
   const result = nodeShape.safeParse(value);
   if (result.success) return result.data;
-  const issues = result.error.issues.map(({ path, message }) => ({
-    path: [`mapping[${quote(id)}]`, ...path.map(String)].join('.'),
+  const place = `mapping[${quote(id)}]`;
+  const issues = inputIssues(result.error, value, nodeShape).map(({ path, message }) => ({
+    path: path ? `${place}.${path}` : place,
     message,
   }));
   throw brokenConversation(candidate, issues);

@@ -1,14 +1,18 @@
 /** What an imported file yields, whatever its format, and how a value that is no conversation is told. */
-import { basename, extname } from 'node:path';
+import { basename, extname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { OpenChannel } from '../../core/channels/channels.ts';
-import { ImportError, type InputIssue } from '../../core/errors.ts';
+import { ImportError, type InputIssue, quote } from '../../core/errors.ts';
 import { idProblem, kindOf } from '../../core/ids.ts';
+import { inputIssues } from '../../core/input.ts';
 import type { SessionStatus } from '../../core/model/session.ts';
+import { nearest } from '../../core/suggest.ts';
 
 export interface Conversation {
   /** From the file, or else from the file's name and the conversation's place in it: stable over imports. */
   id: string;
+  /** The file's absolute path, where the id is made from its name: two files may have the same name. */
+  importedFrom?: string;
   userId?: string;
   /** Epoch milliseconds. */
   createdAt?: number;
@@ -69,13 +73,37 @@ export const idShape = z.string().superRefine((id, context) => {
 });
 
 /** Parses a candidate, or throws one `ImportError` with all that is wrong with it. */
-export function parseShape<T>(shape: z.ZodType<T>, candidate: Candidate): T {
-  const result = shape.safeParse(candidate.value);
+export function parseShape<T extends z.ZodObject>(shape: T, candidate: Candidate): z.output<T> {
+  const { value } = candidate;
+  const result = shape.safeParse(value);
   if (result.success) return result.data;
+  const issues = inputIssues(result.error, value, shape);
+  const others = Object.keys(value as JsonFields).filter((name) => !Object.hasOwn(shape.shape, name));
   throw brokenConversation(
     candidate,
-    result.error.issues.map((issue) => ({ path: fieldPath(issue.path), message: issue.message })),
+    issues.map((issue) => withMisnamed(issue, value as JsonFields, others)),
   );
+}
+
+/** Other names are no mistake by themselves, they become metadata; but one may be what a missing field was to be. */
+function withMisnamed(
+  { path, message }: InputIssue,
+  value: JsonFields,
+  others: readonly string[],
+): InputIssue {
+  const isMissing = /^\w+$/.test(path) && !Object.hasOwn(value, path);
+  const misnamed = isMissing && others.find((name) => nearest(name, [path]) || abbreviates(name, path));
+  return { path, message: misnamed ? `${message}; is ${quote(misnamed)} meant to be ${path}?` : message };
+}
+
+/** `msgs` of `messages`: its letters, the first among them, in their order. */
+function abbreviates(short: string, name: string): boolean {
+  if (short.length < 3 || short[0] !== name[0]) return false;
+  let at = -1;
+  return [...short].every((letter) => {
+    at = name.indexOf(letter, at + 1);
+    return at !== -1;
+  });
 }
 
 export function brokenConversation(
@@ -92,8 +120,13 @@ export function brokenConversation(
   ]);
 }
 
-export function defaultId({ source, number }: Candidate): string {
-  return `${basename(source.file, extname(source.file))}#${number}`;
+/** A conversation's own id, or else one from the file's name and its place in it. */
+export function identity(
+  ownId: string | null | undefined,
+  { source: { file }, number }: Candidate,
+): Pick<Conversation, 'id' | 'importedFrom'> {
+  if (typeof ownId === 'string') return { id: ownId };
+  return { id: `${basename(file, extname(file))}#${number}`, importedFrom: resolve(file) };
 }
 
 /** The fields of an object but for some, and but for those that say nothing: null, '', [] and {}. */
@@ -116,10 +149,4 @@ export function defined<T extends object>(fields: { [K in keyof T]: T[K] | undef
 function saysSomething(value: unknown): boolean {
   if (value === null || value === undefined || value === '') return false;
   return typeof value !== 'object' || Object.keys(value).length > 0;
-}
-
-function fieldPath(path: readonly PropertyKey[]): string {
-  return path
-    .map((step, at) => (typeof step === 'number' ? `[${step}]` : `${at === 0 ? '' : '.'}${String(step)}`))
-    .join('');
 }

@@ -148,8 +148,11 @@ export class Import {
     }
   }
 
-  async #session({ id, userId, createdAt, metadata, backup }: Conversation) {
+  async #session(conversation: Conversation) {
+    const { id, userId, createdAt, importedFrom, backup } = conversation;
     const owner = userId ?? this.#options.userId;
+    const metadata =
+      importedFrom === undefined ? conversation.metadata : { ...conversation.metadata, importedFrom };
     const { sessions } = this.#engine;
     const { ttlMs } = backup ?? {};
     try {
@@ -158,10 +161,12 @@ export class Import {
     } catch (error) {
       if (!isHoldfastError(error) || error.code !== 'conflict') throw error;
       const session = await sessions.get(id);
-      if (owner === undefined || owner === session.userId) return { session, created: false };
-      throw new ConflictError('the stored session belongs to another user', session.version, {
-        cause: error,
-      });
+      const problem =
+        owner === undefined || owner === session.userId
+          ? originProblem(conversation, session)
+          : 'the stored session belongs to another user';
+      if (problem === undefined) return { session, created: false };
+      throw new ConflictError(problem, session.version, { cause: error });
     }
   }
 
@@ -173,6 +178,20 @@ export class Import {
     }
     if (status && fresh && status !== session.status) await this.#engine.sessions.end(session.id, status);
   }
+}
+
+/**
+ * An id that was made from a file's name says nothing of a file of that name elsewhere. An export has the id as one of
+ * its own, and tells the first file in its metadata.
+ */
+function originProblem({ importedFrom, metadata }: Conversation, stored: Session): string | undefined {
+  const from = importedFrom ?? metadata?.importedFrom;
+  const storedFrom = stored.metadata.importedFrom;
+  if (from === storedFrom || typeof from !== 'string') return undefined;
+  // Whoever names the session by its own id may have taken the field away.
+  if (importedFrom === undefined && typeof storedFrom !== 'string') return undefined;
+  const origin = typeof storedFrom === 'string' ? `came from ${storedFrom}` : 'came from no file';
+  return `the stored session ${origin}, this conversation from ${from}; rename the file or give its conversations ids`;
 }
 
 /** Messages are judged before anything of their conversation is written: what is broken stops the reading right there. */
