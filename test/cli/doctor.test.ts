@@ -77,10 +77,11 @@ describe('holdfast doctor', () => {
     const healthy = await json<Diagnosis>(['doctor'], { cwd });
     expect(healthy).toMatchObject({ ok: true });
     expect(healthy.checks.find(({ name }) => name === 'pages')?.ok).toBe(true);
-    file.fill(7, 4096 * 3, 4096 * 40);
+    // Inside a message: opening the store does not come by there.
+    file.fill(7, 4096 * 5000, 4096 * 5001);
     writeFileSync(path, file);
     const { code, stdout, stderr } = await holdfast(['doctor'], { cwd });
-    expect(stdout).toMatch(/✗ (pages|store) +the SQLite file \.\/holdfast\.db is damaged: /);
+    expect(stdout).toMatch(/✗ pages +the SQLite file \.\/holdfast\.db is damaged: /);
     expect([code, stderr]).toEqual([1, '']);
     expect(readFileSync(path).equals(file)).toBe(true);
     expect(readdirSync(cwd)).toEqual(['holdfast.db', 'large.jsonl']);
