@@ -8,6 +8,7 @@ import type {
   Partition,
 } from '../../core/store.ts';
 import { addCounters, type Standing } from '../shared/conditions.ts';
+import { LogData } from './log-data.ts';
 
 export interface RecordData {
   kind: string;
@@ -16,14 +17,6 @@ export interface RecordData {
   version: number;
   counter: boolean;
   indexes: readonly IndexEntry[];
-}
-
-export interface LogData {
-  /** The last seq given out, whether or not its entry is still there. */
-  lastSeq: number;
-  /** Sorted by seq. Truncated ends leave holes: seqs are not reused. */
-  entries: Entry[];
-  byId: Map<string, Entry>;
 }
 
 /** What one write did: its result for the receipt and, unless nothing changed, its line in the journal. */
@@ -63,8 +56,7 @@ export class PartitionData implements Standing {
   }
 
   entryVersion(name: string, seq: number): number | undefined {
-    const log = this.logs.get(name);
-    return log && entryAt(log, seq)?.version;
+    return this.logs.get(name)?.at(seq)?.version;
   }
 
   expiresAt(): number | null {
@@ -127,24 +119,21 @@ export class PartitionData implements Standing {
   #append(append: Operation & { op: 'append' }): Applied {
     let log = this.logs.get(append.log);
     if (!log) {
-      log = { lastSeq: 0, entries: [], byId: new Map() };
+      log = new LogData();
       this.logs.set(append.log, log);
     }
     let count = 0;
     const seqs: number[] = [];
     for (const { id, value, mark } of append.entries) {
-      const known = id === undefined ? undefined : log.byId.get(id);
+      const known = id === undefined ? undefined : log.withId(id);
       if (known) {
         seqs.push(known.seq);
         continue;
       }
       const seq = Math.max(log.lastSeq + 1, append.startSeq ?? 0);
-      const entry: Entry = { seq, value, version: 1, ...(id && { id }), ...(mark && { mark }) };
-      log.lastSeq = seq;
+      log.append({ seq, value, version: 1, ...(id && { id }), ...(mark && { mark }) });
       count++;
-      log.entries.push(entry);
-      if (id) log.byId.set(id, entry);
-      seqs.push(entry.seq);
+      seqs.push(seq);
     }
     if (count === 0) return { result: { seqs, count } };
     const firstSeq = log.lastSeq + 1 - count;
@@ -153,11 +142,10 @@ export class PartitionData implements Standing {
 
   #rewrite({ log: name, seq, value, mark }: Operation & { op: 'rewrite' }): Applied {
     const log = this.logs.get(name)!;
-    const { mark: oldMark, ...before } = entryAt(log, seq)!;
+    const { mark: oldMark, ...before } = log.at(seq)!;
     const newMark = mark === undefined ? oldMark : mark;
     const entry: Entry = { ...before, value, version: before.version + 1, ...(newMark && { mark: newMark }) };
-    log.entries[indexFrom(log, seq)] = entry;
-    if (entry.id) log.byId.set(entry.id, entry);
+    log.replace(entry);
     return {
       result: { version: entry.version },
       change: { op: 'rewrite', log: name, seq, version: entry.version },
@@ -167,39 +155,11 @@ export class PartitionData implements Standing {
   #truncate({ log: name, before, after }: Operation & { op: 'truncate' }): Applied {
     const log = this.logs.get(name);
     if (!log) return { result: { count: 0 } };
-    const start = before === undefined ? 0 : indexFrom(log, before);
-    const end = after === undefined ? log.entries.length : indexFrom(log, after + 1);
-    const kept = log.entries.slice(start, Math.max(start, end));
-    const count = log.entries.length - kept.length;
+    const count = log.truncate(before, after);
     if (count === 0) return { result: { count } };
-    log.entries = kept;
-    log.byId = new Map(kept.flatMap((entry) => (entry.id ? [[entry.id, entry]] : [])));
-    const firstSeq = firstSeqOf(log);
-    const lastSeq = kept.at(-1)?.seq ?? log.lastSeq;
+    const { firstSeq, newestSeq: lastSeq } = log;
     return { result: { count }, change: { op: 'truncate', log: name, firstSeq, lastSeq } };
   }
-}
-
-/** The index of the first entry whose seq is at least `seq`. */
-export function indexFrom(log: LogData, seq: number): number {
-  let low = 0;
-  let high = log.entries.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (log.entries[middle]!.seq < seq) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** The seq of the oldest entry; in an empty log, the one that the next append will get. */
-export function firstSeqOf(log: LogData): number {
-  return log.entries[0]?.seq ?? log.lastSeq + 1;
-}
-
-function entryAt(log: LogData, seq: number): Entry | undefined {
-  const entry = log.entries[indexFrom(log, seq)];
-  return entry?.seq === seq ? entry : undefined;
 }
 
 export function recordName(kind: string, id: string): string {

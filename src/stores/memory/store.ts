@@ -41,7 +41,7 @@ import { compareBytes, decodePageToken, partitionKey, toPage, toStored } from '.
 import { Waiters } from '../shared/waiters.ts';
 import { compareSlots, Indexes, listName, pageOf, toSlot } from './indexes.ts';
 import { Journal } from './journal.ts';
-import { firstSeqOf, indexFrom, PartitionData, type RecordData, recordName } from './partition-data.ts';
+import { PartitionData, type RecordData, recordName } from './partition-data.ts';
 
 export interface MemoryStoreOptions {
   /** Time stamps of the journal. Default: the system's clock. */
@@ -99,9 +99,9 @@ export class MemoryStore implements Store {
     return [...(this.#data(partition)?.logs ?? [])]
       .map(([log, data]) => ({
         log,
-        firstSeq: firstSeqOf(data),
+        firstSeq: data.firstSeq,
         lastSeq: data.lastSeq,
-        count: data.entries.length,
+        count: data.count,
       }))
       .sort((a, b) => compareBytes(a.log, b.log));
   }
@@ -110,18 +110,7 @@ export class MemoryStore implements Store {
     this.#life.check();
     checkLogRange(partition, name, range);
     const log = this.#data(partition)?.logs.get(name);
-    if (!log) return { entries: [], firstSeq: 1, lastSeq: 0, count: 0 };
-    const bounds = { firstSeq: firstSeqOf(log), lastSeq: log.lastSeq, count: log.entries.length };
-    const from = range.after === undefined ? 0 : indexFrom(log, range.after + 1);
-    const to = range.before === undefined ? log.entries.length : indexFrom(log, range.before);
-    let entries = log.entries.slice(from, Math.max(from, to));
-    if (range.mark !== undefined) entries = entries.filter((entry) => entry.mark === range.mark);
-    if (range.ids) {
-      const ids = new Set(range.ids);
-      entries = entries.filter((entry) => entry.id !== undefined && ids.has(entry.id));
-    }
-    if (range.reverse) entries.reverse();
-    return { entries: entries.slice(0, range.limit), ...bounds };
+    return log ? log.read(range) : { entries: [], firstSeq: 1, lastSeq: 0, count: 0 };
   }
 
   async queryIndex(range: IndexRange): Promise<Page<IndexHit>> {
