@@ -11,6 +11,7 @@ import { judge, NOWHERE, type Standing } from '../shared/conditions.ts';
 import type { Outcome } from '../shared/group-commit.ts';
 import { batchKey } from '../shared/pages.ts';
 import type { Catalog, PartitionState } from './catalog.ts';
+import type { Damage } from './damage.ts';
 import { type Database, isBusy, type Statement } from './database.ts';
 import { cursorOf, type Journal, type LogState, pack, type StoredOperation } from './journal.ts';
 import type { Logs } from './logs.ts';
@@ -19,6 +20,7 @@ import type { Snapshot } from './snapshot.ts';
 
 export interface CommitterParts {
   db: Database;
+  damage: Damage;
   snapshot: Snapshot;
   catalog: Catalog;
   records: Records;
@@ -59,7 +61,7 @@ export class Committer {
     try {
       return this.transaction(() => this.#applyAll(batches));
     } catch (error) {
-      if (batches.length === 1 || isBusy(error)) throw error;
+      if (batches.length === 1 || isBusy(error) || this.#parts.damage.found) throw error;
       return batches.map((batch) => {
         try {
           return this.transaction(() => this.#applyAll([batch]))[0]!;
@@ -70,9 +72,22 @@ export class Committer {
     }
   }
 
-  /** Runs a write transaction on top of everything that others have committed. */
+  /**
+   * Runs a write transaction on top of everything that others have committed.
+   * @throws StoreCorruptError, and nothing is written, once damage was met
+   */
   transaction<T>(body: () => T): T {
     this.#parts.snapshot.leave();
+    this.#parts.damage.check();
+    try {
+      return this.#write(body);
+    } catch (error) {
+      this.#parts.damage.tell(error);
+      throw error;
+    }
+  }
+
+  #write<T>(body: () => T): T {
     this.#begin.run();
     try {
       this.refresh();
@@ -167,7 +182,7 @@ export class Committer {
     const results: OperationResult[] = [];
     const operations: StoredOperation[] = [];
     for (const operation of batch.operations) {
-      const { result, change } = this.#write(operation, batch.partition, partition, version);
+      const { result, change } = this.#perform(operation, batch.partition, partition, version);
       results.push(result);
       if (change) operations.push(change);
     }
@@ -190,7 +205,7 @@ export class Committer {
     }
   }
 
-  #write(
+  #perform(
     operation: Operation,
     { tenant, type, id }: Partition,
     partition: PartitionState,

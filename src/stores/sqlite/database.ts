@@ -9,7 +9,8 @@ export type Database = BetterSqlite3.Database;
 export type Statement = BetterSqlite3.Statement;
 
 /** `full`: an acknowledged write survives a power cut. `normal`: it survives the process, not always a power cut. */
-export type Durability = 'full' | 'normal';
+export const DURABILITIES = ['full', 'normal'] as const;
+export type Durability = (typeof DURABILITIES)[number];
 
 /** Files up to this size are checked page by page at open; larger ones as they are read. */
 const QUICK_CHECK_BYTES = 32 * 1024 * 1024;
@@ -76,6 +77,59 @@ function inOwnTurn<T>(body: () => T, waitMs: number): Promise<T> {
 /** Looks at an existing file through a read-only connection: a damaged one is left exactly as it is. */
 function inspect(Sqlite: typeof BetterSqlite3, path: string): void {
   checkHeader(path);
+  const hadLog = existsSync(`${path}-wal`);
+  try {
+    inspectPages(Sqlite, path);
+  } catch (error) {
+    if (!hadLog && existsSync(`${path}-wal`)) removeEmptyLog(Sqlite, path);
+    throw error;
+  }
+}
+
+/**
+ * A connection that only reads leaves an empty `-wal` and its `-shm` behind. The last one to close that may write takes
+ * them away under SQLite's own lock, so nothing is taken from another process; the file is not written to.
+ */
+function removeEmptyLog(Sqlite: typeof BetterSqlite3, path: string): void {
+  try {
+    if (hasWrites(path)) return;
+    const db = new Sqlite(path, { fileMustExist: true, timeout: LOCK_SPIN_MS });
+    try {
+      // The log is looked for at the first read.
+      db.pragma('schema_version');
+    } finally {
+      db.close();
+    }
+  } catch {
+    // Why the file was refused matters more than what is left beside it.
+  }
+}
+
+/** Whether there is a write-ahead log with something in it. */
+function hasWrites(path: string): boolean {
+  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
+
+/**
+ * Closes a damaged file without a checkpoint: the last connection to be closed would make one, unless it only reads.
+ * What is in the `-wal` file stays there.
+ */
+export async function closeUntouched(db: Database, path: string): Promise<void> {
+  const { default: Sqlite } = await import('better-sqlite3');
+  let reader: Database | undefined;
+  try {
+    reader = new Sqlite(path, { readonly: true, timeout: LOCK_SPIN_MS });
+    // It counts from its first read on.
+    reader.pragma('schema_version');
+  } catch {
+    // A file so damaged that it can't be opened can't be checkpointed either.
+  } finally {
+    db.close();
+    reader?.close();
+  }
+}
+
+function inspectPages(Sqlite: typeof BetterSqlite3, path: string): void {
   const db = new Sqlite(path, { readonly: true, timeout: LOCK_SPIN_MS });
   try {
     checkSchema(db);
@@ -89,9 +143,9 @@ function inspect(Sqlite: typeof BetterSqlite3, path: string): void {
 
 /** The header says how many pages there are: https://www.sqlite.org/fileformat2.html#the_database_header */
 function checkHeader(path: string): void {
-  // With a write-ahead log beside it, the file may legitimately lag behind its header. Looked for first, as another
-  // process may be done with it any moment.
-  const hasLog = existsSync(`${path}-wal`);
+  // With writes in a log beside it, the file may legitimately lag behind its header. Looked for before and after, as
+  // another process may be done with its log, or begin one, any moment.
+  const hadWrites = hasWrites(path);
   const header = Buffer.alloc(100);
   const file = openSync(path, 'r');
   const read = readSync(file, header, 0, 100, 0);
@@ -102,7 +156,7 @@ function checkHeader(path: string): void {
   const expected = header.readUInt32BE(28) * pageSize;
   const current = header.readUInt32BE(24) === header.readUInt32BE(92);
   const { size } = statSync(path);
-  if (current && size < expected && !hasLog) {
+  if (current && size < expected && !hadWrites && !hasWrites(path)) {
     throw damaged(path, `it is cut off: ${size} of ${expected} bytes are there`);
   }
 }

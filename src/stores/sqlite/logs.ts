@@ -4,6 +4,8 @@ import type { LogState } from './journal.ts';
 
 /** A waypoint is kept at every seq that is a multiple of this, so a walk to any seq takes about as many steps at most. */
 const WAYPOINT_EVERY = 128;
+/** Entries among so many others each, at most, are deleted by one look at their part of the table. */
+const SPARSE = 16;
 /** Rows of one insert statement, most first: fewer calls for a large group, no detour for a single entry. */
 const ROWS_AT_ONCE = [32, 8, 2, 1] as const;
 const COLUMNS = 'id, log, seq, previous, value';
@@ -12,6 +14,13 @@ const COLUMN_COUNT = 5;
 /** What is read of an entry: as an array, which is faster than an object. */
 const READ = 'seq, version, mark, given_id, value';
 type EntryRow = [seq: number, version: number, mark: string | null, givenId: string | null, value: string];
+
+/** Entries of a log from the id `upper` down to, not with, `lower`; `dense` where few others stand in between. */
+interface Stretch {
+  upper: number;
+  lower: number;
+  dense: boolean;
+}
 
 /**
  * Entries of all logs in one table, in the order of arrival; each points to the one before it in its log. Appending
@@ -35,11 +44,16 @@ export class Logs {
   readonly #marked: Statement;
   readonly #markedReverse: Statement;
   readonly #rewrite: Statement;
-  readonly #deleteEntry: Statement;
+  readonly #waypoints: Statement;
+  readonly #anyGivenId: Statement;
+  readonly #deleteBetween: Statement;
+  readonly #deleteChain: Statement;
+  readonly #deleteGivenIds: Statement;
+  readonly #deleteIdsBetween: Statement;
+  readonly #deleteIdsOnChain: Statement;
   readonly #deleteWaypoints: Statement;
   readonly #deleteMarks: Statement;
   readonly #deleteMark: Statement;
-  readonly #deleteGivenId: Statement;
   readonly #setLog: Statement;
   readonly #deleteLog: Statement;
   #pending: (string | number)[] = [];
@@ -88,7 +102,7 @@ export class Logs {
          SELECT ${READ} FROM chain WHERE steps > 0`,
       )
       .raw();
-    this.#step = db.prepare('SELECT seq, previous, given_id FROM entries WHERE id = ?').raw();
+    this.#step = db.prepare('SELECT seq, previous FROM entries WHERE id = ?').raw();
     this.#maxId = db.prepare('SELECT max(id) FROM entries').pluck();
     this.#waypoint = db
       .prepare('SELECT entry FROM waypoints WHERE log = ? AND seq >= ? ORDER BY seq LIMIT 1')
@@ -101,11 +115,27 @@ export class Logs {
     this.#marked = db.prepare(`${marked} LIMIT ?`).pluck();
     this.#markedReverse = db.prepare(`${marked} DESC LIMIT ?`).pluck();
     this.#rewrite = db.prepare('UPDATE entries SET value = ?, mark = ?, version = version + 1 WHERE id = ?');
-    this.#deleteEntry = db.prepare('DELETE FROM entries WHERE id = ?');
+    this.#waypoints = db
+      .prepare('SELECT entry FROM waypoints WHERE log = ? AND seq >= ? AND seq <= ? ORDER BY seq DESC')
+      .pluck();
+    this.#anyGivenId = db.prepare('SELECT 1 FROM given_ids WHERE log = ? LIMIT 1').pluck();
+    const between = 'FROM entries WHERE id > ? AND id <= ? AND log = ?';
+    const onChain = `FROM entries WHERE id IN (
+      WITH RECURSIVE chain (id, previous) AS (
+        SELECT id, previous FROM entries WHERE id = ?
+        UNION ALL
+        SELECT e.id, e.previous FROM chain JOIN entries e ON e.id = chain.previous WHERE e.id > ?
+      )
+      SELECT id FROM chain)`;
+    const givenIds = 'DELETE FROM given_ids WHERE log = ? AND given_id IN (SELECT given_id';
+    this.#deleteBetween = db.prepare(`DELETE ${between}`);
+    this.#deleteChain = db.prepare(`DELETE ${onChain}`);
+    this.#deleteGivenIds = db.prepare('DELETE FROM given_ids WHERE log = ? AND seq > ? AND seq <= ?');
+    this.#deleteIdsBetween = db.prepare(`${givenIds} ${between})`);
+    this.#deleteIdsOnChain = db.prepare(`${givenIds} ${onChain})`);
     this.#deleteWaypoints = db.prepare('DELETE FROM waypoints WHERE log = ? AND seq >= ? AND seq <= ?');
     this.#deleteMarks = db.prepare('DELETE FROM marks WHERE log = ? AND seq >= ? AND seq <= ?');
     this.#deleteMark = db.prepare('DELETE FROM marks WHERE log = ? AND mark = ? AND seq = ?');
-    this.#deleteGivenId = db.prepare('DELETE FROM given_ids WHERE log = ? AND given_id = ?');
     this.#setLog = db.prepare('UPDATE logs SET first = ?, last = ?, count = ?, head = ? WHERE pk = ?');
     this.#deleteLog = db.prepare('DELETE FROM logs WHERE pk = ?');
   }
@@ -323,25 +353,42 @@ export class Logs {
 
   /** Deletes from the given entry towards the oldest while seq > `after`; returns where it stopped, and how many went. */
   #remove(log: LogState, from: number, after: number): [number, number] {
-    let id = from;
+    if (from === 0) return [0, 0];
+    const [newest] = this.#step.get(from) as [number, number];
+    if (newest <= after) return [from, 0];
+    const stop = this.#seek(log, after);
+    // The oldest entry's pointer leads to what was truncated.
+    const end = stop === 0 ? this.#seek(log, log.first) - 1 : stop;
+    const hasGivenIds = this.#anyGivenId.get(log.pk) !== undefined;
+    // Of many given ids, looking at all of the log's is faster than finding each.
+    const many = (newest - Math.max(after, log.first - 1)) * 4 >= log.count;
+    if (hasGivenIds && many) this.#deleteGivenIds.run(log.pk, after, newest);
     let count = 0;
-    let newest = 0;
-    let oldest = 0;
-    while (id !== 0) {
-      const [seq, previous, givenId] = this.#step.get(id) as [number, number, string | null];
-      if (seq <= after) break;
-      newest ||= seq;
-      oldest = seq;
-      this.#deleteEntry.run(id);
-      if (givenId !== null) this.#deleteGivenId.run(log.pk, givenId);
-      id = seq === log.first ? 0 : previous;
-      count++;
+    for (const { upper, lower, dense } of this.#stretches(log, from, end, newest, after)) {
+      const range = dense ? [lower, upper, log.pk] : [upper, lower];
+      if (hasGivenIds && !many)
+        (dense ? this.#deleteIdsBetween : this.#deleteIdsOnChain).run(log.pk, ...range);
+      count += (dense ? this.#deleteBetween : this.#deleteChain).run(...range).changes;
     }
-    if (count > 0) {
-      this.#deleteWaypoints.run(log.pk, oldest, newest);
-      this.#deleteMarks.run(log.pk, oldest, newest);
+    this.#deleteWaypoints.run(log.pk, after + 1, newest);
+    this.#deleteMarks.run(log.pk, after + 1, newest);
+    return [stop, count];
+  }
+
+  /** Splits the ids from `from` down to, not with, `end` into those dense with the log's entries and those that aren't. */
+  *#stretches(log: LogState, from: number, end: number, newest: number, after: number): Generator<Stretch> {
+    const waypoints = this.#waypoints.all(log.pk, after + 1, newest - 1) as number[];
+    let upper = from;
+    let middle = from;
+    for (const lower of waypoints.concat(end)) {
+      if (middle - lower > WAYPOINT_EVERY * SPARSE) {
+        if (upper > middle) yield { upper, lower: middle, dense: true };
+        yield { upper: middle, lower, dense: false };
+        upper = lower;
+      }
+      middle = lower;
     }
-    return [id, count];
+    if (upper > middle) yield { upper, lower: middle, dense: true };
   }
 }
 

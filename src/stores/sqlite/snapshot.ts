@@ -13,17 +13,24 @@ export class Snapshot {
   readonly #db: Database;
   readonly #begin: Statement;
   readonly #commit: Statement;
+  readonly #rollback: Statement;
   readonly #refresh: () => void;
+  readonly #failed: (error: unknown) => void;
   #open = false;
   #since = 0;
   #ending = false;
 
-  /** @param refresh takes in what others committed, at the beginning of each snapshot */
-  constructor(db: Database, refresh: () => void) {
+  /**
+   * @param refresh takes in what others committed, at the beginning of each snapshot
+   * @param failed hears of an error at a snapshot's end, which concerns no read: all were done
+   */
+  constructor(db: Database, refresh: () => void, failed: (error: unknown) => void) {
     this.#db = db;
     this.#begin = db.prepare('BEGIN');
     this.#commit = db.prepare('COMMIT');
+    this.#rollback = db.prepare('ROLLBACK');
     this.#refresh = refresh;
+    this.#failed = failed;
   }
 
   /** To be called before each read. */
@@ -43,12 +50,26 @@ export class Snapshot {
     }
   }
 
-  /** To be called before a write, and before the file is closed. */
+  /** To be called before a write, and before the file is closed. Never throws: nobody stands by at the end of a turn. */
   leave(): void {
     if (!this.#open) return;
     this.#open = false;
     // A read that failed badly has ended the transaction by itself.
-    if (this.#db.inTransaction) this.#commit.run();
+    if (!this.#db.inTransaction) return;
+    try {
+      this.#commit.run();
+    } catch (error) {
+      this.#failed(error);
+      this.#abandon();
+    }
+  }
+
+  #abandon(): void {
+    try {
+      if (this.#db.inTransaction) this.#rollback.run();
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #endSoon(): void {

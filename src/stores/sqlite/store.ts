@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../../core/clock.ts';
+import { systemClock } from '../../core/clock.ts';
 import { UnsupportedError } from '../../core/errors.ts';
 import type {
   Batch,
@@ -36,23 +36,16 @@ import { toStored } from '../shared/pages.ts';
 import { Waiters } from '../shared/waiters.ts';
 import { Catalog } from './catalog.ts';
 import { Committer } from './commit.ts';
-import { type Database, type Durability, isBusy, openDatabase, retryBusy, translate } from './database.ts';
+import { Damage } from './damage.ts';
+import { closeUntouched, type Database, isBusy, openDatabase, retryBusy } from './database.ts';
 import { Journal } from './journal.ts';
 import { Logs } from './logs.ts';
+import { checkOptions, type SqliteStoreOptions } from './options.ts';
 import { Records } from './records.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import { Snapshot } from './snapshot.ts';
 
-export interface SqliteStoreOptions {
-  /** `full` (default): an acknowledged write survives a power cut. `normal`: it survives the death of the process. */
-  durability?: Durability;
-  /** How long to wait for another process's write before giving up. Default 10 000. */
-  lockTimeoutMs?: number;
-  /** How often to look for other processes' commits while somebody waits for changes. Default 10. */
-  pollIntervalMs?: number;
-  /** Time stamps of the journal. Default: the system's clock. */
-  clock?: Clock;
-}
+export type { SqliteStoreOptions };
 
 /** A store in one SQLite file. Several processes may use the file at once. */
 export class SqliteStore implements Store {
@@ -61,6 +54,7 @@ export class SqliteStore implements Store {
   readonly path: string;
   readonly #db: Database;
   readonly #options: Required<SqliteStoreOptions>;
+  readonly #damage: Damage;
   readonly #catalog: Catalog;
   readonly #records: Records;
   readonly #logs: Logs;
@@ -76,14 +70,20 @@ export class SqliteStore implements Store {
     this.path = path;
     this.#db = db;
     this.#options = options;
+    this.#damage = new Damage(path);
     this.#catalog = new Catalog(db);
     this.#records = new Records(db);
     this.#logs = new Logs(db);
     this.#journal = new Journal(db);
-    this.#snapshot = new Snapshot(db, () => this.#committer.refresh());
+    this.#snapshot = new Snapshot(
+      db,
+      () => this.#committer.refresh(),
+      (error) => this.#damage.tell(error),
+    );
     this.#committer = new Committer({
       snapshot: this.#snapshot,
       db,
+      damage: this.#damage,
       clock: options.clock,
       catalog: this.#catalog,
       records: this.#records,
@@ -96,9 +96,11 @@ export class SqliteStore implements Store {
 
   /**
    * Opens a file, making it and its folder where they don't exist.
-   * @throws StoreCorruptError when the file is damaged (it is left untouched), NewerSchemaError, StoreUnavailableError
+   * @throws InvalidInputError for bad options, StoreCorruptError when the file is damaged (it is left untouched),
+   * NewerSchemaError, StoreUnavailableError
    */
   static async open(path: string, options: SqliteStoreOptions = {}): Promise<SqliteStore> {
+    checkOptions(options);
     const { durability = 'full', lockTimeoutMs = 10_000, pollIntervalMs = 10, clock = systemClock } = options;
     const db = await openDatabase(path, durability, lockTimeoutMs);
     return new SqliteStore(path, db, { durability, lockTimeoutMs, pollIntervalMs, clock });
@@ -207,19 +209,22 @@ export class SqliteStore implements Store {
 
   async health(): Promise<StoreHealth> {
     this.#life.check();
-    return this.#read(() => {
-      const pages = this.#db.pragma('page_count', { simple: true }) as number;
-      const pageBytes = this.#db.pragma('page_size', { simple: true }) as number;
-      const version = this.#db.prepare('SELECT sqlite_version()').pluck().get() as string;
-      const facts = {
-        path: this.path,
-        sqlite: version,
-        schema: SCHEMA_VERSION,
-        durability: this.#options.durability,
-        sizeBytes: pages * pageBytes,
-      };
-      return { ok: true, problems: [], facts };
-    });
+    const facts = { path: this.path, schema: SCHEMA_VERSION, durability: this.#options.durability };
+    try {
+      const more = await this.#read(() => this.#facts());
+      const problems = this.#damage.found ? [this.#damage.found.message] : [];
+      return { ok: problems.length === 0, problems, facts: { ...facts, ...more } };
+    } catch (error) {
+      if (!this.#damage.found) throw error;
+      return { ok: false, problems: [this.#damage.found.message], facts };
+    }
+  }
+
+  #facts(): { sqlite: string; sizeBytes: number } {
+    const pages = this.#db.pragma('page_count', { simple: true }) as number;
+    const pageBytes = this.#db.pragma('page_size', { simple: true }) as number;
+    const version = this.#db.prepare('SELECT sqlite_version()').pluck().get() as string;
+    return { sqlite: version, sizeBytes: pages * pageBytes };
   }
 
   async close(): Promise<void> {
@@ -228,7 +233,8 @@ export class SqliteStore implements Store {
       this.#waiters.close('store');
       await this.#group.close();
       this.#snapshot.leave();
-      this.#db.close();
+      if (this.#damage.found) await closeUntouched(this.#db, this.path);
+      else this.#db.close();
     });
   }
 
@@ -237,7 +243,7 @@ export class SqliteStore implements Store {
     try {
       return this.#inSnapshot(body);
     } catch (error) {
-      if (!isBusy(error)) throw translate(error, this.path);
+      if (!isBusy(error)) throw this.#damage.tell(error);
       return this.#retryingBusy(() => {
         this.#life.check();
         return this.#inSnapshot(body);
@@ -254,14 +260,14 @@ export class SqliteStore implements Store {
     try {
       return this.#committed(this.#committer.group(batches));
     } catch (error) {
-      if (!isBusy(error)) throw translate(error, this.path);
+      if (!isBusy(error)) throw this.#damage.tell(error);
       return this.#retryingBusy(() => this.#committed(this.#committer.group(batches)));
     }
   }
 
   #committed(outcomes: Outcome[]): Outcome[] {
     if (this.#waiters.size > 0) this.#waiters.wake();
-    return outcomes.map((outcome) => (outcome instanceof Error ? translate(outcome, this.path) : outcome));
+    return outcomes.map((outcome) => (outcome instanceof Error ? this.#damage.tell(outcome) : outcome));
   }
 
   /** SQLite's own waiting blocks the event loop: it waits for a moment only, the rest of the time is waited here. */
@@ -269,7 +275,7 @@ export class SqliteStore implements Store {
     try {
       return await retryBusy(body, this.#options.lockTimeoutMs);
     } catch (error) {
-      throw translate(error, this.path);
+      throw this.#damage.tell(error);
     }
   }
 
