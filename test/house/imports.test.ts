@@ -1,14 +1,5 @@
 import { expect, test } from 'vitest';
-import {
-  exists,
-  filesIn,
-  type Import,
-  importsOf,
-  packageJson,
-  packageOf,
-  read,
-  storeFolders,
-} from './source.ts';
+import { filesIn, type Import, importsOf, packageJson, packageOf, read, storeFolders } from './source.ts';
 
 interface Rule {
   /** What of our own an area may import besides itself. */
@@ -134,18 +125,14 @@ test('folders under src are at most three deep, and names are kebab-case', () =>
   expect(files.filter((file) => !/^([a-z0-9]+(-[a-z0-9]+)*[/.])+ts$/.test(file))).toEqual([]);
 });
 
-test.for(storeFolders())(
-  'the %s store is held to the conformance suite by a short test',
-  (store, context) => {
-    if (!exists('src/testing/index.ts')) context.skip('the conformance suite is not built yet');
-    const short = filesIn('test', '**/*.test.ts').filter((file) => {
-      const text = read('test', file);
-      return (
-        text.trimEnd().split('\n').length <= 15 &&
-        /from '[./]*\/src\/testing\//.test(text) &&
-        text.includes(`/src/stores/${store}/`)
-      );
-    });
-    expect(short).not.toEqual([]);
-  },
-);
+test.for(storeFolders())('the %s store is held to the conformance suite by a short test', (store) => {
+  const short = filesIn('test', '**/*.test.ts').filter((file) => {
+    const text = read('test', file);
+    return (
+      text.trimEnd().split('\n').length <= 15 &&
+      /from '[./]*\/src\/testing\//.test(text) &&
+      text.includes(`/src/stores/${store}/`)
+    );
+  });
+  expect(short).not.toEqual([]);
+});

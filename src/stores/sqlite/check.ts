@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
-import { StoreCorruptError } from '../../core/errors.ts';
-import { LOCK_SPIN_MS, translate } from './database.ts';
+import { damaged, LOCK_SPIN_MS, removeEmptyLog, translate } from './database.ts';
 
 /**
  * Checks every page of a file, whatever its size, through a read-only connection. Nothing else runs meanwhile: a
@@ -34,32 +33,13 @@ export async function leavingNoTraces<T>(path: string, body: () => Promise<T>): 
   try {
     return await body();
   } finally {
-    if (hadNone && hasSideFiles(path)) await openAndClose(path);
+    if (hadNone && hasSideFiles(path)) {
+      const { default: Sqlite } = await import('better-sqlite3');
+      removeEmptyLog(Sqlite, path);
+    }
   }
 }
 
 function hasSideFiles(path: string): boolean {
   return existsSync(`${path}-wal`) || existsSync(`${path}-shm`);
-}
-
-/** A log that is empty leaves the file itself as it is, a damaged one too. */
-async function openAndClose(path: string): Promise<void> {
-  const { default: Sqlite } = await import('better-sqlite3');
-  try {
-    const db = new Sqlite(path, { fileMustExist: true, timeout: LOCK_SPIN_MS });
-    try {
-      // The log is looked for at the first read.
-      db.pragma('schema_version');
-    } finally {
-      db.close();
-    }
-  } catch {
-    // What was found out about the file matters more than what is left beside it.
-  }
-}
-
-function damaged(path: string, what: string): StoreCorruptError {
-  return new StoreCorruptError(`the SQLite file ${path} is damaged: ${what}`, {
-    hint: 'Nothing was changed. Restore a backup, or save what is left with `sqlite3 FILE .recover`.',
-  });
 }

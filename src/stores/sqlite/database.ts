@@ -90,7 +90,7 @@ function inspect(Sqlite: typeof BetterSqlite3, path: string): void {
  * A connection that only reads leaves an empty `-wal` and its `-shm` behind. The last one to close that may write takes
  * them away under SQLite's own lock, so nothing is taken from another process; the file is not written to.
  */
-function removeEmptyLog(Sqlite: typeof BetterSqlite3, path: string): void {
+export function removeEmptyLog(Sqlite: typeof BetterSqlite3, path: string): void {
   try {
     if (hasWrites(path)) return;
     const db = new Sqlite(path, { fileMustExist: true, timeout: LOCK_SPIN_MS });
@@ -161,7 +161,7 @@ function checkHeader(path: string): void {
   }
 }
 
-function damaged(path: string, what: string): StoreCorruptError {
+export function damaged(path: string, what: string): StoreCorruptError {
   return new StoreCorruptError(`the SQLite file ${path} is damaged: ${what}`, {
     hint: 'Nothing was changed. Restore a backup, or save what is left with `sqlite3 FILE .recover`.',
   });
