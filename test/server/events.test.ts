@@ -138,8 +138,13 @@ describe.each(['memory:', 'file:'] as const)('the event stream on %s', (store) =
   test('answers 410 to a cursor that the journal no longer keeps', async () => {
     const { value: opening } = await (await open()).events.next();
     await say('one');
-    // What was committed in this very millisecond stays.
-    await vi.waitFor(async () => expect(await serving.engine.events.trim({ keepMs: 0 })).toBeDefined());
+    // What was committed in this very millisecond stays: it is trimmed until the cursor is behind.
+    await vi.waitFor(async () => {
+      await serving.engine.events.trim({ keepMs: 0 });
+      await expect(serving.engine.events.cursor(opening!.id!)).rejects.toMatchObject({
+        code: 'cursor-expired',
+      });
+    });
     const answer = await serving.call('GET', '/v1/events', undefined, { 'last-event-id': opening!.id! });
     expect(answer).toMatchObject({ status: 410, body: { error: { code: 'cursor-expired' } } });
   });
