@@ -45,6 +45,8 @@ export interface AppendEntry {
   readonly value: JsonText;
   /** A label by which a log can be read sparsely (see {@link LogRange.mark}). */
   readonly mark?: string;
+  /** What the entry's version is to be, 1 unless given: copies keep the versions of entries that were rewritten. */
+  readonly version?: number;
 }
 
 export type Operation =
@@ -58,6 +60,18 @@ export type Operation =
       readonly value: JsonText;
       readonly ifVersion?: IfVersion;
       readonly indexes?: readonly IndexEntry[];
+      /**
+       * The version to write, at least the record's own: copies keep their versions, and may be made again. Later
+       * versions of the store are beyond it.
+       */
+      readonly version?: number;
+      /** The value is a counter's fields, and can be added to. */
+      readonly counter?: boolean;
+      /**
+       * What this write changes, to be deep-merged into the record as it then is. Only a store that takes writes while
+       * the record can't be read looks at it; to others this is a put like any other.
+       */
+      readonly patch?: JsonText;
     }
   /** Adds to the number fields of a counter record, which springs into being at zero. Never reads first. */
   | {
@@ -142,6 +156,10 @@ export interface Stored {
   readonly id: string;
   readonly value: JsonText;
   readonly version: number;
+  /** Only in a listing of whole records: its places in indexes. */
+  readonly indexes?: readonly IndexEntry[];
+  /** Only in a listing of whole records: whether it can be added to. */
+  readonly counter?: boolean;
 }
 
 export interface Entry {
@@ -165,6 +183,8 @@ export interface RecordRange {
   readonly after?: string;
   readonly limit: number;
   readonly reverse?: boolean;
+  /** Give `indexes` (in any order) and `counter` of each record as well: what it takes to copy it. */
+  readonly whole?: boolean;
 }
 
 /** Part of a log. `after` and `before` are seqs and exclusive. `reverse` reads from the newest end. */
@@ -220,7 +240,7 @@ export interface IndexHit {
 
 /** Kept by the store: partitions that expire, `order` is when (epoch ms). Its key is `''`. */
 export const EXPIRY_INDEX = '$expiry';
-/** Kept by the store: all partitions of the type given as key. `order` is 0. */
+/** Kept by the store: all partitions of the type given as key, or all there are with the key `''`. `order` is 0. */
 export const PARTITION_INDEX = '$partitions';
 
 /** A position in the journal: opaque, durable, comparable only by the store that gave it. */
@@ -306,8 +326,12 @@ export interface Store {
   readChanges(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage>;
   /** Resolves when there is a change after the cursor; rejects with the signal's reason when that is aborted. */
   waitForChanges(after: Cursor, signal?: AbortSignal): Promise<void>;
-  /** Forgets the journal up to and with this cursor. Reading from before it is then `CursorExpiredError`. */
-  trimChanges(upTo: Cursor): Promise<void>;
+  /**
+   * Forgets the journal up to and with this cursor, but nothing that comes after one of `keep`. Reading from before
+   * it is then `CursorExpiredError`. A cursor in `keep` that is older than the journal, or another store's, holds
+   * nothing back.
+   */
+  trimChanges(upTo: Cursor, keep?: readonly Cursor[]): Promise<void>;
   /** Full-text candidates; the core ranks them. Only where `features.textSearch` says so. */
   searchText(query: TextQuery): Promise<TextHit[]>;
   health(): Promise<StoreHealth>;
