@@ -3,6 +3,7 @@
  * else is built on it.
  */
 import { atomicity } from './atomicity.ts';
+import { copies } from './copies.ts';
 import { counters } from './counters.ts';
 import { expiry } from './expiry.ts';
 import { hostileIds } from './hostile-ids.ts';
@@ -36,6 +37,7 @@ const themes: Readonly<Record<string, (test: Test) => void>> = {
   'the journal is trimmed': trimming,
   'waiting for changes': waiting,
   'partitions expire': expiry,
+  'a copy is like what was copied': copies,
   'ids are kept, never interpreted': hostileIds,
   'values are kept to the byte': values,
   'a store is opened and closed': lifetime,

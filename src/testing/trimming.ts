@@ -36,6 +36,35 @@ export function trimming(test: Test): void {
     assert.deepEqual(idsOf((await follow(store, changes[4]!.cursor, atLeast(1))).changes), ['r5']);
   });
 
+  test('keeps what comes after a cursor that it is told to keep', async ({ store }) => {
+    const changes = await fill(store, 6);
+    await store.trimChanges(changes[4]!.cursor, [changes[3]!.cursor, changes[1]!.cursor]);
+    assert.deepEqual(idsOf((await follow(store, 'oldest', atLeast(4))).changes), ['r2', 'r3', 'r4', 'r5']);
+    await store.trimChanges(changes[2]!.cursor, [changes[5]!.cursor]);
+    assert.deepEqual(idsOf((await follow(store, 'oldest', atLeast(3))).changes), ['r3', 'r4', 'r5']);
+  });
+
+  test('keeps nothing for a cursor that has expired, or that another store gave', async ({ store }) => {
+    const changes = await fill(store, 6);
+    await store.trimChanges(changes[2]!.cursor);
+    await store.trimChanges(changes[4]!.cursor, [changes[0]!.cursor, 'made-up', '', '9'.repeat(300)]);
+    assert.deepEqual(idsOf((await follow(store, 'oldest', atLeast(1))).changes), ['r5']);
+  });
+
+  test('keeps for each of many partitions what one consumer has not read yet', async ({ store }) => {
+    const places = times(8, (i) => partition(`p${i}`));
+    for (const at of places) await commit(store, at, put('first', 1));
+    const read = (await follow(store, 'oldest', atLeast(8))).cursor;
+    for (const at of places) await commit(store, at, put('second', 2));
+    const { cursor } = await follow(store, read, atLeast(8));
+    await store.trimChanges(cursor, [read]);
+    const { changes } = await follow(store, read, atLeast(8));
+    assert.deepEqual(
+      idsOf(changes),
+      times(8, () => 'second'),
+    );
+  });
+
   test('says so when a cursor is older than what is kept', async ({ store }) => {
     const start = await store.readChanges('newest', 1);
     const changes = await fill(store, 6);

@@ -50,7 +50,10 @@ const place = fc.record({
   key: fc.constantFrom('', 'k'),
   order: fc.integer({ min: -2, max: 2 }),
 });
-const entry = fc.record({ value, id: fc.constantFrom('e', 'f', 'g'), mark }, { requiredKeys: ['value'] });
+const entry = fc.record(
+  { value, id: fc.constantFrom('e', 'f', 'g'), mark, version: fc.integer({ min: 1, max: 3 }) },
+  { requiredKeys: ['value'] },
+);
 
 const record = fc.oneof(
   fc.record({

@@ -44,8 +44,11 @@ export class Journal {
     return { changes, cursor: changes.at(-1)?.cursor ?? String(position) };
   }
 
-  trim(upTo: Cursor): void {
-    const position = this.position(upTo);
+  trim(upTo: Cursor, keep: readonly Cursor[]): void {
+    const kept = keep
+      .map(numberOf)
+      .filter((position) => position >= this.#trimmed && position <= this.newest);
+    const position = Math.min(this.position(upTo), ...kept);
     this.#changes = this.#changes.slice(position - this.#trimmed);
     this.#trimmed = position;
     for (const [id, known] of this.#receipts) if (known.position <= position) this.#receipts.delete(id);
@@ -53,7 +56,7 @@ export class Journal {
 
   /** @throws CursorExpiredError, InvalidInputError */
   position(cursor: Cursor): number {
-    const position = /^\d+$/.test(cursor) ? Number(cursor) : Number.NaN;
+    const position = numberOf(cursor);
     if (!(position <= this.newest)) {
       throw badCursor();
     }
@@ -61,4 +64,8 @@ export class Journal {
       throw new CursorExpiredError({ after: cursor, oldest: String(this.#trimmed) });
     return position;
   }
+}
+
+function numberOf(cursor: Cursor): number {
+  return /^\d+$/.test(cursor) ? Number(cursor) : Number.NaN;
 }

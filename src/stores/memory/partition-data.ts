@@ -86,11 +86,12 @@ export class PartitionData implements Standing {
     }
   }
 
-  #put(put: Operation & { op: 'put' }, version: number, indexes: IndexKeeper): Applied {
+  #put(put: Operation & { op: 'put' }, next: number, indexes: IndexKeeper): Applied {
+    const version = put.version ?? next;
     const name = recordName(put.kind, put.id);
     const before = this.records.get(name);
-    const { kind, id, value } = put;
-    const record: RecordData = { kind, id, value, version, counter: false, indexes: put.indexes ?? [] };
+    const { kind, id, value, counter = false, indexes: places = [] } = put;
+    const record: RecordData = { kind, id, value, version, counter, indexes: places };
     if (before) indexes.remove(this.partition, before);
     this.records.set(name, record);
     indexes.put(this.partition, record);
@@ -124,14 +125,14 @@ export class PartitionData implements Standing {
     }
     let count = 0;
     const seqs: number[] = [];
-    for (const { id, value, mark } of append.entries) {
+    for (const { id, value, mark, version = 1 } of append.entries) {
       const known = id === undefined ? undefined : log.withId(id);
       if (known) {
         seqs.push(known.seq);
         continue;
       }
       const seq = Math.max(log.lastSeq + 1, append.startSeq ?? 0);
-      log.append({ seq, value, version: 1, ...(id && { id }), ...(mark && { mark }) });
+      log.append({ seq, value, version, ...(id && { id }), ...(mark && { mark }) });
       count++;
       seqs.push(seq);
     }

@@ -11,6 +11,7 @@ import {
   type LogInfo,
   type LogPage,
   type LogRange,
+  type Operation,
   type OperationResult,
   PARTITION_INDEX,
   type Page,
@@ -133,9 +134,9 @@ export class MemoryStore implements Store {
     await this.#waiters.wait(signal);
   }
 
-  async trimChanges(upTo: Cursor): Promise<void> {
+  async trimChanges(upTo: Cursor, keep: readonly Cursor[] = []): Promise<void> {
     this.#life.check();
-    this.#journal.trim(upTo);
+    this.#journal.trim(upTo, keep);
   }
 
   async searchText(_query: TextQuery): Promise<TextHit[]> {
@@ -183,6 +184,7 @@ export class MemoryStore implements Store {
     const data = known ?? new PartitionData({ ...batch.partition });
     for (const operation of batch.operations) judge(operation, known ?? NOWHERE);
     const version = ++this.#version;
+    this.#version = Math.max(version, ...batch.operations.map(givenVersion));
     const results: OperationResult[] = [];
     const changes: ChangeOperation[] = [];
     for (const operation of batch.operations) {
@@ -210,7 +212,8 @@ export class MemoryStore implements Store {
     const hits: IndexHit[] = [];
     for (const { partition, expiry } of this.#partitions.values()) {
       if (range.tenant !== undefined && partition.tenant !== range.tenant) continue;
-      const order = range.index === EXPIRY_INDEX ? expiry : partition.type === range.key ? 0 : null;
+      const order =
+        range.index === EXPIRY_INDEX ? expiry : range.key === '' || partition.type === range.key ? 0 : null;
       if (order !== null) hits.push({ partition, kind: '', id: '', order });
     }
     return pageOf(hits.map(toSlot).sort(compareSlots), range);
@@ -229,6 +232,14 @@ function pageOfRecords(partition: Partition, records: RecordData[], range: Recor
     rest.slice(0, range.limit + 1),
     range.limit,
     (record) => [record.kind, record.id],
-    (record) => toStored(partition, record),
+    (record) => (range.whole ? toWhole(partition, record) : toStored(partition, record)),
   );
+}
+
+function toWhole(partition: Partition, record: RecordData): Stored {
+  return { ...toStored(partition, record), indexes: record.indexes, counter: record.counter };
+}
+
+function givenVersion(operation: Operation): number {
+  return operation.op === 'put' ? (operation.version ?? 0) : 0;
 }

@@ -5,6 +5,8 @@ import type { Batch, IndexEntry, Operation } from '../../core/store.ts';
 /** The most operations, and the most entries of one append, that a batch may have. */
 export const MAX_OPERATIONS = 10_000;
 export const MAX_ENTRIES = 100_000;
+/** The highest version that may be given: versions of the store's own go beyond it, and stay exact numbers. */
+export const MAX_VERSION = 2 ** 50;
 
 /**
  * Checks a batch before anything is written, in the same words for every store.
@@ -94,7 +96,25 @@ class BatchCheck {
     }
     if (op !== 'put') return;
     this.#text(operation.value);
+    this.#number('version', operation.version, 1, MAX_VERSION);
+    if (operation.counter) this.#counter(operation);
+    if (operation.patch !== undefined) this.#text(operation.patch, 'patch');
     if (operation.indexes) this.#indexes(operation.indexes);
+  }
+
+  /** A counter that is put whole: its fields are checked like those that are added to. */
+  #counter({ value, indexes }: Operation & { op: 'put' }): void {
+    if (indexes && indexes.length > 0) this.#issue('indexes', 'a counter has no places in indexes');
+    try {
+      const fields: unknown = JSON.parse(value);
+      if (typeof fields === 'object' && fields !== null && !Array.isArray(fields)) {
+        this.#deltas(fields as Record<string, number>);
+        return;
+      }
+    } catch {
+      // falls through
+    }
+    this.#issue('value', "expected a counter's fields, a JSON object of numbers");
   }
 
   #deltas(deltas: Record<string, number>): void {
@@ -122,10 +142,11 @@ class BatchCheck {
       this.#issue('entries', `has ${entries.length} entries, expected 1 to ${MAX_ENTRIES}`);
       return;
     }
-    for (const { id, mark, value } of entries) {
+    for (const { id, mark, value, version } of entries) {
       this.#entry++;
       if (id !== undefined) this.#name('id', id);
       if (mark !== undefined) this.#name('mark', mark);
+      this.#number('version', version, 1, MAX_VERSION);
       this.#text(value);
     }
     this.#entry = -1;
@@ -149,17 +170,18 @@ class BatchCheck {
     if (problem) this.#issue(field, problem);
   }
 
-  #number(field: string, value: unknown, least = -Infinity): void {
-    if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) return;
-    const expected = least === -Infinity ? 'a whole number' : `a whole number of at least ${least}`;
+  #number(field: string, value: unknown, least = -Infinity, most = Infinity): void {
+    if (value === undefined || (Number.isSafeInteger(value) && inRange(value as number, least, most))) return;
+    const atMost = most === Infinity ? '' : ` and at most ${most}`;
+    const expected = least === -Infinity ? 'a whole number' : `a whole number of at least ${least}${atMost}`;
     this.#issue(field, `expected ${expected}, got ${typeof value === 'number' ? value : kindOf(value)}`);
   }
 
   /** JSON text has no raw NUL, and what `JSON.stringify` gives is well-formed: anything else could not be kept exactly. */
-  #text(value: unknown): void {
-    if (typeof value !== 'string') this.#issue('value', `expected JSON text, got ${kindOf(value)}`);
+  #text(value: unknown, field = 'value'): void {
+    if (typeof value !== 'string') this.#issue(field, `expected JSON text, got ${kindOf(value)}`);
     else if (value.length === 0 || value.includes('\0') || !value.isWellFormed()) {
-      this.#issue('value', 'is no JSON text: it is empty, or has a NUL or an unpaired surrogate in it');
+      this.#issue(field, 'is no JSON text: it is empty, or has a NUL or an unpaired surrogate in it');
     }
   }
 
@@ -169,6 +191,10 @@ class BatchCheck {
     this.#issues ??= [];
     this.#issues.push({ path: [operation, entry, field].filter((part) => part !== '').join('.'), message });
   }
+}
+
+function inRange(value: number, least: number, most: number): boolean {
+  return value >= least && value <= most;
 }
 
 /** What an operation writes. NUL is in no name: no two targets are mistaken for one. */

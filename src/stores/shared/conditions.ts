@@ -34,6 +34,8 @@ export function judge(operation: Operation, standing: Standing): void {
     case 'delete': {
       const { kind, id, ifVersion } = operation;
       if (ifVersion !== undefined) checkVersion(kind, id, ifVersion, standing.version(kind, id));
+      if (operation.op === 'put' && operation.version !== undefined)
+        checkGivenVersion(kind, id, operation.version, standing.version(kind, id));
       return;
     }
     case 'add':
@@ -76,6 +78,16 @@ function checkVersion(kind: string, id: string, ifVersion: IfVersion, current: n
   throw new ConflictError(`record ${kind} ${quote(id)} is ${found}, expected ${expected}`, current, {
     details: { kind, id, expected: ifVersion },
   });
+}
+
+/** @throws ConflictError when a record is to get a version that is older than its own */
+function checkGivenVersion(kind: string, id: string, version: number, current: number | undefined): void {
+  if (current === undefined || version >= current) return;
+  throw new ConflictError(
+    `record ${kind} ${quote(id)} is at version ${current}, it can't go back to ${version}`,
+    current,
+    { details: { kind, id } },
+  );
 }
 
 /** @throws ConflictError unless the log ends where `ifLastSeq` says */

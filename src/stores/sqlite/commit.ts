@@ -119,11 +119,11 @@ export class Committer {
     this.#parts.journal.seen = this.#parts.catalog.reset();
   }
 
-  /** Forgets the journal up to a cursor; what it told of log heads goes to their table first. */
-  trim(cursor: string): void {
+  /** Forgets the journal up to a cursor, not beyond those to keep; what it told of log heads goes to their table first. */
+  trim(cursor: string, keep: readonly string[]): void {
     this.transaction(() => {
       this.#parts.catalog.settle(this.#parts.journal.seen, true);
-      this.#parts.journal.trim(cursor);
+      this.#parts.journal.trim(cursor, keep);
     });
   }
 
@@ -140,6 +140,9 @@ export class Committer {
       const problem = this.#judge(batch.operations, partition);
       if (problem) return problem;
       const results = this.#apply(batch, partition, ++version, changes);
+      for (const operation of batch.operations)
+        if (operation.op === 'put' && operation.version !== undefined)
+          version = Math.max(version, operation.version);
       const one: Committed = {
         batch,
         receipt: { cursor: '', replayed: false, results },

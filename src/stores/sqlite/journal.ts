@@ -148,8 +148,10 @@ export class Journal {
     return row ? { row: row.id, count: row.count } : { row: 0, count: 0 };
   }
 
-  trim(upTo: Cursor): void {
-    const position = this.check(upTo);
+  trim(upTo: Cursor, keep: readonly Cursor[]): void {
+    const position = [upTo, ...keep.filter((cursor) => this.#keeps(cursor))]
+      .map((cursor) => this.check(cursor))
+      .reduce((a, b) => (isBefore(a, b) ? a : b));
     const row = this.#from.get(position.row, 1) as Row | undefined;
     const whole = row?.id !== position.row || position.count >= row.count;
     // The last row that is wholly behind the cursor.
@@ -168,10 +170,16 @@ export class Journal {
       throw badCursor();
     }
     const oldest = this.#oldest();
-    if (position.row < oldest.row || (position.row === oldest.row && position.count < oldest.count)) {
+    if (isBefore(position, oldest)) {
       throw new CursorExpiredError({ after: cursor, oldest: cursorOf(oldest) });
     }
     return position;
+  }
+
+  /** Whether the journal still has what comes after a cursor. */
+  #keeps(cursor: Cursor): boolean {
+    const position = positionOf(cursor);
+    return position !== undefined && position.row <= this.newestRow && !isBefore(position, this.#oldest());
   }
 
   #toChange(position: Position, at: number, { partition: pk, batchId, operations }: StoredChange): Change {
@@ -183,6 +191,10 @@ export class Journal {
   #oldest(): Position {
     return positionOf(this.#trimmed.get() as string)!;
   }
+}
+
+function isBefore(a: Position, b: Position): boolean {
+  return a.row < b.row || (a.row === b.row && a.count < b.count);
 }
 
 export function cursorOf({ row, count }: Position): Cursor {

@@ -57,8 +57,8 @@ export class Logs {
   readonly #setLog: Statement;
   readonly #deleteLog: Statement;
   #pending: (string | number)[] = [];
-  /** Marks and given ids of pending entries. Most have neither, and are written the faster for it. */
-  #labels: [mark: string | null, givenId: string | null, entry: number][] = [];
+  /** Marks, given ids and versions of pending entries. Most have none, and are written the faster for it. */
+  #labels: [mark: string | null, givenId: string | null, version: number, entry: number][] = [];
   #nextId = 0;
 
   constructor(db: Database) {
@@ -69,7 +69,7 @@ export class Logs {
       );
       return { rows, insert };
     });
-    this.#label = db.prepare('UPDATE entries SET mark = ?, given_id = ? WHERE id = ?');
+    this.#label = db.prepare('UPDATE entries SET mark = ?, given_id = ?, version = ? WHERE id = ?');
     this.#entry = db.prepare(`SELECT ${READ} FROM entries WHERE id = ?`).raw();
     this.#near = db
       .prepare(
@@ -151,7 +151,7 @@ export class Logs {
   append(log: LogState, append: Operation & { op: 'append' }): OperationResult {
     const seqs: number[] = [];
     let count = 0;
-    for (const { id, value, mark } of append.entries) {
+    for (const { id, value, mark, version = 1 } of append.entries) {
       const known =
         id === undefined ? undefined : (this.#givenId.get(log.pk, id) as [number, number] | undefined);
       if (known) {
@@ -161,7 +161,8 @@ export class Logs {
       const seq = Math.max(log.last + 1, append.startSeq ?? 0);
       log.last = seq;
       const entry = this.#add(log.pk, seq, log.head, value);
-      if (id !== undefined || mark !== undefined) this.#labels.push([mark ?? null, id ?? null, entry]);
+      if (id !== undefined || mark !== undefined || version !== 1)
+        this.#labels.push([mark ?? null, id ?? null, version, entry]);
       if (id !== undefined) this.#addGivenId.run(log.pk, id, seq, entry);
       if (mark !== undefined) this.#addMark.run(log.pk, mark, seq, entry);
       if (seq % WAYPOINT_EVERY === 0) this.#addWaypoint.run(log.pk, seq, entry);

@@ -34,6 +34,7 @@ export class Records {
   readonly #put: Statement;
   readonly #delete: Statement;
   readonly #addIndex: Statement;
+  readonly #indexesOf: Statement;
   readonly #deleteIndexes: Statement;
   readonly #version: Statement;
 
@@ -45,6 +46,9 @@ export class Records {
     this.#put = db.prepare('INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#delete = db.prepare(`DELETE FROM records ${where}`);
     this.#addIndex = db.prepare('INSERT OR REPLACE INTO index_entries VALUES (?, ?, ?, ?, ?, ?, ?)');
+    this.#indexesOf = db.prepare(
+      `SELECT name AS "index", key, position AS "order" FROM index_entries ${where}`,
+    );
     this.#deleteIndexes = db.prepare(`DELETE FROM index_entries ${where}`);
   }
 
@@ -67,12 +71,12 @@ export class Records {
     partition: PartitionState,
     tenant: string,
     put: Operation & { op: 'put' },
-    version: number,
+    next: number,
   ): OperationResult {
-    const { kind, id, value, indexes = [] } = put;
+    const { kind, id, value, indexes = [], version = next } = put;
     const before = this.get(partition, kind, id);
     if (before?.indexed) this.#deleteIndexes.run(partition.pk, kind, id);
-    this.#put.run(partition.pk, kind, id, version, 0, indexes.length > 0 ? 1 : 0, value);
+    this.#put.run(partition.pk, kind, id, version, put.counter ? 1 : 0, indexes.length > 0 ? 1 : 0, value);
     for (const entry of indexes) this.#index(partition, tenant, kind, id, entry);
     noteVersion(partition, kind, id, version);
     return { version, created: before === undefined };
@@ -111,7 +115,7 @@ export class Records {
       where.push(`(kind, id) ${range.reverse ? '<' : '>'} (@afterKind, @afterId)`);
     const rows = this.#db
       .prepare(
-        `SELECT kind, id, version, value FROM records WHERE ${where.join(' AND ')}
+        `SELECT kind, id, version, counter, indexed, value FROM records WHERE ${where.join(' AND ')}
          ORDER BY kind ${direction}, id ${direction} LIMIT @limit`,
       )
       .all({ pk, kind, afterKind: position[0], afterId: position[1], limit: range.limit + 1 }) as RecordRow[];
@@ -119,8 +123,13 @@ export class Records {
       rows,
       range.limit,
       (row) => [row.kind, row.id],
-      (row) => toStored(partition, row),
+      (row) => (range.whole ? this.#toWhole(partition, pk, row) : toStored(partition, row)),
     );
+  }
+
+  #toWhole(partition: Partition, pk: number, row: RecordRow): Stored {
+    const indexes = row.indexed ? (this.#indexesOf.all(pk, row.kind, row.id) as IndexEntry[]) : [];
+    return { ...toStored(partition, row), indexes, counter: row.counter === 1 };
   }
 
   queryIndex(range: IndexRange): Page<IndexHit> {
@@ -180,7 +189,8 @@ function sourceOf(range: IndexRange): { select: string; where: string[]; tenant:
     };
   }
   if (range.index === PARTITION_INDEX) {
-    return { select: `SELECT 0 AS position, ${own} WHERE p.type = @key`, where: [], tenant: 'tenant' };
+    const ofType = range.key === '' ? '' : ' WHERE p.type = @key';
+    return { select: `SELECT 0 AS position, ${own}${ofType}`, where: [], tenant: 'tenant' };
   }
   const select = `SELECT i.position, i.partition, i.kind, i.id AS record, i.tenant AS of_tenant, ${names}
     FROM index_entries i JOIN partitions p ON p.pk = i.partition WHERE i.name = @index AND i.key = @key`;

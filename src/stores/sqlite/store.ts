@@ -194,11 +194,11 @@ export class SqliteStore implements Store {
     }
   }
 
-  async trimChanges(upTo: Cursor): Promise<void> {
+  async trimChanges(upTo: Cursor, keep: readonly Cursor[] = []): Promise<void> {
     this.#life.check();
     await this.#retryingBusy(() => {
       this.#life.check();
-      this.#committer.trim(upTo);
+      this.#committer.trim(upTo, keep);
     });
   }
 
