@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { notePid } from './run-folder.ts';
+
+const READY_MS = 20_000;
+const STOP_MS = 10_000;
+
+/** How a server is run. */
+export interface ServerSetup {
+  readonly url: string;
+  readonly port: number;
+  /** Its data and its log; removed when the server is disposed of. */
+  readonly folder: string;
+  readonly program: string;
+  readonly args: readonly string[];
+  /** The user it runs as, where that is not ours. */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined;
+  /** Resolves when the server answers; rejects when it does not yet. */
+  readonly answers: () => Promise<unknown>;
+}
+
+/** A database server of our own: a child process on 127.0.0.1 with its data in a temporary folder. */
+export class Server implements AsyncDisposable {
+  readonly #setup: ServerSetup;
+  #child: ChildProcess | undefined;
+
+  /** Starts a server and waits until it answers. */
+  static async start(setup: ServerSetup): Promise<Server> {
+    const server = new Server(setup);
+    try {
+      await server.#launch();
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor(setup: ServerSetup) {
+    this.#setup = setup;
+  }
+
+  get url(): string {
+    return this.#setup.url;
+  }
+  get port(): number {
+    return this.#setup.port;
+  }
+  get folder(): string {
+    return this.#setup.folder;
+  }
+  /** The process that runs now. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Shuts the server down as its administrator would. Its data stays. */
+  async stop(): Promise<void> {
+    await this.#end('SIGINT');
+  }
+
+  /**
+   * Sends a signal: `SIGKILL` unless said otherwise, after which the process is gone when this resolves. `SIGSTOP`
+   * freezes the server until `SIGCONT`.
+   */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (signal === 'SIGKILL') await this.#end(signal);
+    else this.#child?.kill(signal);
+  }
+
+  /** Starts the server again on its port and data, after it was shut down where it still runs. */
+  async restart(): Promise<void> {
+    await this.stop();
+    const end = Date.now() + READY_MS;
+    for (;;) {
+      try {
+        await this.#launch();
+        return;
+      } catch (error) {
+        // What a killed server has left, its children say, may be in the way for a moment.
+        if (Date.now() > end) throw error;
+        await delay(50);
+      }
+    }
+  }
+
+  /** Stops the server and removes its data. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 10 });
+  }
+
+  async #launch(): Promise<void> {
+    const { program, args, folder, user, answers } = this.#setup;
+    const log = openSync(join(folder, 'log'), 'a');
+    // A session of its own: Ctrl-C in the terminal reaches us, and we or the guard stop the server.
+    const child = spawn(program, args, { cwd: folder, detached: true, stdio: ['ignore', log, log], ...user });
+    closeSync(log);
+    this.#child = child;
+    let ended: string | undefined;
+    child.once('error', (error) => (ended = error.message));
+    child.once('exit', (code, signal) => (ended = `it ended with ${signal ?? code}`));
+    child.unref();
+    notePid(folder, child.pid);
+    const deadline = Date.now() + READY_MS;
+    let problem: unknown;
+    while (ended === undefined && Date.now() < deadline) {
+      try {
+        await answers();
+        return;
+      } catch (error) {
+        problem = error;
+        await delay(10);
+      }
+    }
+    await this.#end('SIGKILL');
+    throw new Error(`${program} does not start: ${ended ?? String(problem)}\n${this.#lastWords()}`);
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+      const exit = once(child, 'exit');
+      // An unreferenced child would let us end before it.
+      child.ref();
+      child.kill(signal);
+      // A frozen one hears nothing else.
+      const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+      await exit;
+      clearTimeout(late);
+    }
+    notePid(this.folder, undefined);
+  }
+
+  #lastWords(): string {
+    return readFileSync(join(this.folder, 'log'), 'utf8').split('\n').slice(-10).join('\n').trim();
+  }
+}
