@@ -3,7 +3,6 @@ import type { ContextEngine } from '../core/engine.ts';
 import type { Store } from '../core/store.ts';
 import { readConfigFile } from './config-file.ts';
 import { Output } from './output.ts';
-import { checkStoreFile } from './store-file.ts';
 
 /** The options that every command has. */
 export interface GlobalOptions {
@@ -51,20 +50,31 @@ export class Cli {
   async settings(options: Readonly<Record<string, unknown>> = {}): Promise<ResolvedConfig> {
     // Loaded when needed: help and version take half the time without it.
     const { CONFIG_FILE_VARIABLE, resolveConfig } = await import('../core/config.ts');
+    const { checkFallbackUrl, checkStoreUrl } = await import('../open-store.ts');
     const { store, tenant, config } = this.#options;
     const file = readConfigFile(config ?? (this.#env[CONFIG_FILE_VARIABLE] || undefined));
-    return resolveConfig({ options: { store, tenant, ...options }, env: this.#env, file });
+    const urls = { store: checkStoreUrl, fallback: checkFallbackUrl };
+    return resolveConfig({ options: { store, tenant, ...options }, env: this.#env, file, urls });
   }
 
   /** Opens the engine, does the work, and closes the engine, whatever came of it. */
   async withEngine<T>(work: (opened: Opened) => Promise<T>, options: OpenOptions = {}): Promise<T> {
     const resolved = await this.settings(options.settings);
-    const { store: url, tenant, durability, lockTimeoutMs, journalKeepMs } = resolved.config;
+    const {
+      store: url,
+      tenant,
+      durability,
+      lockTimeoutMs,
+      timeoutMs,
+      fallback,
+      journalKeepMs,
+    } = resolved.config;
+    const { checkStoreFile } = await import('./store-file.ts');
     checkStoreFile(url, options);
-    const { ContextEngine, openStore } = await import('../index.ts');
-    const store = await openStore(url, { durability, lockTimeoutMs });
-    const maintenanceIntervalMs = options.maintain ? resolved.config.maintenanceIntervalMs : 0;
     const { onError } = options;
+    const { ContextEngine, openStore } = await import('../index.ts');
+    const store = await openStore(url, { durability, lockTimeoutMs, timeoutMs, fallback, onError });
+    const maintenanceIntervalMs = options.maintain ? resolved.config.maintenanceIntervalMs : 0;
     const engine = new ContextEngine(store, {
       tenant,
       maintenanceIntervalMs,

@@ -10,8 +10,7 @@ import {
 } from '../core/config.ts';
 import { ConfigError, isHoldfastError } from '../core/errors.ts';
 import { redactUrl } from '../core/redact-url.ts';
-import { parseStoreUrl } from '../core/store-url.ts';
-import { openStore } from '../index.ts';
+import { openStore, storeFileOf } from '../open-store.ts';
 import type { Cli } from './cli.ts';
 import { Progress } from './progress.ts';
 import { checkStoreFile } from './store-file.ts';
@@ -78,19 +77,19 @@ function settingsOf({ config, sources }: ResolvedConfig): NonNullable<Diagnosis[
 
 /** @returns what the store says of itself */
 async function checkStore(cli: Cli, config: Config, checks: Check[]): Promise<Facts | undefined> {
-  const address = parseStoreUrl(config.store);
-  if (address.kind === 'memory') {
+  if (config.store === 'memory:') {
     checks.push({ name: 'store', ok: true, message: 'memory: nothing outlives the process' });
     return undefined;
   }
-  checks.push(checkFolder(address.path));
-  const { path } = address;
+  const path = storeFileOf(config.store);
+  if (path === undefined) return telling(checks, 'store', () => askStore(config, checks));
+  checks.push(checkFolder(path));
   const isThere = existsSync(path) && !(statSync(path).isFile() && statSync(path).size === 0);
   if (isThere) return checkFile(cli, path, config, checks);
   // A file in memory shows that the driver works, and which versions there are.
   const facts = await telling([], 'store', () => askStore({ ...config, store: 'file::memory:' }, []));
   const message = facts
-    ? `${address.path} is not there yet: it is made at first use`
+    ? `${path} is not there yet: it is made at first use`
     : 'the SQLite driver could not be loaded';
   checks.push({ name: 'store', ok: facts !== undefined, message });
   return facts;

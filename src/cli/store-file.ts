@@ -1,16 +1,15 @@
 /** What can be said of a store's file before it is opened. */
 import { existsSync, statSync } from 'node:fs';
 import { ConfigError, NotFoundError } from '../core/errors.ts';
-import { parseStoreUrl } from '../core/store-url.ts';
+import { storeFileOf } from '../open-store.ts';
 
 /**
  * @param url the store's
  * @throws ConfigError when no file can be there; NotFoundError when there is none, unless one may be made
  */
 export function checkStoreFile(url: string, { create = false }: { create?: boolean } = {}): void {
-  const address = parseStoreUrl(url);
-  if (address.kind !== 'sqlite') return;
-  const { path } = address;
+  const path = storeFileOf(url);
+  if (path === undefined) return;
   if (existsSync(path)) checkIsFile(path);
   else if (!create) {
     throw new NotFoundError('the store', path, {

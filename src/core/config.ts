@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ConfigError, type InputIssue } from './errors.ts';
 import { kindOf } from './ids.ts';
 import { durationSchema, idSchema, inputIssues } from './input.ts';
-import { parseStoreUrl } from './store-url.ts';
+import { DURABILITIES, MAX_TIMER_MS } from './store-options.ts';
 import { nearest } from './suggest.ts';
 
 interface Setting<T> {
@@ -16,26 +16,21 @@ interface Setting<T> {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** Timers of Node take no more. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
-const storeUrlSchema = z.string().superRefine((url, context) => {
-  try {
-    parseStoreUrl(url);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    const message = `${error.issues[0]!.message}. ${error.hint ?? ''}`.trim();
-    context.addIssue({ code: 'custom', message });
-  }
-});
 
 /** All settings. */
 export const settings = {
   store: setting({
-    schema: storeUrlSchema,
+    schema: z.string(),
     default: 'file:./holdfast.db',
     env: 'HOLDFAST_STORE',
-    description: 'where everything is kept: file:PATH (SQLite) or memory:',
+    description:
+      'where everything is kept: file:PATH (SQLite), redis://, rediss://, redis-cluster://, postgres:// or memory:',
+  }),
+  fallback: setting({
+    schema: z.string(),
+    default: 'none',
+    env: 'HOLDFAST_FALLBACK',
+    description: "what takes writes while the store's server is away: file:PATH, memory: or none",
   }),
   tenant: setting({
     schema: idSchema,
@@ -44,16 +39,23 @@ export const settings = {
     description: 'whose data this is; tenants never see each other',
   }),
   durability: setting({
-    schema: z.enum(['full', 'normal']),
+    schema: z.enum(DURABILITIES),
     default: 'full',
     env: 'HOLDFAST_DURABILITY',
-    description: 'full: acknowledged writes survive a power cut; normal: they survive the process',
+    description:
+      'full: acknowledged writes survive a power cut; normal: they survive the process; replicated: they are on a replica',
   }),
   lockTimeoutMs: setting({
     schema: durationSchema.max(MAX_TIMER_MS),
     default: 10_000,
     env: 'HOLDFAST_LOCK_TIMEOUT_MS',
-    description: "how long to wait for another process's write (milliseconds)",
+    description: "how long to wait for another process's write, in a file (milliseconds)",
+  }),
+  timeoutMs: setting({
+    schema: durationSchema.max(MAX_TIMER_MS),
+    default: 10_000,
+    env: 'HOLDFAST_TIMEOUT_MS',
+    description: "how long to wait for a server's answer (milliseconds)",
   }),
   maintenanceIntervalMs: setting({
     schema: z.int().min(0).max(MAX_TIMER_MS),
@@ -105,6 +107,8 @@ export interface ConfigInput {
   env?: Readonly<Record<string, string | undefined>>;
   /** What the config file holds, parsed. */
   file?: { readonly path: string; readonly value: unknown } | undefined;
+  /** Judges URLs, which are known to no one in core. Throws ConfigError. */
+  urls?: Readonly<Partial<Record<'store' | 'fallback', (url: string) => void>>>;
 }
 
 export interface ResolvedConfig {
@@ -130,7 +134,7 @@ interface Given {
  * Settles every setting: options beat the environment, which beats the file, which beats the defaults.
  * @throws ConfigError with all problems of all layers, each with its place; unknown names get the nearest known one
  */
-export function resolveConfig({ options = {}, env = {}, file }: ConfigInput): ResolvedConfig {
+export function resolveConfig({ options = {}, env = {}, file, urls = {} }: ConfigInput): ResolvedConfig {
   const issues: InputIssue[] = [];
   const layers = [fromFile(file, issues), fromEnvironment(env, issues), fromOptions(options, issues)];
   const config: Record<string, unknown> = {};
@@ -147,11 +151,23 @@ export function resolveConfig({ options = {}, env = {}, file }: ConfigInput): Re
       issues.push({ path: place, message: 'expected number, got text that is no number' });
     else if (parsed.error)
       issues.push(...inputIssues(parsed.error, value, schema).map((issue) => at(place, issue)));
+    else if (name === 'store' || name === 'fallback')
+      issues.push(...urlIssues(urls[name], parsed.data as string, place));
     config[name] = parsed.data;
     sources[name] = source;
   }
   if (issues.length > 0) throw new ConfigError(issues);
   return { config: config as Config, sources: sources as Record<SettingName, ConfigSource> };
+}
+
+function urlIssues(check: ((url: string) => void) | undefined, url: string, place: string): InputIssue[] {
+  try {
+    check?.(url);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return [{ path: place, message: `${error.issues[0]!.message}. ${error.hint ?? ''}`.trim() }];
+  }
 }
 
 function setting<S extends z.ZodType>(

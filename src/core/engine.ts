@@ -11,6 +11,7 @@ import { SessionHandle } from './session-handle.ts';
 import { SessionService } from './sessions/sessions.ts';
 import { StateService } from './state/state.ts';
 import type { Store, StoreHealth } from './store.ts';
+import { MAX_TIMER_MS, storeOptionsShape } from './store-options.ts';
 import { type TokenCounter, TokenCounters } from './tokens/counter.ts';
 import { TokenLedger } from './tokens/ledger.ts';
 import { TokenSettler } from './tokens/settler.ts';
@@ -34,16 +35,12 @@ const tenantSchema = idSchema.refine(
   (name) => !name.startsWith('$'),
   "must not start with '$', which is reserved",
 );
-/** Timers take no longer times. */
-const MAX_INTERVAL_MS = 2 ** 31 - 1;
 const optionsSchema = z.strictObject({
   tenant: tenantSchema.optional(),
   tokenCounter: z.custom<TokenCounter>().optional(),
-  maintenanceIntervalMs: z.int().min(0).max(MAX_INTERVAL_MS).optional(),
+  maintenanceIntervalMs: z.int().min(0).max(MAX_TIMER_MS).optional(),
   journalKeepMs: z.number().min(0).optional(),
-  onError: z
-    .custom<(error: unknown) => void>((value) => typeof value === 'function', 'expected a function')
-    .optional(),
+  onError: storeOptionsShape.onError,
   clock: z
     .custom<Clock>(
       (value) => typeof (value as Clock | null)?.now === 'function',
@@ -51,10 +48,7 @@ const optionsSchema = z.strictObject({
     )
     .optional(),
 });
-const openSchema = optionsSchema.extend({
-  durability: z.enum(['full', 'normal']).optional(),
-  lockTimeoutMs: z.int().min(0).max(MAX_INTERVAL_MS).optional(),
-});
+const openSchema = optionsSchema.extend(storeOptionsShape);
 /** Views of tenants that are kept at hand; one that was forgotten is made anew when it is asked for. */
 const MAX_TENANTS = 1000;
 const DAY_MS = 24 * 60 * 60 * 1000;

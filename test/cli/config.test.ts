@@ -52,7 +52,7 @@ describe('resolveConfig', () => {
       'f.json: logLevl: is unknown, did you mean logLevel?',
       expect.stringMatching(/^HOLDFAST_NONSENSE: is unknown; known are HOLDFAST_STORE, /),
       'f.json: lockTimeoutMs: must be at least 1',
-      'HOLDFAST_DURABILITY: expected one of full, normal; did you mean full?',
+      'HOLDFAST_DURABILITY: expected one of normal, full, replicated; did you mean full?',
       '--lock-timeout-ms: expected number, got text that is no number',
     ]);
   });

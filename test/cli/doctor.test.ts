@@ -125,7 +125,7 @@ describe('holdfast doctor', () => {
 
   it('shows every problem of the settings, and no secret of a URL', async () => {
     const cwd = folder();
-    const env = { HOLDFAST_STORE: 'redis://user:hunter2@db', HOLDFAST_PORT: '-1' };
+    const env = { HOLDFAST_STORE: 'oracle://user:hunter2@db', HOLDFAST_PORT: '-1' };
     const { code, stdout, stderr } = await holdfast(['doctor'], { cwd, env });
     expect(stdout).toMatch(/✗ settings +HOLDFAST_STORE: /);
     expect(stdout).toMatch(/✗ settings +HOLDFAST_PORT: must be at least 0/);

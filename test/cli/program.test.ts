@@ -128,14 +128,14 @@ describe('its settings', () => {
   it('are judged all at once, each problem with its place', async () => {
     const cwd = folder();
     writeFileSync(join(cwd, 'holdfast.config.json'), '{"port":"x","durabilty":"full"}');
-    const env = { HOLDFAST_PROT: '1', HOLDFAST_STORE: 'redis://user:hunter2@db' };
+    const env = { HOLDFAST_PROT: '1', HOLDFAST_STORE: 'oracle://user:hunter2@db' };
     const { code, stdout, stderr } = await holdfast(['sessions'], { cwd, env });
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);
     for (const problem of [
       'holdfast.config.json: port: expected number, got string',
       'holdfast.config.json: durabilty: is unknown, did you mean durability?',
       'HOLDFAST_PROT: is unknown, did you mean HOLDFAST_PORT?',
-      'HOLDFAST_STORE: no store is known for redis:',
+      'HOLDFAST_STORE: no store is known for oracle:',
     ]) {
       expect(stderr).toContain(problem);
     }

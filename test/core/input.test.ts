@@ -4,7 +4,6 @@ import { InvalidInputError } from '../../src/core/errors.ts';
 import { idSchema, parseInput } from '../../src/core/input.ts';
 import { encodeJson } from '../../src/core/json.ts';
 import { KeyedQueue } from '../../src/core/keyed-queue.ts';
-import { parseStoreUrl } from '../../src/core/store-url.ts';
 import { nearest } from '../../src/core/suggest.ts';
 
 const schema = z.strictObject({
@@ -145,30 +144,5 @@ describe('a queue by keys', () => {
     const never = new Promise<void>(() => {});
     void queue.run('stuck', () => never);
     expect(await queue.run('free', async () => 'done')).toBe('done');
-  });
-});
-
-describe('the URL of a store', () => {
-  test.each([
-    ['memory:', { kind: 'memory' }],
-    ['file:./a.db', { kind: 'sqlite', path: './a.db' }],
-    ['file:/data/a b.db', { kind: 'sqlite', path: '/data/a b.db' }],
-    ['file:///data/a%20b.db', { kind: 'sqlite', path: '/data/a b.db' }],
-    ['file:100%.db', { kind: 'sqlite', path: '100%.db' }],
-  ])('%s leads somewhere', (url, address) => {
-    expect(parseStoreUrl(url)).toEqual(address);
-  });
-
-  test.each([
-    'file:',
-    'file://host/a',
-    'file:///%E0%A4%A',
-    'file:a\0b',
-    'flie:./x',
-    'oracle://u:secret@h',
-    './x.db',
-  ])('%j does not, and the error says no more than its scheme', (url) => {
-    expect(() => parseStoreUrl(url)).toThrow(expect.objectContaining({ code: 'config' }));
-    expect(() => parseStoreUrl(url)).not.toThrow(/secret/);
   });
 });

@@ -51,9 +51,11 @@ function ruleOf(area: string): Rule | undefined {
     case 'testing':
       return { areas: ['core'], packages: ['vitest', 'fast-check'] };
     case 'index.ts':
+      return { areas: ['core', 'open-store.ts'], packages: [] };
+    case 'open-store.ts':
       return { areas: ['core', ...adapters()], packages: [] };
     case 'cli':
-      return { areas: ['core', 'index.ts', 'server', ...adapters()] };
+      return { areas: ['core', 'index.ts', 'open-store.ts', 'server', ...adapters()] };
     default:
       return undefined;
   }

@@ -1,0 +1,148 @@
+/** Which URL leads to which store: the one list of them. A store's driver is loaded when it is opened. */
+import { ConfigError } from './core/errors.ts';
+import type { Store } from './core/store.ts';
+import { checkStoreOptions, type Durability, type StoreOptions } from './core/store-options.ts';
+import { filePathOf, schemeOf } from './core/store-url.ts';
+import { nearest } from './core/suggest.ts';
+
+interface StoreKind {
+  readonly schemes: readonly string[];
+  readonly example: string;
+  /** What it can promise. */
+  readonly durabilities: readonly Durability[];
+  /** What is wrong with a URL of one of its schemes, as far as that can be told without a driver. */
+  problem(url: string): string | undefined;
+  open(url: string, options: StoreOptions): Promise<Store>;
+}
+
+const kinds: readonly StoreKind[] = [
+  {
+    schemes: ['memory:'],
+    example: 'memory:',
+    durabilities: ['normal', 'full'],
+    problem: (url) => (url.length > 'memory:'.length ? 'is memory: and nothing more' : undefined),
+    async open() {
+      const { MemoryStore } = await import('./stores/memory/index.ts');
+      return new MemoryStore();
+    },
+  },
+  {
+    schemes: ['file:'],
+    example: 'file:./agent.db',
+    durabilities: ['normal', 'full'],
+    problem: (url) => (filePathOf(url) === undefined ? 'names no file' : undefined),
+    async open(url, { durability, lockTimeoutMs }) {
+      const { SqliteStore } = await import('./stores/sqlite/index.ts');
+      return SqliteStore.open(filePathOf(url)!, {
+        ...(durability && durability !== 'replicated' && { durability }),
+        ...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
+      });
+    },
+  },
+  {
+    schemes: ['redis://', 'rediss://', 'redis-cluster://'],
+    example: 'redis://localhost:6379',
+    durabilities: ['normal', 'full', 'replicated'],
+    problem: noHost,
+    async open(url, options) {
+      const { RedisStore } = await import('./stores/redis/index.ts');
+      return RedisStore.open(url, serverOptions(options));
+    },
+  },
+  {
+    schemes: ['postgres://', 'postgresql://'],
+    example: 'postgres://localhost/holdfast',
+    durabilities: ['normal', 'full', 'replicated'],
+    // The host may be in a parameter, and the path of a socket.
+    problem: () => undefined,
+    async open(url, options) {
+      const { PostgresStore } = await import('./stores/postgres/index.ts');
+      return PostgresStore.open(url, serverOptions(options));
+    },
+  },
+];
+
+const schemes = kinds.flatMap((kind) => kind.schemes);
+
+/**
+ * Opens the store that a URL names. Its driver is loaded only now.
+ * @param url `memory:`, `file:./agent.db` (SQLite), `redis://`, `rediss://`, `redis-cluster://`, `postgres://`
+ * @throws ConfigError for a URL that leads nowhere and options that the store can't fulfil, MissingPackageError,
+ * StoreCorruptError, NewerSchemaError, StoreUnavailableError
+ */
+export async function openStore(url: string, options: StoreOptions = {}): Promise<Store> {
+  checkStoreOptions(options);
+  checkDurability(url, options.durability);
+  const { fallback = 'none', onError } = options;
+  if (fallback === 'none') return kindOf(url).open(url, options);
+  checkFallbackUrl(fallback);
+  const { withFallback } = await import('./stores/fallback/index.ts');
+  const { durability } = options;
+  const spool = await openStore(fallback, { durability: durability === 'normal' ? 'normal' : 'full' });
+  try {
+    return await withFallback(() => kindOf(url).open(url, options), spool, { ...(onError && { onError }) });
+  } catch (error) {
+    await spool.close();
+    throw error;
+  }
+}
+
+/** Checks a store's URL without loading a driver. @throws ConfigError. Of the URL only the scheme is told */
+export function checkStoreUrl(url: string): void {
+  kindOf(url);
+}
+
+/** Checks what is given as fallback: `none`, or the URL of a store that needs no server. @throws ConfigError */
+export function checkFallbackUrl(url: string): void {
+  if (url === 'none' || ['memory:', 'file:'].includes(kindOf(url, 'fallback').schemes[0]!)) return;
+  throw new ConfigError([{ path: 'fallback', message: 'expected none, memory: or file:PATH' }], {
+    hint: 'What is to stand in for a server that is away must not need one itself.',
+  });
+}
+
+/** The file of a store that is one; undefined for every other. @throws ConfigError */
+export function storeFileOf(url: string): string | undefined {
+  return kindOf(url).schemes.includes('file:') ? filePathOf(url) : undefined;
+}
+
+function kindOf(url: string, path = 'store'): StoreKind {
+  const kind = kinds.find((one) => one.schemes.some((scheme) => url.toLowerCase().startsWith(scheme)));
+  if (!kind) throw unknown(url, path);
+  const problem = kind.problem(url);
+  if (problem === undefined) return kind;
+  throw new ConfigError([{ path, message: problem }], { hint: `Write ${kind.example}` });
+}
+
+function unknown(url: string, path: string): ConfigError {
+  const scheme = schemeOf(url);
+  const near = scheme && nearest(url.includes('://') ? `${scheme}//` : scheme, schemes);
+  const examples = kinds.map((kind) => kind.example).join(', ');
+  const what = scheme ? `no store is known for ${scheme}` : 'is not a URL';
+  return new ConfigError([{ path, message: `${what}; known are ${schemes.join(', ')}` }], {
+    hint: near ? `Did you mean ${near}?` : `Such as ${examples}`,
+  });
+}
+
+/** A promise that can't be kept is not made. @throws ConfigError */
+function checkDurability(url: string, durability: Durability | undefined): void {
+  const { durabilities, schemes } = kindOf(url);
+  if (durability === undefined || durabilities.includes(durability)) return;
+  const message = `${durability} is not to be had from ${schemes[0]}, only ${durabilities.join(' or ')}`;
+  throw new ConfigError([{ path: 'durability', message }], {
+    hint: 'Replicas are a matter of Redis and Postgres: leave durability at full.',
+  });
+}
+
+function noHost(url: string): string | undefined {
+  return /^[^:]+:\/\/[^/?#]/.test(url) ? undefined : 'names no host';
+}
+
+function serverOptions({
+  durability,
+  timeoutMs,
+}: StoreOptions): Pick<StoreOptions, 'durability' | 'timeoutMs'> {
+  return {
+    ...(durability && { durability }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  };
+}
