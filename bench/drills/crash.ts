@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
-import type { Cursor } from '../../src/core/store.ts';
 import { ContextEngine, openStore } from '../../src/index.ts';
 import { positiveInteger } from '../harness/options.ts';
 import type { Bench, Context, Row } from '../harness/types.ts';
+import { Consumer, Ledger } from './workers/ledger.ts';
 import { WorkerProcess } from './workers/process.ts';
 import { allMessages } from './workers/read.ts';
 
@@ -13,75 +13,6 @@ const WRITERS = 4;
 /** Each writer has been answered so often, at least, before all are killed in the middle of what comes next. */
 const ANSWERS = 20;
 const worker = new URL('./workers/appender.ts', import.meta.url);
-
-/** What became of all messages, over all rounds. */
-class Ledger {
-  acknowledged = 0;
-  found = 0;
-  lost = 0;
-  doubled = 0;
-  misordered = 0;
-  #lastSeq = 0;
-
-  get lastSeq(): number {
-    return this.#lastSeq;
-  }
-
-  /** Holds what was acknowledged in a round against what is there since the round before, in the log's order. */
-  enter(acknowledged: readonly string[], found: readonly { seq: number; content: unknown }[]): void {
-    const seen = new Set<unknown>();
-    const next = new Map<string, number>();
-    for (const { seq, content } of found) {
-      const [lane, number] = String(content).split(' ') as [string, string];
-      if (seen.has(content)) this.doubled++;
-      else if (Number(number) !== (next.get(lane) ?? 0) || seq !== this.#lastSeq + 1) this.misordered++;
-      seen.add(content);
-      next.set(lane, Number(number) + 1);
-      this.#lastSeq = seq;
-    }
-    this.acknowledged += acknowledged.length;
-    this.found += found.length;
-    this.lost += acknowledged.filter((content) => !seen.has(content)).length;
-  }
-}
-
-/** Follows the journal from a cursor that it saves, and notes which seqs of the session's messages it was told of. */
-class Consumer {
-  skipped = 0;
-  twice = 0;
-  #cursor: Cursor | 'oldest' = 'oldest';
-  #told = 0;
-  readonly #session: string;
-
-  constructor(session: string) {
-    this.#session = session;
-  }
-
-  async follow(store: Awaited<ReturnType<typeof openStore>>): Promise<void> {
-    for (;;) {
-      const { changes, cursor } = await store.readChanges(this.#cursor, 100);
-      if (changes.length === 0) return;
-      for (const { partition, operations } of changes) {
-        if (partition.id !== this.#session) continue;
-        for (const change of operations) {
-          if (change.op === 'append' && change.log === 'messages') this.#note(change.firstSeq, change.count);
-        }
-      }
-      this.#cursor = cursor;
-    }
-  }
-
-  #note(first: number, count: number): void {
-    this.skipped += Math.max(0, first - this.#told - 1);
-    this.twice += Math.max(0, this.#told - first + 1);
-    this.#told = Math.max(this.#told, first + count - 1);
-  }
-
-  /** To be called at the end: what was never told was skipped, too. */
-  end(lastSeq: number): void {
-    this.skipped += lastSeq - this.#told;
-  }
-}
 
 /** One round: four processes append, and are killed in the middle of it. @returns what they had been told */
 async function killInTheMiddle(

@@ -1,27 +1,68 @@
 /**
- * A process that appends until it is killed: `node appender.ts URL SESSION WRITER`. It says `ready`, waits for a line, and
- * then writes `LANE NUMBER` for each message that was acknowledged, at once and unbuffered.
+ * A process that appends until it is stopped or killed: `node appender.ts URL SESSION WRITER [OPTIONS]`. It says `ready`,
+ * waits for a line, and then writes `LANE NUMBER` for each message that was acknowledged, at once and unbuffered. At the
+ * next line it lets its lanes finish, closes its engine, and says `stopped`.
  */
 import { writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
-import { ContextEngine } from '../../../src/index.ts';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ContextEngine, isHoldfastError } from '../../../src/index.ts';
 
-/** Appends under way at a time: each lane waits for its own answers, so that its order is known. */
-const LANES = 3;
+/** How it appends, as JSON. */
+export interface AppenderOptions {
+  /** For `ContextEngine.open`. */
+  engine?: object;
+  /** Appends under way at a time (3): each lane waits for its own answers, so that its order is known. */
+  lanes?: number;
+  /** Lane 0 appends to the session `SESSION-0`, and so on; else all append to `SESSION`. */
+  sessionEach?: boolean;
+  /** Gives messages ids, and hands one in again for as long as the store can't be reached. */
+  insist?: boolean;
+  /** Rest after each message (milliseconds; 0). */
+  pauseMs?: number;
+}
 
-const [url, session, writer] = process.argv.slice(2) as [string, string, string];
-const engine = await ContextEngine.open(url, { maintenanceIntervalMs: 0 });
-// It will not come to its end, where that is done by itself: the next one starts faster.
+const RETRY_MS = 50;
+
+const [url, session, writer, given = '{}'] = process.argv.slice(2) as [string, string, string, string?];
+const { lanes = 3, sessionEach, insist, pauseMs = 0, engine: options }: AppenderOptions = JSON.parse(given);
+const engine = await ContextEngine.open(url, { maintenanceIntervalMs: 0, ...options });
+// It may not come to its end, where that is done by itself: the next one starts faster.
 flushCompileCache();
-// Whoever started it is gone.
-process.stdin.on('end', () => process.exit());
-writeSync(1, 'ready\n');
-await new Promise((resolve) => process.stdin.once('data', resolve));
-await Promise.all(Array.from({ length: LANES }, (_, lane) => appendFrom(`${writer}.${lane}`)));
+let stopped = false;
+// Whoever started it is gone, where the lines end.
+const lines = createInterface(process.stdin).on('close', () => process.exit());
+const line = () => new Promise((resolve) => lines.once('line', resolve));
 
-async function appendFrom(lane: string): Promise<never> {
-  for (let i = 0; ; i++) {
-    await engine.messages.append(session, { role: 'user', content: `${lane} ${i}` });
-    writeSync(1, `${lane} ${i}\n`);
+writeSync(1, 'ready\n');
+await line();
+const appending = Promise.all(Array.from({ length: lanes }, (_, lane) => appendFrom(lane)));
+await Promise.race([line(), appending]);
+stopped = true;
+await appending;
+await engine.close();
+writeSync(1, 'stopped\n');
+
+async function appendFrom(lane: number): Promise<void> {
+  const name = `${writer}.${lane}`;
+  const into = sessionEach ? `${session}-${lane}` : session;
+  for (let i = 0; !stopped; i++) {
+    await append(into, `${name} ${i}`);
+    writeSync(1, `${name} ${i}\n`);
+    if (pauseMs > 0) await delay(pauseMs);
+  }
+}
+
+async function append(into: string, content: string): Promise<void> {
+  for (;;) {
+    try {
+      const message = { role: 'user', content } as const;
+      await engine.messages.append(into, insist ? { ...message, id: `id ${content}` } : message);
+      return;
+    } catch (error) {
+      if (!insist || !isHoldfastError(error) || error.code !== 'store-unavailable') throw error;
+      await delay(RETRY_MS);
+    }
   }
 }

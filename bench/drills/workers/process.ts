@@ -41,6 +41,11 @@ export class WorkerProcess implements AsyncDisposable {
     }
   }
 
+  /** Resolves when it has come to its end by itself; what it said then is its last line. */
+  async ended(): Promise<void> {
+    while (this.lines.at(-1) !== 'stopped') await this.heard(this.lines.length + 1);
+  }
+
   /** Lets it go on. */
   go(): void {
     this.#child.stdin.write('go\n');
