@@ -4,6 +4,11 @@ import { delimiter, join } from 'node:path';
 /** The servers that tests, drills and benches run on. */
 export type ServerKind = 'redis' | 'valkey' | 'postgres';
 
+/** A server that can't be had here; the message says why. */
+export class ServerMissingError extends Error {
+  override readonly name = 'ServerMissingError';
+}
+
 /** The program of each. */
 const programs: Readonly<Record<ServerKind, string>> = {
   redis: 'redis-server',
@@ -14,10 +19,10 @@ const programs: Readonly<Record<ServerKind, string>> = {
 /** Where systems put servers that are not on everybody's PATH. */
 const folders = ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin'];
 
-/** Finds a server's program. @throws Error that says why there is none */
+/** Finds a server's program. @throws ServerMissingError */
 export async function findServer(kind: ServerKind): Promise<string> {
   const found = installed(kind);
-  if (!found) throw new Error(`${programs[kind]} is not installed`);
+  if (!found) throw new ServerMissingError(`${programs[kind]} is not installed`);
   return found;
 }
 
