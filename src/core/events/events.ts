@@ -9,9 +9,11 @@ import type { Cursor, Operation } from '../store.ts';
 import { type EngineEvent, type EventType, eventsOf, eventTypes } from './catalog.ts';
 
 const PAGE = 256;
+/** The journal is trimmed in steps of so many changes. */
+const TRIM_PAGE = 1024;
 /** A consumer's position is saved after a page with events for it, and else after so many changes of others. */
 const SAVE_EVERY = 1024;
-/** A journal that can't be read is tried again after this time. */
+/** A journal that can't be read is tried again after this time, give or take half of it. */
 const RETRY_MS = 1000;
 const subscribeSchema = z.strictObject({
   after: z.string().optional(),
@@ -84,7 +86,8 @@ export class EventService {
 
   /**
    * Events as they are committed, from a cursor on, or from this call on. Ends when the signal is aborted or the engine
-   * closes. An event may come again after its cursor was passed on; none is left out.
+   * closes. An event may come again after its cursor was passed on; none is left out. While the store can't be reached
+   * it waits (`onError` hears of it), and then goes on where it was.
    * @throws CursorExpiredError when the journal no longer keeps what comes after `after`
    */
   subscribe(options: SubscribeOptions = {}): AsyncGenerator<EngineEvent, void, void> {
@@ -111,7 +114,8 @@ export class EventService {
     try {
       cursor = await start;
       while (!stop.aborted) {
-        const page = await store.readChanges(cursor, PAGE);
+        const after: Cursor = cursor;
+        const page = await this.#patiently(stop, () => store.readChanges(after, PAGE));
         for (const change of page.changes) {
           for (const event of eventsOf(change, cursor, wanted)) {
             if (stop.aborted) return;
@@ -124,9 +128,10 @@ export class EventService {
         // Saving is a commit as well, which the journal tells us: alone it must not make us save again.
         if (consumer !== undefined && passed >= SAVE_EVERY) {
           passed = 0;
-          await this.#saveCursor(consumer, cursor);
+          await this.#saveCursor(consumer, cursor).catch(this.#onError);
         }
-        if (page.changes.length < PAGE) await store.waitForChanges(cursor, stop);
+        const end: Cursor = cursor;
+        if (page.changes.length < PAGE) await this.#patiently(stop, () => store.waitForChanges(end, stop));
       }
     } catch (error) {
       if (!stop.aborted) throw error;
@@ -135,6 +140,19 @@ export class EventService {
       // What can't be saved comes again.
       if (consumer !== undefined && cursor !== undefined && unsaved)
         await this.#saveCursor(consumer, cursor).catch(() => undefined);
+    }
+  }
+
+  /** Tries again for as long as the store can't be reached; that is told once. */
+  async #patiently<T>(stop: AbortSignal, call: () => Promise<T>): Promise<T> {
+    for (let told = false; ; told = true) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!isHoldfastError(error) || error.code !== 'store-unavailable' || stop.aborted) throw error;
+        if (!told) this.#onError(error);
+        await delay(RETRY_MS * (0.5 + Math.random()), undefined, { signal: stop, ref: false });
+      }
     }
   }
 
@@ -161,23 +179,21 @@ export class EventService {
   async trim({ keepMs }: { keepMs: number }): Promise<Cursor | undefined> {
     parseInput(trimSchema, { keepMs }, 'events.trim');
     const { store, clock } = this.#context;
-    const floors = new Set(await this.#consumerCursors());
+    const keep = await this.#consumerCursors();
     const before = clock.now() - keepMs;
-    let position: Cursor | undefined;
-    let cursor: Cursor = (await store.readChanges('oldest', 0)).cursor;
-    // Cursors are not comparable: the journal is walked, and the walk ends at the first one a consumer is at.
-    walk: while (!floors.has(cursor)) {
-      const { changes } = await store.readChanges(cursor, PAGE);
-      for (const change of changes) {
-        if (change.at >= before) break walk;
-        cursor = change.cursor;
-        position = cursor;
-        if (floors.has(cursor)) break walk;
-      }
-      if (changes.length < PAGE) break;
+    const start = await this.cursor('oldest');
+    let oldest = start;
+    for (;;) {
+      const { changes } = await store.readChanges(oldest, TRIM_PAGE);
+      const young = changes.findIndex(({ at }) => at >= before);
+      const last = (young < 0 ? changes : changes.slice(0, young)).at(-1);
+      if (!last) break;
+      await store.trimChanges(last.cursor, keep);
+      oldest = await this.cursor('oldest');
+      // Held back by a consumer: what comes after is for the next time.
+      if (oldest !== last.cursor || young >= 0) break;
     }
-    if (position !== undefined) await store.trimChanges(position);
-    return position;
+    return oldest === start ? undefined : oldest;
   }
 
   /** Forgets a named consumer: the journal is no longer kept for it. @returns false when there was none */
@@ -216,7 +232,7 @@ export class EventService {
         this.#onError(error);
         if (isHoldfastError(error) && error.code === 'closed') return;
         if (isHoldfastError(error) && error.code === 'cursor-expired') after = 'oldest';
-        await delay(RETRY_MS, undefined, { signal: stop, ref: false }).catch(ignore);
+        await delay(RETRY_MS * (0.5 + Math.random()), undefined, { signal: stop, ref: false }).catch(ignore);
       }
     }
   }

@@ -1,11 +1,13 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { SubscribeOptions } from '../../../src/core/events/events.ts';
+import type { Store } from '../../../src/index.ts';
 import {
   ContextEngine,
   CursorExpiredError,
   type EngineEvent,
   InvalidInputError,
   openStore,
+  StoreUnavailableError,
 } from '../../../src/index.ts';
 import { newSession, onEveryStore, onFile } from '../../support/engines.ts';
 import { watched } from '../../support/stores.ts';
@@ -285,4 +287,33 @@ test('events of another process are heard', async () => {
   await expect.poll(() => heard, { timeout: 5000 }).toEqual(['s']);
   expect(await take(events, 1)).toMatchObject([{ sessionId: 's' }]);
   await events.return();
+});
+
+test('a subscription waits while the store is away, and goes on where it was', async () => {
+  const store = await openStore('memory:');
+  let away = false;
+  const shaky = new Proxy(store, {
+    get(target, name: keyof Store) {
+      if (away && name === 'readChanges') throw new StoreUnavailableError('the store is away');
+      const member = target[name];
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  const told: unknown[] = [];
+  const engine = new ContextEngine(shaky, { onError: (error) => told.push(error) });
+  onTestFinished(() => engine.close());
+  const other = new ContextEngine(store);
+  await newSession(other);
+  const events = engine.events.subscribe({ types: ['message.appended'] });
+  const first = take(events, 1);
+  await say(other);
+  expect(await first).toHaveLength(1);
+  const next = take(events, 2);
+  away = true;
+  await say(other);
+  await expect.poll(() => told).toHaveLength(1);
+  await say(other);
+  away = false;
+  expect(await next).toMatchObject([{ firstSeq: 2 }, { firstSeq: 3 }]);
+  expect(told).toHaveLength(1);
 });
