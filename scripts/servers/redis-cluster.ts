@@ -10,6 +10,8 @@ export interface RedisClusterOptions extends RedisOptions {
   readonly masters?: number;
   /** 0 unless said otherwise. */
   readonly replicasPerMaster?: number;
+  /** How long a node may be silent before the others take it for dead (milliseconds; 2,000). */
+  readonly nodeTimeoutMs?: number;
 }
 
 export interface RedisCluster extends AsyncDisposable {
@@ -19,16 +21,17 @@ export interface RedisCluster extends AsyncDisposable {
   readonly nodes: readonly Server[];
 }
 
-/** Starts a cluster whose slots are spread evenly. A failed master is noticed after two seconds. */
+/** Starts a cluster whose slots are spread evenly, and waits until all its nodes are of use. */
 export async function startRedisCluster({
   masters = 3,
   replicasPerMaster = 0,
+  nodeTimeoutMs = 2000,
   settings,
   ...options
 }: RedisClusterOptions = {}): Promise<RedisCluster> {
   const clustered = {
     'cluster-enabled': 'yes',
-    'cluster-node-timeout': '2000',
+    'cluster-node-timeout': `${nodeTimeoutMs}`,
     // Otherwise a master waits five seconds for more replicas before it serves the first.
     'repl-diskless-sync-delay': '0',
     ...settings,
@@ -54,35 +57,52 @@ async function allOf<T>(promises: Promise<T>[]): Promise<T[]> {
 }
 
 async function join(nodes: readonly Server[], masters: number): Promise<void> {
-  const [first] = nodes;
-  await Promise.all(nodes.slice(0, masters).map((node, index) => giveSlots(node, index, masters)));
-  for (const { port } of nodes) await tell(first!, 'CLUSTER', 'MEET', '127.0.0.1', `${port}`);
-  await Promise.all(nodes.map((node) => until(node, 'CLUSTER', `cluster_known_nodes:${nodes.length}`)));
-  const ids = await Promise.all(nodes.slice(0, masters).map((node) => tell(node, 'CLUSTER', 'MYID')));
+  await Promise.all(nodes.map((node, index) => introduce(node, index, nodes, masters)));
+  await Promise.all(
+    nodes.map((node) => until(node, ['CLUSTER', 'INFO'], `cluster_known_nodes:${nodes.length}`)),
+  );
   const replicas = nodes.slice(masters);
-  await Promise.all(replicas.map((node, index) => tell(node, 'CLUSTER', 'REPLICATE', ids[index % masters]!)));
-  await Promise.all(nodes.map((node) => until(node, 'CLUSTER', 'cluster_state:ok')));
-  await Promise.all(replicas.map((node) => until(node, 'INFO', 'master_link_status:up')));
+  if (replicas.length > 0) await follow(replicas, nodes.slice(0, masters));
+  await Promise.all(nodes.map((node) => until(node, ['CLUSTER', 'INFO'], 'cluster_state:ok')));
+  await Promise.all(replicas.map((node) => until(node, ['INFO', 'replication'], 'master_link_status:up')));
 }
 
-/** Each master has its own configuration epoch from the start: nodes that find they share one take time to part. */
-async function giveSlots(node: Server, index: number, masters: number): Promise<void> {
-  const bounds = [index, index + 1].map((place) => Math.round((place * SLOTS) / masters)) as [number, number];
-  await tell(node, 'CLUSTER', 'ADDSLOTSRANGE', `${bounds[0]}`, `${bounds[1] - 1}`);
-  await tell(node, 'CLUSTER', 'SET-CONFIG-EPOCH', `${index + 1}`);
+/** Gives a master its slots, and a node everybody else's address: to wait for gossip takes longer. */
+async function introduce(
+  node: Server,
+  index: number,
+  nodes: readonly Server[],
+  masters: number,
+): Promise<void> {
+  const boundary = (place: number) => Math.round((place * SLOTS) / masters);
+  await onRedis(node.port, async (client) => {
+    // Nodes that find that they share a configuration epoch take time to part.
+    await client.sendCommand(['CLUSTER', 'SET-CONFIG-EPOCH', `${index + 1}`]);
+    if (index < masters) {
+      await client.clusterAddSlotsRange({ start: boundary(index), end: boundary(index + 1) - 1 });
+    }
+    for (const { port } of nodes) if (port !== node.port) await client.clusterMeet('127.0.0.1', port);
+  });
 }
 
-async function until(node: Server, topic: 'CLUSTER' | 'INFO', fact: string): Promise<void> {
-  const question = topic === 'INFO' ? ['INFO', 'replication'] : ['CLUSTER', 'INFO'];
+async function follow(replicas: readonly Server[], masters: readonly Server[]): Promise<void> {
+  const ids = await Promise.all(masters.map(({ port }) => onRedis(port, (client) => client.clusterMyId())));
+  await Promise.all(
+    replicas.map(({ port }, index) =>
+      onRedis(port, (client) => client.clusterReplicate(ids[index % ids.length]!)),
+    ),
+  );
+}
+
+/** Waits until a node's answer has a line. */
+async function until(node: Server, question: readonly string[], line: string): Promise<void> {
   const deadline = Date.now() + READY_MS;
-  for (;;) {
-    const answer = await tell(node, ...question);
-    if (answer.split('\r\n').includes(fact)) return;
-    if (Date.now() > deadline) throw new Error(`port ${node.port} does not get to ${fact}:\n${answer}`);
-    await delay(20);
-  }
-}
-
-async function tell(node: Server, ...command: string[]): Promise<string> {
-  return onRedis(node.port, async (client) => String(await client.sendCommand(command)));
+  await onRedis(node.port, async (client) => {
+    for (;;) {
+      const answer = String(await client.sendCommand(question));
+      if (answer.split('\r\n').includes(line)) return;
+      if (Date.now() > deadline) throw new Error(`port ${node.port} does not get to ${line}:\n${answer}`);
+      await delay(20);
+    }
+  });
 }
