@@ -1,56 +1,30 @@
 import { join } from 'node:path';
-import Sqlite from 'better-sqlite3';
 import { ContextEngine } from '../../src/index.ts';
-import { type Case, interleave, perSecond } from '../harness/rounds.ts';
-import type { Bench, Context, Row } from '../harness/types.ts';
+import { RawRows } from '../floors/postgres.ts';
+import { RawLists } from '../floors/redis.ts';
+import { RawTable } from '../floors/sqlite.ts';
+import { type Case, interleave, perSecond, type Rounds } from '../harness/rounds.ts';
+import type { Bench, Context, Row, Target } from '../harness/types.ts';
 
 const SESSIONS = 100;
 const CONTENT = 'The quick brown fox jumps over the lazy dog, then writes home about it. '
   .repeat(3)
   .slice(0, 200);
 const ids = Array.from({ length: SESSIONS }, (_, i) => `session-${i}`);
+/** What a floor writes for each message. */
+const text = JSON.stringify({ role: 'user', content: CONTENT, createdAt: Date.now() });
 
 type Durability = 'full' | 'normal';
 const durabilities: readonly Durability[] = ['normal', 'full'];
 /** Messages of one round: about half a second of each case. A transaction of its own costs more with `full`. */
 const counts = { one: { normal: 20_000, full: 4_000 }, many: { normal: 64_000, full: 48_000 } };
+/** The same for servers, where a round trip to the server is the least. */
+const served = { one: 2_000, many: 32_000 };
 
-/** What a message's row is without any engine: its session, its place, and its text. */
-class RawTable {
-  readonly #db: Sqlite.Database;
-  readonly #insert: Sqlite.Statement;
-  readonly #seqs = new Array<number>(SESSIONS).fill(0);
-
-  constructor(path: string, durability: Durability) {
-    this.#db = new Sqlite(path);
-    this.#db.pragma('journal_mode = WAL');
-    this.#db.pragma(`synchronous = ${durability}`);
-    this.#db.exec(
-      'CREATE TABLE messages (id INTEGER PRIMARY KEY, session TEXT, seq INTEGER, message TEXT) STRICT',
-    );
-    this.#insert = this.#db.prepare('INSERT INTO messages (session, seq, message) VALUES (?, ?, ?)');
-  }
-
-  /** Inserts `count` rows, `together` of them in each transaction. */
-  insert(count: number, together: number): void {
-    const begin = this.#db.prepare('BEGIN IMMEDIATE');
-    const commit = this.#db.prepare('COMMIT');
-    const message = JSON.stringify({ role: 'user', content: CONTENT, createdAt: Date.now() });
-    for (let i = 0; i < count; i += together) {
-      begin.run();
-      for (let j = i; j < i + together; j++) {
-        const session = j % SESSIONS;
-        this.#seqs[session]! += 1;
-        this.#insert.run(ids[session], this.#seqs[session], message);
-      }
-      commit.run();
-    }
-  }
-
-  close(): void {
-    this.#db.close();
-  }
-}
+/** A case, and what it is held against. */
+type Judged = Case & { readonly against?: readonly { readonly floor: string; readonly target?: Target }[] };
+/** A floor, and the least part of it that the engine has to reach at concurrency 32. */
+type Floor = Case & { readonly atLeast: number };
 
 /** Appends `count` messages through the public API, `concurrency` calls at a time, one message a call. */
 async function append(engine: ContextEngine, count: number, concurrency: number): Promise<void> {
@@ -62,39 +36,11 @@ async function append(engine: ContextEngine, count: number, concurrency: number)
   await Promise.all(Array.from({ length: concurrency }, caller));
 }
 
-async function openEngine(context: Context, url: string, durability: Durability): Promise<ContextEngine> {
-  const engine = await ContextEngine.open(url, { durability });
+async function openEngine(context: Context, url: string, durability?: Durability): Promise<ContextEngine> {
+  const engine = await ContextEngine.open(url, durability ? { durability } : {});
   context.resources.use(engine);
   for (const id of ids) await engine.sessions.create({ id, userId: 'bench' });
   return engine;
-}
-
-async function casesOf(context: Context, durability: Durability): Promise<Case[]> {
-  const folder = await context.temporaryFolder();
-  const raw = new RawTable(join(folder, `raw-${durability}.db`), durability);
-  context.resources.defer(() => raw.close());
-  const engine = await openEngine(context, `file:${join(folder, `holdfast-${durability}.db`)}`, durability);
-  const one = counts.one[durability];
-  const many = counts.many[durability];
-  return [
-    { name: `raw, 1 a transaction, ${durability}`, run: () => perSecond(one, () => raw.insert(one, 1)) },
-    {
-      name: `raw, 100 a transaction, ${durability}`,
-      run: () => perSecond(many, () => raw.insert(many - (many % 100), 100)),
-    },
-    {
-      name: `append, concurrency 1, ${durability}`,
-      run: () => settledAfter(engine, () => perSecond(one, () => append(engine, one, 1))),
-    },
-    {
-      name: `append, concurrency 32, ${durability}`,
-      run: () => settledAfter(engine, () => perSecond(many, () => append(engine, many, 32))),
-    },
-    {
-      name: `append and count tokens, concurrency 32, ${durability}`,
-      run: () => perSecond(many, () => settledAfter(engine, () => append(engine, many, 32))),
-    },
-  ];
 }
 
 /** Tokens are counted after the append: what one case leaves to count must not fall into another's time. */
@@ -104,33 +50,155 @@ async function settledAfter<T>(engine: ContextEngine, work: () => Promise<T>): P
   return result;
 }
 
+async function onFile(context: Context, durability: Durability): Promise<Judged[]> {
+  const folder = await context.temporaryFolder();
+  const raw = new RawTable(join(folder, `raw-${durability}.db`), durability, ids);
+  context.resources.defer(() => raw.close());
+  const engine = await openEngine(context, `file:${join(folder, `holdfast-${durability}.db`)}`, durability);
+  const one = counts.one[durability];
+  const many = counts.many[durability];
+  const single = `raw, 1 a transaction, ${durability}`;
+  const hundred = `raw, 100 a transaction, ${durability}`;
+  return [
+    { name: single, run: () => perSecond(one, () => raw.insert(text, one, 1)) },
+    { name: hundred, run: () => perSecond(many, () => raw.insert(text, many - (many % 100), 100)) },
+    {
+      name: `append, concurrency 1, ${durability}`,
+      run: () => settledAfter(engine, () => perSecond(one, () => append(engine, one, 1))),
+      against: [{ floor: single, target: { atLeast: 0.5 } }],
+    },
+    {
+      name: `append, concurrency 32, ${durability}`,
+      run: () => settledAfter(engine, () => perSecond(many, () => append(engine, many, 32))),
+      against: [{ floor: hundred, target: { atLeast: 0.35 } }],
+    },
+    {
+      name: `append and count tokens, concurrency 32, ${durability}`,
+      run: () => perSecond(many, () => settledAfter(engine, () => append(engine, many, 32))),
+      against: [{ floor: hundred }],
+    },
+  ];
+}
+
+/** The engine on a server, against floors of its driver that write the same texts to the same server. */
+async function onServer(context: Context, url: string, floors: Floor[]): Promise<Judged[]> {
+  const engine = await openEngine(context, url);
+  const { one, many } = served;
+  return [
+    ...floors,
+    {
+      name: 'append, concurrency 1',
+      run: () => settledAfter(engine, () => perSecond(one, () => append(engine, one, 1))),
+    },
+    {
+      name: 'append, concurrency 32',
+      run: () => settledAfter(engine, () => perSecond(many, () => append(engine, many, 32))),
+      against: floors.map(({ name: floor, atLeast }) => ({ floor, target: { atLeast } })),
+    },
+  ];
+}
+
+async function redisFloors(context: Context, url: string): Promise<Floor[]> {
+  const raw = await RawLists.open(url, ids);
+  context.resources.defer(() => raw.close());
+  const { many } = served;
+  const floors: Floor[] = [
+    {
+      name: 'raw RPUSH, pipelines of 100',
+      run: () => perSecond(many, () => raw.push(text, many, 100)),
+      atLeast: 0.35,
+    },
+    {
+      name: 'raw RPUSH, concurrency 32',
+      run: () => perSecond(many, () => raw.pushFrom(text, many, 32)),
+      atLeast: 0.35,
+    },
+  ];
+  return url.startsWith('redis:') ? [...floors, await langChain(context, url)] : floors;
+}
+
+/** What is used of `@langchain/redis`. */
+interface LangChainRedis {
+  RedisChatMessageHistory: new (options: object) => { addMessage(message: object): Promise<void> };
+}
+
+/** LangChain's history of a session in Redis: a list, and nothing else. */
+async function langChain(context: Context, url: string): Promise<Floor> {
+  const { RedisChatMessageHistory } = await context.peer<LangChainRedis>('@langchain/redis');
+  const { HumanMessage } = await context.peer<{ HumanMessage: new (text: string) => object }>(
+    '@langchain/core/messages',
+  );
+  const config = { url };
+  const histories = ids.map((id) => new RedisChatMessageHistory({ sessionId: `langchain:${id}`, config }));
+  // Its client is shared by all histories of one configuration, and not closed by any of them.
+  const { client } = histories[0] as unknown as {
+    client: { connect(): Promise<void>; quit(): Promise<void> };
+  };
+  await client.connect();
+  context.resources.defer(() => client.quit());
+  const add = async () => {
+    let next = 0;
+    const caller = async () => {
+      while (next < served.many) await histories[next++ % SESSIONS]!.addMessage(new HumanMessage(CONTENT));
+    };
+    await Promise.all(Array.from({ length: 32 }, caller));
+  };
+  return {
+    name: 'LangChain RedisChatMessageHistory, concurrency 32',
+    run: () => perSecond(served.many, add),
+    atLeast: 1,
+  };
+}
+
+async function postgresFloors(context: Context, url: string): Promise<Floor[]> {
+  const raw = await RawRows.open(url, ids);
+  context.resources.defer(() => raw.close());
+  const { many } = served;
+  return [
+    {
+      name: 'raw INSERT, 100 rows a statement',
+      run: () => perSecond(many, () => raw.insert(text, many, 100)),
+      atLeast: 0.35,
+    },
+    {
+      name: 'raw INSERT, 32 rows a statement',
+      run: () => perSecond(many, () => raw.insert(text, many, 32)),
+      atLeast: 0.35,
+    },
+  ];
+}
+
+async function groupsOf(context: Context): Promise<(() => Promise<Judged[]>)[]> {
+  const url = context.store;
+  if (url === undefined || url.startsWith('file:'))
+    return durabilities.map((durability) => () => onFile(context, durability));
+  if (/^redis/.test(url)) return [async () => onServer(context, url, await redisFloors(context, url))];
+  if (/^postgres/.test(url)) return [async () => onServer(context, url, await postgresFloors(context, url))];
+  return [() => onServer(context, url, [])];
+}
+
+function rowsOf({ name, against = [] }: Judged, rounds: Rounds): Row[] {
+  if (against.length === 0) return [rounds.row(name, 'messages/s')];
+  return against.map(({ floor, target }) => {
+    const row = rounds.row(name, 'messages/s', floor, target);
+    return against.length > 1 ? { ...row, case: `${name}, against ${floor}` } : row;
+  });
+}
+
 const bench: Bench = {
   name: 'append',
-  summary: 'messages/s into SQLite, against raw inserts of the same rows',
+  summary: 'messages/s through the engine, against the driver alone writing the same texts',
 
   async run(context): Promise<Row[]> {
     const rows: Row[] = [];
-    for (const durability of durabilities) {
-      const cases = await casesOf(context, durability);
+    const groups = await groupsOf(context);
+    for (const [i, group] of groups.entries()) {
+      const cases = await group();
       const rounds = await interleave(cases, {
         rounds: 5,
-        progress: (done, total, what) =>
-          context.progress(done + (rows.length > 0 ? total : 0), total * 2, what),
+        progress: (done, total, what) => context.progress(done + i * total, total * groups.length, what),
       });
-      const [one, hundred, single, grouped, counted] = cases.map(({ name }) => name) as [
-        string,
-        string,
-        string,
-        string,
-        string,
-      ];
-      rows.push(
-        rounds.row(one, 'messages/s'),
-        rounds.row(hundred, 'messages/s'),
-        rounds.row(single, 'messages/s', one, { atLeast: 0.5 }),
-        rounds.row(grouped, 'messages/s', hundred, { atLeast: 0.35 }),
-        rounds.row(counted, 'messages/s', hundred),
-      );
+      rows.push(...cases.flatMap((one) => rowsOf(one, rounds)));
     }
     return rows;
   },

@@ -6,12 +6,13 @@ import { Command, CommanderError, Option } from 'commander';
 import { closest } from 'fastest-levenshtein';
 import { passed, table } from './report.ts';
 import { runBench } from './run.ts';
+import { storeNames } from './stores.ts';
 import type { Bench, BenchOption } from './types.ts';
 
 export type Kind = 'bench' | 'drill';
 
 /**
- * Runs `NAME [--store URL] [--data FILE] [--json]`, or `list`.
+ * Runs `NAME [--store STORE] [--data FILE] [--json]`, or `list`.
  * @returns the exit status: 0, 1 where a row misses its target or the bench fails, 2 for a wrong command line
  */
 export async function main(kind: Kind, argv: readonly string[], folder = homeOf(kind)): Promise<number> {
@@ -61,7 +62,7 @@ function commandOf(kind: Kind, bench: Bench): Command {
     .description(bench.summary)
     .exitOverride()
     .allowExcessArguments(false)
-    .option('--store <url>', 'the store to run on', bench.store)
+    .option('--store <store>', `the store to run on: a URL, ${storeNames.join(', ')}`, bench.store)
     .option('--data <file>', 'conversations to run on, where the run takes any')
     .option('--json', 'print the report as one JSON object');
   for (const option of bench.options ?? []) command.addOption(optionOf(option));
@@ -77,7 +78,7 @@ function optionOf({ flags, description, default: value, parse }: BenchOption): O
 async function list(kind: Kind, folder: string, names: readonly string[]): Promise<void> {
   const benches = await Promise.all(names.map((name) => load(folder, name)));
   const width = Math.max(0, ...names.map((name) => name.length));
-  console.log(`npm run ${kind} -- NAME [--store URL] [--data FILE] [--json]\n`);
+  console.log(`npm run ${kind} -- NAME [--store STORE] [--data FILE] [--json]\n`);
   for (const { name, summary } of benches) console.log(`  ${name.padEnd(width)}  ${summary}`);
 }
 

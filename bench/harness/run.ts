@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { importPeer } from './peers.ts';
 import { ProgressBar } from './progress.ts';
 import { judge, machine, ownVersions, withoutCredentials } from './report.ts';
+import { storeUrl } from './stores.ts';
 import type { Bench, Context, Report } from './types.ts';
 
 export interface RunOptions {
@@ -18,7 +19,8 @@ export async function runBench(bench: Bench, given: RunOptions = {}): Promise<Re
   const started = performance.now();
   const bar = new ProgressBar();
   await using resources = new AsyncDisposableStack();
-  const context = createContext(bench, given, resources, bar);
+  const store = await storeUrl(given.store ?? bench.store, resources);
+  const context = createContext(bench, { ...given, store }, resources, bar);
   const stop = onSignal(async () => {
     bar.clear();
     await resources.disposeAsync();
@@ -41,13 +43,13 @@ export async function runBench(bench: Bench, given: RunOptions = {}): Promise<Re
 
 function createContext(
   bench: Bench,
-  given: RunOptions,
+  given: Omit<RunOptions, 'store'> & { store: string | undefined },
   resources: AsyncDisposableStack,
   bar: ProgressBar,
 ): Context {
   const versions = ownVersions();
   return {
-    store: given.store ?? bench.store,
+    store: given.store,
     data: given.data,
     options: given.options ?? {},
     resources,
