@@ -15,6 +15,10 @@ export const kinds = {
   activity: 'activity',
   /** Where a copy is under way that is no session yet. */
   fork: 'fork',
+  /** Who may run the session. Its version is the token that fenced writes carry. */
+  lease: 'lease',
+  /** Until when, which every renewal writes. */
+  leaseExpiry: 'lease-expiry',
   counters: 'counters',
   state: 'state',
   channel: 'channel',

@@ -8,6 +8,8 @@ import type { AppendOptions, ListOptions, MessageService } from './messages/mess
 import type { Message, MessageInput } from './model/message.ts';
 import type { Session, SessionStatus } from './model/session.ts';
 import type { WindowManifest } from './model/window.ts';
+import type { Lease } from './sessions/lease.ts';
+import type { LeaseOptions } from './sessions/leases.ts';
 import type { CreateSession, SessionService, UpdateSession } from './sessions/sessions.ts';
 import type { StateDocument, StateService, WriteState } from './state/state.ts';
 import type { ReplayedWindow } from './window/manifests.ts';
@@ -56,6 +58,9 @@ export class SessionHandle {
   }
   end(status?: SessionStatus): Promise<Session> {
     return this.#engine.sessions.end(this.id, status);
+  }
+  lease(options?: LeaseOptions): Promise<Lease> {
+    return this.#engine.sessions.lease(this.id, options);
   }
   fork(options?: { id?: string; atSeq?: number }): Promise<Session> {
     return this.#engine.sessions.fork(this.id, options);

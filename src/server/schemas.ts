@@ -154,6 +154,10 @@ const appendOptions = {
     .optional()
     .openapi({ description: 'The messages are the whole conversation so far: what is new is appended' }),
   channel: id.optional(),
+  lease: z
+    .object({ token: z.int().min(0) })
+    .optional()
+    .openapi({ description: "Only while this is the session's current lease" }),
 } satisfies Fields<AppendOptions>;
 
 export const NewMessages = z.object({ messages: z.array(NewMessage), ...appendOptions });

@@ -12,6 +12,8 @@ import type { Message, MessageInput, ParsedMessage } from '../model/message.ts';
 import { kinds, marks, messageLog, sessionExists } from '../partitions.ts';
 import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
+import type { Fence } from '../sessions/lease.ts';
+import { fenced, fenceSchema, lostLease } from '../sessions/leases.ts';
 import type { AppendEntry, Entry, LogRange, Operation, Partition, Receipt } from '../store.ts';
 import type { CountedLog, TokenLedger } from '../tokens/ledger.ts';
 import type { TokenSettler } from '../tokens/settler.ts';
@@ -26,7 +28,11 @@ import { newPart } from './history.ts';
 /** The most messages of one append. They commit together, or not at all. */
 const MAX_MESSAGES = 10_000;
 
-const appendSchema = z.strictObject({ channel: idSchema.optional(), history: z.boolean().optional() });
+const appendSchema = z.strictObject({
+  channel: idSchema.optional(),
+  history: z.boolean().optional(),
+  lease: fenceSchema.optional(),
+});
 const listSchema = z.strictObject({
   channel: idSchema.optional(),
   limit: limitSchema.optional(),
@@ -56,6 +62,8 @@ export interface AppendOptions {
    * committed part by part, and handing the same history in again goes on where it stopped.
    */
   history?: boolean;
+  /** Only while this is the session's current lease (see `sessions.lease`); `ConflictError` otherwise. */
+  lease?: Fence;
 }
 
 export interface ListOptions {
@@ -66,6 +74,12 @@ export interface ListOptions {
   before?: number | string;
   /** Only messages after this one (seq or id); the oldest of them come first then. */
   after?: number | string;
+}
+
+/** Where messages are written, and under which lease. */
+interface Where {
+  channel?: string | undefined;
+  lease?: Fence | undefined;
 }
 
 export interface MessageServices {
@@ -97,13 +111,15 @@ export class MessageService {
     options?: AppendOptions,
   ): Promise<Message | Message[]> {
     const id = parseId(sessionId, 'messages.append: sessionId');
-    const { channel, history } = options ? parseInput(appendSchema, options, 'messages.append') : nothing;
-    if (history) return this.#appendHistory(id, toArray(input), channel);
+    const { channel, history, lease } = options
+      ? parseInput(appendSchema, options, 'messages.append')
+      : nothing;
+    if (history) return this.#appendHistory(id, toArray(input), { channel, lease });
     const { messages, paths } = Array.isArray(input)
       ? parseAll(bounded(input))
       : { messages: [parseMessage(input, 'message')], paths: ['message'] };
     if (messages.length === 0) await this.#services.activity.check(id);
-    const appended = messages.length === 0 ? [] : await this.#append(id, messages, paths, { channel });
+    const appended = messages.length === 0 ? [] : await this.#append(id, messages, paths, { channel, lease });
     return Array.isArray(input) ? appended : appended[0]!;
   }
 
@@ -192,7 +208,11 @@ export class MessageService {
       ...(beforeSeq !== undefined && { before: beforeSeq }),
       ...(afterSeq !== undefined && { after: afterSeq }),
     };
-    const receipt = await this.#commit(id, { op: 'truncate', log: messageLog(channel), ...bounds }, channel);
+    const receipt = await this.#commit(
+      id,
+      { op: 'truncate', log: messageLog(channel), ...bounds },
+      { channel },
+    );
     return receipt.results[1]!.count ?? 0;
   }
 
@@ -211,7 +231,7 @@ export class MessageService {
     id: string,
     messages: readonly ParsedMessage[],
     paths: readonly string[],
-    { channel, ifLastSeq }: { channel?: string | undefined; ifLastSeq?: number },
+    { channel, ifLastSeq, lease }: Where & { ifLastSeq?: number },
   ): Promise<Message[]> {
     const now = this.#context.clock.now();
     const givenIds = messages.some((message) => message.id !== undefined);
@@ -220,7 +240,7 @@ export class MessageService {
     const log = messageLog(channel);
     const append: Operation = { op: 'append', log, entries, ...(ifLastSeq !== undefined && { ifLastSeq }) };
     if (givenIds) await this.#checkIds(partitionOf(this.#context, id), log, messages);
-    const receipt = await this.#commit(id, append, channel);
+    const receipt = await this.#commit(id, append, { channel, lease });
     const { seqs, count } = receipt.results[1]!;
     const partition = partitionOf(this.#context, id);
     if (count! > 0) this.#services.settler.appended(partition, log, seqs![0]!);
@@ -248,9 +268,9 @@ export class MessageService {
   }
 
   /** Commits an operation on a session that must exist, and says that it was used. The operation's result is the second. */
-  async #commit(id: string, operation: Operation, channel?: string): Promise<Receipt> {
+  async #commit(id: string, operation: Operation, { channel, lease }: Where = {}): Promise<Receipt> {
     const { activity } = this.#services;
-    const operations = [sessionExists, operation];
+    const operations = [sessionExists, operation, ...fenced(lease)];
     if (channel !== undefined)
       operations.push({ op: 'check', kind: kinds.channel, id: channel, ifVersion: 'present' });
     const touching = activity.touch(id);
@@ -262,7 +282,7 @@ export class MessageService {
       return await committing;
     } catch (error) {
       activity.forget(id);
-      throw missing(error, id, channel);
+      throw lostLease(missing(error, id, channel), id);
     }
   }
 
@@ -283,7 +303,7 @@ export class MessageService {
   async #appendHistory(
     id: string,
     input: readonly MessageInput[],
-    channel: string | undefined,
+    { channel, lease }: Where,
   ): Promise<Message[]> {
     const { messages, paths } = parseAll(input);
     const partition = partitionOf(this.#context, id);
@@ -295,7 +315,11 @@ export class MessageService {
       const end = known + MAX_MESSAGES;
       try {
         const part = messages.slice(known, end);
-        const added = await this.#append(id, part, paths.slice(known, end), { channel, ifLastSeq: lastSeq });
+        const added = await this.#append(id, part, paths.slice(known, end), {
+          channel,
+          ifLastSeq: lastSeq,
+          lease,
+        });
         appended.push(...added);
         known += added.length;
         lastSeq = added.at(-1)!.seq;
@@ -349,7 +373,7 @@ export class MessageService {
   }
 }
 
-const nothing: { channel?: string; history?: boolean } = {};
+const nothing: AppendOptions = {};
 
 /** An entry of a message log as a message. */
 export function toMessage(entry: Entry): Message {

@@ -12,6 +12,8 @@ const notCopied: readonly string[] = [
   kinds.session,
   kinds.activity,
   kinds.fork,
+  kinds.lease,
+  kinds.leaseExpiry,
   kinds.counters,
   kinds.usage,
   // A copy's entries start at version 1 again, which counts go by.

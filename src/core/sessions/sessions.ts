@@ -9,6 +9,8 @@ import { noSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { IndexEntry, Operation } from '../store.ts';
 import { Activity } from './activity.ts';
 import { forkSession } from './fork.ts';
+import type { Lease } from './lease.ts';
+import { type LeaseOptions, Leases } from './leases.ts';
 import { type Sweep, sweepSessions } from './sweep.ts';
 
 const statusSchema = z.enum(['active', 'completed', 'failed', 'expired']);
@@ -71,10 +73,12 @@ export interface ListSessions {
 export class SessionService {
   readonly #context: ServiceContext;
   readonly activity: Activity;
+  readonly #leases: Leases;
 
   constructor(context: ServiceContext) {
     this.#context = context;
     this.activity = new Activity(context);
+    this.#leases = new Leases(context, this.activity);
   }
 
   /** @throws ConflictError when a session of that id exists */
@@ -223,6 +227,15 @@ export class SessionService {
       return [this.#put(record, 'absent'), ...this.activity.operations(now, source.ttlMs)];
     });
     return this.get(id);
+  }
+
+  /**
+   * Takes the lease of a session, for whoever runs it: one holder at a time, over all processes. It is renewed in the
+   * background until it is released. A write that is given the lease goes ahead only while it is the current one.
+   * @throws ConflictError when somebody has it, and still has it after `waitMs`; NotFoundError
+   */
+  lease(sessionId: string, options: LeaseOptions = {}): Promise<Lease> {
+    return this.#leases.take(sessionId, options);
   }
 
   /** Deletes a session and everything in it. @returns false when there was none */

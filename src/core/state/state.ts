@@ -4,9 +4,11 @@ import { decodeJson, encodeJson, type Json, type JsonObject } from '../json.ts';
 import { kinds, sessionExists } from '../partitions.ts';
 import { partitionOf, type ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
+import type { Fence } from '../sessions/lease.ts';
+import { fenced, fenceSchema, lostLease } from '../sessions/leases.ts';
 import { deepMerge } from './merge.ts';
 
-const optionsSchema = z.strictObject({ ifVersion: z.int().min(0).optional() });
+const optionsSchema = z.strictObject({ ifVersion: z.int().min(0).optional(), lease: fenceSchema.optional() });
 
 /** The document that the agents of a session share, and the version to write it on. */
 export interface StateDocument {
@@ -18,6 +20,8 @@ export interface StateDocument {
 export interface WriteState {
   /** Write only if the document is at this version (0: was never written); else `ConflictError`. */
   ifVersion?: number;
+  /** Write only while this is the session's current lease (see `sessions.lease`); else `ConflictError`. */
+  lease?: Fence;
 }
 
 /** Shared state: one JSON document a session. Concurrent writers to different fields lose nothing. */
@@ -80,15 +84,21 @@ export class StateService {
     change: (document: JsonObject) => JsonObject,
   ): Promise<StateDocument> {
     const id = parseInput(idSchema, sessionId, `${what}: sessionId`);
-    const { ifVersion } = parseInput(optionsSchema, options, what);
-    return this.#activity.using(id, async (used) => {
+    const { ifVersion, lease } = parseInput(optionsSchema, options, what);
+    const writing = this.#activity.using(id, async (used) => {
       const { value, version } = await this.#context.records.update<JsonObject>(
         partitionOf(this.#context, id),
         kinds.state,
-        (current) => ({ value: change(current?.value ?? {}), also: [sessionExists, ...used] }),
+        (current) => ({
+          value: change(current?.value ?? {}),
+          also: [sessionExists, ...fenced(lease), ...used],
+        }),
         ifVersion === undefined ? {} : { ifVersion },
       );
       return { value, version };
+    });
+    return writing.catch((error: unknown) => {
+      throw lostLease(error, id);
     });
   }
 }
