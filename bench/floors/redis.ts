@@ -49,3 +49,20 @@ async function connect(url: string): Promise<Client> {
   const { host } = new URL(url.replace('redis-cluster:', 'http:').split(',')[0]!);
   return createCluster({ rootNodes: [{ url: `redis://${host}` }] }).connect();
 }
+
+/** The memory that the masters of a server or cluster use (bytes). */
+export async function usedMemory(url: string): Promise<number> {
+  const nodes = url
+    .replace(/^redis(-cluster)?:\/\//, '')
+    .split('?')[0]!
+    .split(',');
+  const used = await Promise.all(
+    nodes.map(async (node) => {
+      const client = await createClient({ url: `redis://${node}` }).connect();
+      const info = await client.info('memory');
+      await client.close();
+      return Number(/^used_memory:(\d+)/m.exec(info)![1]);
+    }),
+  );
+  return used.reduce((sum, bytes) => sum + bytes, 0);
+}
