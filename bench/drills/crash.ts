@@ -51,7 +51,7 @@ async function run(context: Context): Promise<Row[]> {
   const session = `crash-${randomUUID()}`;
   const rounds = context.options.rounds as number;
   const ledger = new Ledger();
-  const consumer = new Consumer(session);
+  const consumer = new Consumer([session]);
   let problems = 0;
   for (let round = 0; round < rounds; round++) {
     context.progress(round, rounds, `${ledger.acknowledged} acknowledged`);
@@ -66,7 +66,7 @@ async function run(context: Context): Promise<Row[]> {
     await consumer.follow(store);
     if (context.store === undefined) problems += integrityProblems(path);
   }
-  consumer.end(ledger.lastSeq);
+  consumer.end(session, ledger.lastSeq);
   const none = { atMost: 0 };
   return [
     { case: 'rounds', value: rounds, unit: `kills of ${WRITERS} processes` },

@@ -19,6 +19,8 @@ export interface AppenderOptions {
   sessionEach?: boolean;
   /** Gives messages ids, and hands one in again for as long as the store can't be reached. */
   insist?: boolean;
+  /** Makes the session where it is not there. */
+  create?: boolean;
   /** Rest after each message (milliseconds; 0). */
   pauseMs?: number;
 }
@@ -26,8 +28,10 @@ export interface AppenderOptions {
 const RETRY_MS = 50;
 
 const [url, session, writer, given = '{}'] = process.argv.slice(2) as [string, string, string, string?];
-const { lanes = 3, sessionEach, insist, pauseMs = 0, engine: options }: AppenderOptions = JSON.parse(given);
-const engine = await ContextEngine.open(url, { maintenanceIntervalMs: 0, ...options });
+const how: AppenderOptions = JSON.parse(given);
+const { lanes = 3, sessionEach, insist, pauseMs = 0 } = how;
+const engine = await ContextEngine.open(url, { maintenanceIntervalMs: 0, ...how.engine });
+if (how.create) await engine.sessions.getOrCreate({ id: session, userId: 'drill' });
 // It may not come to its end, where that is done by itself: the next one starts faster.
 flushCompileCache();
 let stopped = false;

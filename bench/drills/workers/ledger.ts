@@ -1,4 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Cursor, Store } from '../../../src/core/store.ts';
+import { isHoldfastError } from '../../../src/index.ts';
 
 /** What became of the messages of one session, over all rounds. */
 export class Ledger {
@@ -31,40 +33,57 @@ export class Ledger {
   }
 }
 
-/** Follows the journal from a cursor that it saves, and notes which seqs of the session's messages it was told of. */
+/** Follows the journal from a cursor that it saves, and notes which seqs of the sessions' messages it was told of. */
 export class Consumer {
   skipped = 0;
   twice = 0;
   #cursor: Cursor | 'oldest' = 'oldest';
-  #told = 0;
-  readonly #session: string;
+  /** The last seq of each session that was told. */
+  readonly #told: Map<string, number>;
 
-  constructor(session: string) {
-    this.#session = session;
+  constructor(sessions: readonly string[]) {
+    this.#told = new Map(sessions.map((session) => [session, 0]));
   }
 
+  /** Follows to the journal's end. */
   async follow(store: Store): Promise<void> {
     for (;;) {
-      const { changes, cursor } = await store.readChanges(this.#cursor, 100);
-      if (changes.length === 0) return;
+      const { changes, cursor } = await store.readChanges(this.#cursor, 1000);
       for (const { partition, operations } of changes) {
-        if (partition.id !== this.#session) continue;
         for (const change of operations) {
-          if (change.op === 'append' && change.log === 'messages') this.#note(change.firstSeq, change.count);
+          if (change.op === 'append' && change.log === 'messages')
+            this.#note(partition.id, change.firstSeq, change.count);
         }
       }
       this.#cursor = cursor;
+      if (changes.length === 0) return;
     }
   }
 
-  #note(first: number, count: number): void {
-    this.skipped += Math.max(0, first - this.#told - 1);
-    this.twice += Math.max(0, this.#told - first + 1);
-    this.#told = Math.max(this.#told, first + count - 1);
+  /** Follows until it is stopped, also while the store can't be reached now and then. */
+  async keepFollowing(store: Store, stop: AbortSignal): Promise<void> {
+    while (!stop.aborted) {
+      try {
+        await this.follow(store);
+        await store.waitForChanges(this.#cursor, stop);
+      } catch (error) {
+        if (stop.aborted) return;
+        if (!isHoldfastError(error) || error.code !== 'store-unavailable') throw error;
+        await delay(100);
+      }
+    }
   }
 
   /** To be called at the end: what was never told was skipped, too. */
-  end(lastSeq: number): void {
-    this.skipped += lastSeq - this.#told;
+  end(session: string, lastSeq: number): void {
+    this.skipped += lastSeq - this.#told.get(session)!;
+  }
+
+  #note(session: string, first: number, count: number): void {
+    const told = this.#told.get(session);
+    if (told === undefined) return;
+    this.skipped += Math.max(0, first - told - 1);
+    this.twice += Math.max(0, told - first + 1);
+    this.#told.set(session, Math.max(told, first + count - 1));
   }
 }

@@ -30,12 +30,22 @@ export class Load {
 
   /** What was acknowledged so far. */
   get acknowledged(): readonly string[] {
-    return this.#workers.flatMap(({ lines }) => lines.slice(1).filter((line) => line !== 'stopped'));
+    return this.#workers.flatMap(({ lines }) => lines.filter((line) => line.includes(' ')));
   }
 
-  /** Resolves when each writer has been answered so many times more. */
+  /** Resolves when every lane of every writer, and so each session, has been answered so many times more. */
   async answered(count: number): Promise<void> {
-    await Promise.all(this.#workers.map((one) => one.heard(one.lines.length + count)));
+    await Promise.all(this.#workers.map((one) => this.#everyLane(one, count)));
+  }
+
+  async #everyLane(worker: WorkerProcess, count: number): Promise<void> {
+    const answers = new Map<string, number>();
+    for (let read = worker.lines.length; ; read++) {
+      await worker.heard(read + 1);
+      const lane = worker.lines[read]!.split(' ')[0]!;
+      answers.set(lane, (answers.get(lane) ?? 0) + 1);
+      if (answers.size === SESSIONS && [...answers.values()].every((times) => times >= count)) return;
+    }
   }
 }
 
@@ -70,29 +80,31 @@ export async function underLoad(
   await Promise.all(workers.map((one) => one.heard(1)));
   for (const one of workers) one.go();
   const load = new Load(workers);
+  const consumer = new Consumer(sessions);
+  const following = new AbortController();
+  const followed = consumer.keepFollowing(store, following.signal);
   await during(load);
   for (const one of workers) one.go();
   await Promise.all(workers.map((one) => one.ended()));
-  return account(load.acknowledged, sessions, engine, store);
+  following.abort();
+  await followed;
+  await consumer.follow(store);
+  return account(load.acknowledged, sessions, engine, consumer);
 }
 
 async function account(
   acknowledged: readonly string[],
   sessions: readonly string[],
   engine: ContextEngine,
-  store: Awaited<ReturnType<typeof openStore>>,
+  consumer: Consumer,
 ): Promise<Row[]> {
-  const sum = { acknowledged: 0, found: 0, lost: 0, doubled: 0, misordered: 0, skipped: 0, twice: 0 };
+  const sum = { acknowledged: 0, found: 0, lost: 0, doubled: 0, misordered: 0 };
   for (const [lane, session] of sessions.entries()) {
     const ledger = new Ledger();
-    const consumer = new Consumer(session);
     const own = acknowledged.filter((line) => line.split(' ')[0]!.endsWith(`.${lane}`));
     ledger.enter(own, await allMessages(engine, session));
-    await consumer.follow(store);
-    consumer.end(ledger.lastSeq);
-    for (const key of ['acknowledged', 'found', 'lost', 'doubled', 'misordered'] as const)
-      sum[key] += ledger[key];
-    for (const key of ['skipped', 'twice'] as const) sum[key] += consumer[key];
+    consumer.end(session, ledger.lastSeq);
+    for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += ledger[key];
   }
   const none = (name: string, value: number): Row => ({
     case: name,
@@ -106,7 +118,7 @@ async function account(
     none('lost', sum.lost),
     none('doubled', sum.doubled),
     none('misordered', sum.misordered),
-    none('journal: skipped', sum.skipped),
-    none('journal: told twice', sum.twice),
+    none('journal: skipped', consumer.skipped),
+    none('journal: told twice', consumer.twice),
   ];
 }
