@@ -157,6 +157,11 @@ export class StoreUnavailableError extends HoldfastError {
   }
 }
 
+/** Whether an error says that the store can't be reached or can't write at the moment. */
+export function isUnavailable(error: unknown): error is StoreUnavailableError {
+  return isHoldfastError(error) && error.code === 'store-unavailable';
+}
+
 /** The stored data is damaged. The file is left as it is. */
 export class StoreCorruptError extends HoldfastError {
   constructor(message: string, options: ErrorOptions = {}) {

@@ -39,6 +39,9 @@ export interface IndexEntry {
   readonly order: number;
 }
 
+/** A change of a record that is a JSON object, as JSON objects: fields to `set`, or what to `merge`, object by object. */
+export type Patch = { readonly set: JsonText } | { readonly merge: JsonText };
+
 export interface AppendEntry {
   /** Makes the append idempotent: an entry whose id the log already has is not added again. */
   readonly id?: string;
@@ -68,10 +71,11 @@ export type Operation =
       /** The value is a counter's fields, and can be added to. */
       readonly counter?: boolean;
       /**
-       * What this write changes, to be deep-merged into the record as it then is. Only a store that takes writes while
-       * the record can't be read looks at it; to others this is a put like any other.
+       * What this write changes, so that it can be done to the record as it will then be. A store that takes writes
+       * while the record can't be read goes by it, in place of `value` and `ifVersion`; to others this is a put like any
+       * other.
        */
-      readonly patch?: JsonText;
+      readonly patch?: Patch;
     }
   /** Adds to the number fields of a counter record, which springs into being at zero. Never reads first. */
   | {
@@ -115,6 +119,12 @@ export type Operation =
   | { readonly op: 'drop'; readonly ifExpiredAt?: number };
 
 /**
+ * Seqs and versions from here on are provisional: given out by a store that takes writes while it is away. The real ones
+ * are known when it is back: nothing may be kept under these.
+ */
+export const PROVISIONAL = 2 ** 51;
+
+/**
  * Operations on one partition that commit together. A record or log is written at most once in a batch,
  * and its conditions are all judged before any of it is written.
  */
@@ -126,6 +136,11 @@ export interface Batch {
   readonly id?: string;
   readonly partition: Partition;
   readonly operations: readonly Operation[];
+  /**
+   * The partition's id was made up for this batch, so that nobody else can know it yet. Lets a store that takes writes
+   * while it is away judge conditions; nothing to others.
+   */
+  readonly fresh?: boolean;
 }
 
 /** What came of one operation, in the batch's order. Fields that the operation does not have are absent. */

@@ -1,4 +1,12 @@
-import type { Json, JsonObject } from '../json.ts';
+import { decodeJson, type Json, type JsonObject } from '../json.ts';
+import type { Patch } from '../store.ts';
+
+/** The document after a patch. Neither argument is changed. */
+export function applyPatch(document: JsonObject, patch: Patch): JsonObject {
+  if ('merge' in patch) return deepMerge(document, decodeJson<JsonObject>(patch.merge));
+  const fields = Object.entries(decodeJson<JsonObject>(patch.set));
+  return Object.fromEntries([...Object.entries(document), ...fields]);
+}
 
 /**
  * Merges a patch into a document, object by object. Arrays and plain values are replaced; null is a value like any
