@@ -2,11 +2,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, onTestFinished } from 'vitest';
+import { beforeEach, describe, onTestFinished } from 'vitest';
 import type { EngineOptions } from '../../src/core/engine.ts';
-import { ContextEngine } from '../../src/index.ts';
+import { ContextEngine, type StoreOptions } from '../../src/index.ts';
+import type { ServerName } from './server-names.ts';
+import { createPlace, removePlace, serverUrl } from './servers.ts';
 
-/** Opens engines in one test. Those of a test on a file share it; of `memory:` each has a store of its own. */
+const servers: readonly ServerName[] = [];
+
+/** Opens an engine in a test. */
 export type OpenEngine = (options?: EngineOptions) => Promise<ContextEngine>;
 
 /** Does its own housekeeping only when told, and lets no failure in the background pass. */
@@ -17,17 +21,35 @@ const quiet: EngineOptions = {
   },
 };
 
-/** Opens engines on a file that goes away with the test. Ask for several to have them share it. */
-export async function onFile(): Promise<OpenEngine> {
+/** Makes a place for a store; the engines that one test opens there share it. */
+export type MakePlace = () => Promise<OpenEngine>;
+
+/** A file that goes away with the test. */
+const onFile: MakePlace = async () => {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-'));
+  const remove = () => rm(folder, { recursive: true });
+  return openAt(`file:${join(folder, 'store.db')}`, remove, { durability: 'normal' });
+};
+
+/** A place of its own on a server. */
+async function onServer(name: ServerName): Promise<OpenEngine> {
+  const url = await createPlace(name);
+  return openAt(url, () => removePlace(url));
+}
+
+/** Opens engines that are closed after the test, before the place is removed. */
+function openAt(
+  url: string,
+  remove: () => Promise<void>,
+  defaults: Pick<StoreOptions, 'durability'> = {},
+): OpenEngine {
   const engines: ContextEngine[] = [];
   onTestFinished(async () => {
     for (const engine of engines) await engine.close();
-    await rm(folder, { recursive: true });
+    await remove();
   });
   return async (options) => {
-    const url = `file:${join(folder, 'store.db')}`;
-    const engine = await ContextEngine.open(url, { durability: 'normal', ...quiet, ...options });
+    const engine = await ContextEngine.open(url, { ...defaults, ...quiet, ...options });
     engines.push(engine);
     return engine;
   };
@@ -43,7 +65,18 @@ export async function inMemory(options?: EngineOptions): Promise<ContextEngine> 
 /** Runs a suite of tests on each store. `open` gives a test its engine. */
 export function onEveryStore(name: string, suite: (open: OpenEngine) => void): void {
   describe(`${name} (memory)`, () => suite(inMemory));
-  describe(`${name} (sqlite)`, () => suite(async (options) => (await onFile())(options)));
+  onEverySharedStore(name, (place) => suite(async (options) => (await place())(options)));
+}
+
+/** Runs a suite of tests on each store that several processes can have open. `place` gives a test its place. */
+export function onEverySharedStore(name: string, suite: (place: MakePlace) => void): void {
+  describe(`${name} (sqlite)`, () => suite(onFile));
+  for (const server of servers) {
+    describe(`${name} (${server})`, () => {
+      beforeEach(async (context) => void (await serverUrl(server, context)));
+      suite(() => onServer(server));
+    });
+  }
 }
 
 /** A clock that stands still until it is told to move. */

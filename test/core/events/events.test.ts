@@ -9,7 +9,7 @@ import {
   openStore,
   StoreUnavailableError,
 } from '../../../src/index.ts';
-import { newSession, onEveryStore, onFile } from '../../support/engines.ts';
+import { newSession, onEverySharedStore, onEveryStore } from '../../support/engines.ts';
 import { watched } from '../../support/stores.ts';
 
 const say = (engine: ContextEngine, content = 'x', id = 's') =>
@@ -229,25 +229,27 @@ onEveryStore('events', (open) => {
   });
 });
 
-test('a consumer goes on in another process where it stopped, and is given again what it had not finished', async () => {
-  const open = await onFile();
-  const engine = await open();
-  await newSession(engine);
-  const consume = (from: ContextEngine) =>
-    from.events.subscribe({ consumer: 'c', after: 'oldest', types: ['message.appended'] });
-  for (let i = 0; i < 3; i++) await say(engine, `${i}`);
-  const seqs = (events: EngineEvent[]) => events.map((event) => (event as { firstSeq: number }).firstSeq);
-  // Three were taken, the third was never finished: the process dies, nothing more is said.
-  expect(seqs(await take(consume(engine), 3))).toEqual([1, 2, 3]);
-  const other = await open();
-  const second = consume(other);
-  const redelivered = seqs(await take(second, 3));
-  expect(redelivered.at(-1)).toBe(3);
-  await second.return();
-  await say(engine);
-  const third = consume(await open());
-  expect(seqs(await take(third, 2))).toEqual([3, 4]);
-  await third.return();
+onEverySharedStore('consumers in several processes', (place) => {
+  test('a consumer goes on in another process where it stopped, and is given again what it had not finished', async () => {
+    const open = await place();
+    const engine = await open();
+    await newSession(engine);
+    const consume = (from: ContextEngine) =>
+      from.events.subscribe({ consumer: 'c', after: 'oldest', types: ['message.appended'] });
+    for (let i = 0; i < 3; i++) await say(engine, `${i}`);
+    const seqs = (events: EngineEvent[]) => events.map((event) => (event as { firstSeq: number }).firstSeq);
+    // Three were taken, the third was never finished: the process dies, nothing more is said.
+    expect(seqs(await take(consume(engine), 3))).toEqual([1, 2, 3]);
+    const other = await open();
+    const second = consume(other);
+    const redelivered = seqs(await take(second, 3));
+    expect(redelivered.at(-1)).toBe(3);
+    await second.return();
+    await say(engine);
+    const third = consume(await open());
+    expect(seqs(await take(third, 2))).toEqual([3, 4]);
+    await third.return();
+  });
 });
 
 test('a consumer that keeps up leaves the journal still', async () => {
@@ -276,17 +278,19 @@ test('a consumer that keeps up leaves the journal still', async () => {
   expect(saves()).toBe(6);
 });
 
-test('events of another process are heard', async () => {
-  const open = await onFile();
-  const [here, there] = [await open(), await open()];
-  const heard: string[] = [];
-  await here.events.on('message.appended', ({ sessionId }) => void heard.push(sessionId));
-  const events = here.events.subscribe({ types: ['session.created'] });
-  await newSession(there);
-  await say(there);
-  await expect.poll(() => heard, { timeout: 5000 }).toEqual(['s']);
-  expect(await take(events, 1)).toMatchObject([{ sessionId: 's' }]);
-  await events.return();
+onEverySharedStore('events in several processes', (place) => {
+  test('events of another process are heard', async () => {
+    const open = await place();
+    const [here, there] = [await open(), await open()];
+    const heard: string[] = [];
+    await here.events.on('message.appended', ({ sessionId }) => void heard.push(sessionId));
+    const events = here.events.subscribe({ types: ['session.created'] });
+    await newSession(there);
+    await say(there);
+    await expect.poll(() => heard, { timeout: 5000 }).toEqual(['s']);
+    expect(await take(events, 1)).toMatchObject([{ sessionId: 's' }]);
+    await events.return();
+  });
 });
 
 test('a subscription waits while the store is away, and goes on where it was', async () => {

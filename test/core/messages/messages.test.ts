@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ConflictError, InvalidInputError, NotFoundError } from '../../../src/index.ts';
-import { newSession, onEveryStore, onFile } from '../../support/engines.ts';
+import { newSession, onEverySharedStore, onEveryStore } from '../../support/engines.ts';
 
 const user = (content: string) => ({ role: 'user', content });
 const told = (messages: readonly { content: unknown }[]) => messages.map(({ content }) => content);
@@ -265,33 +265,37 @@ onEveryStore('messages', (open) => {
   });
 });
 
-test('messages are counted in the background, and the counts survive', async () => {
-  const open = await onFile();
-  const texts: string[] = [];
-  const tokenCounter = {
-    name: 'watched',
-    count: (text: string) => {
-      texts.push(text);
-      return text.length;
-    },
-  };
-  const engine = await open({ tokenCounter });
-  await newSession(engine);
-  await engine.messages.append('s', [user('one'), user('two')]);
-  await engine.messages.settled();
-  expect(texts).toEqual(['one', 'two']);
-  await engine.close();
-  const again = await open({ tokenCounter });
-  expect((await again.messages.list('s')).map(({ tokens }) => tokens)).toEqual([7, 7]);
-  await again.window.build('s', { maxTokens: 100 });
-  expect(texts).toEqual(['one', 'two']);
+onEverySharedStore('counts of messages', (place) => {
+  test('messages are counted in the background, and the counts survive', async () => {
+    const open = await place();
+    const texts: string[] = [];
+    const tokenCounter = {
+      name: 'watched',
+      count: (text: string) => {
+        texts.push(text);
+        return text.length;
+      },
+    };
+    const engine = await open({ tokenCounter });
+    await newSession(engine);
+    await engine.messages.append('s', [user('one'), user('two')]);
+    await engine.messages.settled();
+    expect(texts).toEqual(['one', 'two']);
+    await engine.close();
+    const again = await open({ tokenCounter });
+    expect((await again.messages.list('s')).map(({ tokens }) => tokens)).toEqual([7, 7]);
+    await again.window.build('s', { maxTokens: 100 });
+    expect(texts).toEqual(['one', 'two']);
+  });
 });
 
-test('a history handed in by two processes at once is appended once', async () => {
-  const open = await onFile();
-  const [a, b] = [await open(), await open()];
-  await newSession(a);
-  const history = Array.from({ length: 30 }, (_, i) => user(`${i}`));
-  await Promise.all([a, b, a, b].map((engine) => engine.messages.append('s', history, { history: true })));
-  expect(told(await b.messages.list('s'))).toEqual(told(history));
+onEverySharedStore('messages from several processes', (place) => {
+  test('a history handed in by two processes at once is appended once', async () => {
+    const open = await place();
+    const [a, b] = [await open(), await open()];
+    await newSession(a);
+    const history = Array.from({ length: 30 }, (_, i) => user(`${i}`));
+    await Promise.all([a, b, a, b].map((engine) => engine.messages.append('s', history, { history: true })));
+    expect(told(await b.messages.list('s'))).toEqual(told(history));
+  });
 });

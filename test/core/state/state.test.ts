@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Json, JsonObject } from '../../../src/core/json.ts';
 import { deepMerge } from '../../../src/core/state/merge.ts';
 import { ConflictError, InvalidInputError, NotFoundError } from '../../../src/index.ts';
-import { newSession, onEveryStore, onFile } from '../../support/engines.ts';
+import { newSession, onEverySharedStore, onEveryStore } from '../../support/engines.ts';
 
 const key = fc.constantFrom('a', 'b', 'c', '__proto__', 'constructor', 'toString', 'hasOwnProperty');
 const { value } = fc.letrec<{ value: Json }>((tie) => ({
@@ -136,13 +136,15 @@ onEveryStore('state', (open) => {
   });
 });
 
-test('state merged by two processes at once loses nothing', async () => {
-  const open = await onFile();
-  const engines = [await open(), await open()];
-  await newSession(engines[0]!);
-  const merges = engines.flatMap((engine, e) =>
-    Array.from({ length: 40 }, (_, i) => engine.state.merge('s', { [`${e}.${i}`]: { deep: i } })),
-  );
-  await Promise.all(merges);
-  for (const engine of engines) expect(Object.keys((await engine.state.get('s')).value)).toHaveLength(80);
+onEverySharedStore('state in several processes', (place) => {
+  test('state merged by two processes at once loses nothing', async () => {
+    const open = await place();
+    const engines = [await open(), await open()];
+    await newSession(engines[0]!);
+    const merges = engines.flatMap((engine, e) =>
+      Array.from({ length: 40 }, (_, i) => engine.state.merge('s', { [`${e}.${i}`]: { deep: i } })),
+    );
+    await Promise.all(merges);
+    for (const engine of engines) expect(Object.keys((await engine.state.get('s')).value)).toHaveLength(80);
+  });
 });

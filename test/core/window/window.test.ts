@@ -7,7 +7,7 @@ import {
   NotFoundError,
   openStore,
 } from '../../../src/index.ts';
-import { inMemory, newSession, onEveryStore } from '../../support/engines.ts';
+import { newSession, onEveryStore } from '../../support/engines.ts';
 import { watched } from '../../support/stores.ts';
 import { letters } from './histories.ts';
 
@@ -180,9 +180,9 @@ onEveryStore('a window', (open) => {
   });
 });
 
-describe('a recorded window', () => {
+onEveryStore('a recorded window', (open) => {
   test('tells what it shares with the one before, and can be shown again', async () => {
-    const engine = await inMemory({ tokenCounter: letters });
+    const engine = await open({ tokenCounter: letters });
     await sessionOf(engine, [sized('system', 10), sized('user', 10), sized('assistant', 10)] as never);
     const record = (options: object = {}) =>
       engine.window.build('s', { maxTokens: 200, record: true, ...options });
@@ -212,7 +212,7 @@ describe('a recorded window', () => {
   });
 
   test('shows calls without those that were never answered, and recalled messages as they were', async () => {
-    const engine = await inMemory({ tokenCounter: letters });
+    const engine = await open({ tokenCounter: letters });
     const calls = { ...call('a'), tool_calls: [...call('a').tool_calls, ...call('b').tool_calls], odd: 1 };
     await sessionOf(engine, [
       say('user', 'zebras are striped'),
@@ -298,9 +298,9 @@ describe('what a window reads', () => {
   });
 });
 
-describe('what the provider has counted', () => {
+onEveryStore('what the provider has counted', (open) => {
   test('corrects later windows of that model, within bounds, and is summed up', async () => {
-    const engine = await inMemory({ tokenCounter: letters });
+    const engine = await open({ tokenCounter: letters });
     await sessionOf(engine, Array.from({ length: 100 }, () => sized('user', 10)) as never);
     const build = (model?: string) => engine.window.build('s', { maxTokens: 303, model });
     expect((await build('m')).messages).toHaveLength(30);
@@ -328,7 +328,7 @@ describe('what the provider has counted', () => {
   });
 
   test('never makes a window too large, whatever the ratio', async () => {
-    const engine = await inMemory({ tokenCounter: letters });
+    const engine = await open({ tokenCounter: letters });
     await sessionOf(engine, Array.from({ length: 60 }, () => sized('user', 7)) as never);
     let refused = 0;
     for (let i = 0; i < 40; i++) {
@@ -349,7 +349,7 @@ describe('what the provider has counted', () => {
   });
 
   test('must make sense', async () => {
-    const engine = await inMemory();
+    const engine = await open();
     await newSession(engine);
     const report = (usage: object) => engine.window.reportUsage('s', usage as { inputTokens: number });
     await expect(report({ inputTokens: 1, cachedTokens: 2 })).rejects.toThrow(
@@ -361,9 +361,9 @@ describe('what the provider has counted', () => {
   });
 });
 
-describe('recalled messages', () => {
+onEveryStore('recalled messages', (open) => {
   async function conversation() {
-    const engine = await inMemory({ tokenCounter: letters });
+    const engine = await open({ tokenCounter: letters });
     await sessionOf(engine, [
       say('system', 'Answer briefly. Zebra.'),
       say('user', 'pinned zebra', { pinned: true }),
