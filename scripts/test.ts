@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Outcome, runVitest } from './vitest.ts';
+import { type Outcome, runVitest, type Skip } from './vitest.ts';
 
 interface Step {
   name: string;
@@ -26,7 +26,7 @@ const steps: Step[] = [
 ];
 
 const total = { passed: 0, failed: 0 };
-const skips: Outcome['skips'] = [];
+const skips: Skip[] = [];
 for (const step of steps) {
   const started = performance.now();
   const outcome = await step.run().catch((error: unknown) => failure(String(error)));
@@ -38,7 +38,12 @@ for (const step of steps) {
   skips.push(...outcome.skips);
 }
 if (skips.length > 0) console.log('\nskipped:');
-for (const skip of skips) console.log(`- ${skip.name}: ${skip.reason}`);
+// A whole file that lacks a server has one reason.
+const alike = Map.groupBy(skips, ({ file, reason }) => `${file}: ${reason}`);
+for (const [what, [first, ...others]] of alike) {
+  const { file, name, reason } = first!;
+  console.log(others.length === 0 ? `- ${file}: ${name}: ${reason}` : `- ${others.length + 1} of ${what}`);
+}
 
 // The last line is a promise: nothing may print after it.
 process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${skips.length} skipped\n`, () =>

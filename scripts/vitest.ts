@@ -4,9 +4,15 @@ import { startVitest, type TestCase } from 'vitest/node';
 export interface Outcome {
   passed: number;
   failed: number;
-  skips: { name: string; reason: string }[];
+  skips: Skip[];
   /** What to show; a step that passed says nothing. */
   output?: string;
+}
+
+export interface Skip {
+  file: string;
+  name: string;
+  reason: string;
 }
 
 /**
@@ -34,12 +40,13 @@ function count(test: TestCase, outcome: Outcome): void {
   if (result.state === 'passed') outcome.passed += 1;
   if (result.state === 'failed' || result.state === 'pending') outcome.failed += 1;
   if (result.state !== 'skipped') return;
-  const name = `${test.module.relativeModuleId}: ${test.fullName}`;
+  const file = test.module.relativeModuleId;
+  const name = test.fullName;
   const reason = result.note ?? 'its name says why';
   if (inCI && needsServer.test(reason)) {
     outcome.failed += 1;
-    outcome.output = `${outcome.output ?? ''}skipped in CI: ${name}: ${reason}\n`;
+    outcome.output = `${outcome.output ?? ''}skipped in CI: ${file}: ${name}: ${reason}\n`;
   } else {
-    outcome.skips.push({ name, reason });
+    outcome.skips.push({ file, name, reason });
   }
 }
