@@ -1,6 +1,7 @@
 import { accessSync, constants, globSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { aptInstall } from './apt.ts';
+import { type Program, pullImage } from './program.ts';
 
 /** The servers that tests, drills and benches run on. */
 export type ServerKind = 'redis' | 'valkey' | 'postgres';
@@ -10,24 +11,24 @@ export class ServerMissingError extends Error {
   override readonly name = 'ServerMissingError';
 }
 
-/** The program of each, and Debian's package for it. */
-const programs: Readonly<Record<ServerKind, { program: string; package: string }>> = {
-  redis: { program: 'redis-server', package: 'redis-server' },
-  valkey: { program: 'valkey-server', package: 'valkey-server' },
-  postgres: { program: 'postgres', package: 'postgresql' },
+/** Each server's program, the image that has it, and Debian's package. */
+const sources: Readonly<Record<ServerKind, { program: string; image: string; debian: string }>> = {
+  redis: { program: 'redis-server', image: 'redis:8', debian: 'redis-server' },
+  valkey: { program: 'valkey-server', image: 'valkey/valkey:8', debian: 'valkey-server' },
+  postgres: { program: 'postgres', image: 'postgres:18', debian: 'postgresql' },
 };
 
 /** Where systems put servers that are not on everybody's PATH. */
 const folders = ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin'];
 
-const found = new Map<ServerKind, Promise<string>>();
+const found = new Map<ServerKind, Promise<Program>>();
 
 /**
- * The path of a server's program: one that is there, or else one that apt-get installs. The network is asked for
- * nothing that is there, and for each server once in a process.
+ * A server's program: one that is there, or else that of a Docker image, or else one that apt-get installs. The network
+ * is asked for nothing that is there, and for each server once in a process.
  * @throws ServerMissingError
  */
-export function findServer(kind: ServerKind): Promise<string> {
+export function findServer(kind: ServerKind): Promise<Program> {
   let finding = found.get(kind);
   if (!finding) {
     finding = find(kind);
@@ -36,18 +37,34 @@ export function findServer(kind: ServerKind): Promise<string> {
   return finding;
 }
 
-async function find(kind: ServerKind): Promise<string> {
-  const present = installed(kind);
-  if (present) return present;
-  const { program, package: name } = programs[kind];
-  const reason = await aptInstall(name).then(
-    () => `the package ${name} does not have it`,
-    (error: Error) => error.message,
-  );
-  // Another run may have installed it while this one failed to.
-  const now = installed(kind);
-  if (!now) throw new ServerMissingError(`${program} is not installed, and ${reason}`);
-  return now;
+async function find(kind: ServerKind): Promise<Program> {
+  const reasons: string[] = [];
+  for (const from of [onMachine, fromDocker, fromDebian, onMachine]) {
+    try {
+      return await from(kind);
+    } catch (error) {
+      reasons.push((error as Error).message);
+    }
+  }
+  // The last look is for another run that may have installed it meanwhile.
+  throw new ServerMissingError(reasons.slice(0, -1).join('; '));
+}
+
+async function onMachine(kind: ServerKind): Promise<Program> {
+  const path = installed(kind);
+  if (!path) throw new Error(`${sources[kind].program} is not installed`);
+  return { path };
+}
+
+async function fromDocker(kind: ServerKind): Promise<Program> {
+  const { image, program } = sources[kind];
+  await pullImage(image);
+  return { path: program, image };
+}
+
+async function fromDebian(kind: ServerKind): Promise<Program> {
+  await aptInstall(sources[kind].debian);
+  return onMachine(kind);
 }
 
 /** Debian keeps each version of Postgres in a folder of its own; the newest comes first. */
@@ -55,7 +72,7 @@ function installed(kind: ServerKind): string | undefined {
   const versions = globSync('/usr/lib/postgresql/*/bin').sort((a, b) => majorOf(b) - majorOf(a));
   const path = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
   const places = kind === 'postgres' ? [...versions, ...path, ...folders] : [...path, ...folders];
-  return places.map((place) => join(place, programs[kind].program)).find(isProgram);
+  return places.map((place) => join(place, sources[kind].program)).find(isProgram);
 }
 
 function majorOf(folder: string): number {

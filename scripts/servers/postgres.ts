@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { findServer } from './find-server.ts';
 import { freePort } from './free-port.ts';
+import { commandOf, type Program, type User } from './program.ts';
 import { serverFolder } from './run-folder.ts';
 import { Server } from './server.ts';
 
@@ -19,13 +20,12 @@ export interface PostgresOptions {
 
 /** Starts a Postgres server with an empty database. Whoever reaches its port is let in. */
 export async function startPostgres({ fsync = true, settings }: PostgresOptions = {}): Promise<Server> {
-  const program = realpathSync(await findServer('postgres'));
+  const program = await findServer('postgres');
   const port = await freePort();
   const folder = serverFolder('postgres');
   const user = serverUser();
   if (user) chownSync(folder, user.uid, user.gid);
-  const data = join(folder, 'data');
-  await createData(program, data, user);
+  await createData(program, folder, user);
   const onOff = fsync ? 'on' : 'off';
   const all = {
     listen_addresses: '127.0.0.1',
@@ -42,7 +42,11 @@ export async function startPostgres({ fsync = true, settings }: PostgresOptions 
     port,
     folder,
     program,
-    args: ['-D', data, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    args: [
+      '-D',
+      join(folder, 'data'),
+      ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
     user,
     answers: () => onPostgres(url, (client) => client.query('SELECT 1')),
   });
@@ -65,16 +69,22 @@ export async function onPostgres<T>(url: string, use: (client: pg.Client) => Pro
  * Texts sort as English dictionaries do, where the server can: as in many a production database, and not in the order
  * of bytes. A query that forgets to ask for that order is found out.
  */
-async function createData(program: string, data: string, user: ReturnType<typeof serverUser>): Promise<void> {
-  const { stdout } = await run(program, ['--version']);
-  const major = Number(/\d+/.exec(stdout)?.[0]);
-  const sorting = major >= 15 ? ['--locale-provider=icu', '--icu-locale=en-US'] : [];
-  const args = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
-  await run(join(dirname(program), 'initdb'), [...args, ...sorting], { cwd: dirname(data), ...user });
+async function createData(program: Program, folder: string, user: User | undefined): Promise<void> {
+  const go = async (path: string, ...args: string[]) => {
+    const command = commandOf({ ...program, path }, args, folder, user);
+    return run(command.file, command.args, { cwd: folder, ...command.user });
+  };
+  const { stdout } = await go(program.path, '--version');
+  const sorting =
+    Number(/\d+/.exec(stdout)?.[0]) >= 15 ? ['--locale-provider=icu', '--icu-locale=en-US'] : [];
+  const plain = ['-D', join(folder, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C'];
+  // Its companions are found beside the program itself, not beside a link to it.
+  const beside = program.image ? '' : dirname(realpathSync(program.path));
+  await go(join(beside, 'initdb'), ...plain, '--no-sync', ...sorting);
 }
 
 /** Postgres refuses to run as root: then it runs as the user that Debian's package makes for it. */
-function serverUser(): { uid: number; gid: number } | undefined {
+function serverUser(): User | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const users = readFileSync('/etc/passwd', 'utf8')
     .split('\n')

@@ -8,8 +8,9 @@ import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Each server writes down its process id in its folder, in a file of this name. */
+/** Each server's folder has files of these names that say what is to be stopped. */
 const PID = 'pid';
+const CONTAINER = 'container';
 
 /** Reads until the process that holds the other end is gone. Two seconds are for servers to close their files. */
 const guard = `
@@ -20,6 +21,8 @@ if [ -n "$pids" ]; then
   sleep 2
   kill -KILL $pids 2> /dev/null
 fi
+containers=$(cat "$1"/*/${CONTAINER} 2> /dev/null)
+if [ -n "$containers" ]; then docker rm --force $containers; fi
 rm -rf "$1"
 `;
 
@@ -35,10 +38,15 @@ export function serverFolder(name: string): string {
   return folder;
 }
 
-/** Tells the guard which process a folder's server is; undefined where none runs. */
-export function notePid(folder: string, pid: number | undefined): void {
-  if (pid === undefined) rmSync(join(folder, PID), { force: true });
-  else writeFileSync(join(folder, PID), `${pid}\n`);
+/** Tells the guard which process and container a folder's server is; neither where it does not run. */
+export function noteCommand(folder: string, pid?: number, container?: string): void {
+  note(join(folder, PID), pid);
+  note(join(folder, CONTAINER), container);
+}
+
+function note(file: string, what: number | string | undefined): void {
+  if (what === undefined) rmSync(file, { force: true });
+  else writeFileSync(file, `${what}\n`);
 }
 
 function guardedFolder(): string {

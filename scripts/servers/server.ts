@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { notePid } from './run-folder.ts';
+import { type Command, commandOf, type Program, signalContainer, type User } from './program.ts';
+import { noteCommand } from './run-folder.ts';
 
 const READY_MS = 20_000;
 const STOP_MS = 10_000;
@@ -15,10 +16,10 @@ export interface ServerSetup {
   readonly port: number;
   /** Its data and its log; removed when the server is disposed of. */
   readonly folder: string;
-  readonly program: string;
+  readonly program: Program;
   readonly args: readonly string[];
   /** The user it runs as, where that is not ours. */
-  readonly user?: { readonly uid: number; readonly gid: number } | undefined;
+  readonly user?: User | undefined;
   /** Resolves when the server answers; rejects when it does not yet. */
   readonly answers: () => Promise<unknown>;
 }
@@ -27,6 +28,7 @@ export interface ServerSetup {
 export class Server implements AsyncDisposable {
   readonly #setup: ServerSetup;
   #child: ChildProcess | undefined;
+  #command: Command | undefined;
 
   /** Starts a server and waits until it answers. */
   static async start(setup: ServerSetup): Promise<Server> {
@@ -69,7 +71,7 @@ export class Server implements AsyncDisposable {
    */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     if (signal === 'SIGKILL') await this.#end(signal);
-    else this.#child?.kill(signal);
+    else if (this.#child) await this.#signal(this.#child, signal);
   }
 
   /** Starts the server again on its port and data, after it was shut down where it still runs. */
@@ -98,14 +100,17 @@ export class Server implements AsyncDisposable {
     const { program, args, folder, user, answers } = this.#setup;
     const log = openSync(join(folder, 'log'), 'a');
     // A session of its own: Ctrl-C in the terminal reaches us, and we or the guard stop the server.
-    const child = spawn(program, args, { cwd: folder, detached: true, stdio: ['ignore', log, log], ...user });
+    const command = commandOf(program, args, folder, user);
+    const how: SpawnOptions = { cwd: folder, detached: true, stdio: ['ignore', log, log], ...command.user };
+    const child = spawn(command.file, command.args, how);
     closeSync(log);
     this.#child = child;
+    this.#command = command;
     let ended: string | undefined;
     child.once('error', (error) => (ended = error.message));
     child.once('exit', (code, signal) => (ended = `it ended with ${signal ?? code}`));
     child.unref();
-    notePid(folder, child.pid);
+    noteCommand(folder, child.pid, command.container);
     const deadline = Date.now() + READY_MS;
     let problem: unknown;
     while (ended === undefined && Date.now() < deadline) {
@@ -118,7 +123,7 @@ export class Server implements AsyncDisposable {
       }
     }
     await this.#end('SIGKILL');
-    throw new Error(`${program} does not start: ${ended ?? String(problem)}\n${this.#lastWords()}`);
+    throw new Error(`${program.path} does not start: ${ended ?? String(problem)}\n${this.#lastWords()}`);
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
@@ -128,13 +133,19 @@ export class Server implements AsyncDisposable {
       const exit = once(child, 'exit');
       // An unreferenced child would let us end before it.
       child.ref();
-      child.kill(signal);
+      await this.#signal(child, signal);
       // A frozen one hears nothing else.
-      const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+      const late = setTimeout(() => this.#signal(child, 'SIGKILL'), STOP_MS);
       await exit;
       clearTimeout(late);
     }
-    notePid(this.folder, undefined);
+    noteCommand(this.folder);
+  }
+
+  async #signal(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+    const container = this.#command?.container;
+    if (container) await signalContainer(container, signal);
+    else child.kill(signal);
   }
 
   #lastWords(): string {
