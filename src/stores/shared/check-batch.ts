@@ -98,7 +98,8 @@ class BatchCheck {
     this.#text(operation.value);
     this.#number('version', operation.version, 1, MAX_VERSION);
     if (operation.counter) this.#counter(operation);
-    if (operation.patch !== undefined) this.#text(operation.patch, 'patch');
+    if (operation.patch !== undefined)
+      this.#text('set' in operation.patch ? operation.patch.set : operation.patch.merge, 'patch');
     if (operation.indexes) this.#indexes(operation.indexes);
   }
 
