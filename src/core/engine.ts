@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { ChannelService } from './channels/channels.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { type CopyOptions, type CopyResult, copyStore } from './copy/copy.ts';
+import { InvalidInputError, UnsupportedError } from './errors.ts';
 import { EventService } from './events/events.ts';
 import { idSchema, parseInput } from './input.ts';
 import { Maintenance } from './maintenance.ts';
@@ -128,6 +130,22 @@ export class ContextEngine implements AsyncDisposable {
   /** What the store says of itself. */
   storeHealth(): Promise<StoreHealth & { name: string }> {
     return this.#store.health().then((health) => ({ name: this.#store.name, ...health }));
+  }
+
+  /**
+   * Copies the whole store, all tenants, into that of another engine: every version and seq stays what it is. What is
+   * written meanwhile is copied as well: it ends when nothing more comes. One that was cut off goes on where it was.
+   * @throws ConflictError, and nothing is written, when the target holds anything but an earlier run of this copy
+   */
+  async copyTo(target: ContextEngine, options: CopyOptions = {}): Promise<CopyResult> {
+    if (!(#store in target))
+      throw new InvalidInputError('copyTo', [{ path: '', message: 'expected an engine' }]);
+    if (this.#root || target.#root) {
+      throw new UnsupportedError("a tenant's data can't be copied alone: a copy is of the whole store", {
+        hint: 'Call copyTo of the engine that was opened, with an engine that was opened.',
+      });
+    }
+    return copyStore(this.#store, target.#store, options);
   }
 
   /** Finishes what is under way and closes the store. Everything acknowledged is kept; further calls fail. */

@@ -32,6 +32,10 @@ export const kinds = {
   calibration: 'calibration',
   /** A journal consumer's cursor, in the system partition. */
   consumer: 'consumer',
+  /** What tells a store from every other, in the system partition. */
+  identity: 'identity',
+  /** How far a copy into this store is, in the system partition. */
+  copy: 'copy',
 } as const;
 
 export const indexes = {

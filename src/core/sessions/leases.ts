@@ -113,8 +113,9 @@ export class Leases {
   async release(sessionId: string, token: number): Promise<void> {
     const id = parseInput(idSchema, sessionId, 'leases.release: id');
     const ifVersion = parseInput(tokenSchema, token, 'leases.release: token');
+    // Written anew, not deleted: the record keeps its version, and every later token is greater in a copy, too.
     await this.#commit(id, [
-      { op: 'delete', kind: kinds.lease, id: kinds.lease, ifVersion },
+      { op: 'put', kind: kinds.lease, id: kinds.lease, value: encodeJson({}, 'lease'), ifVersion },
       { op: 'delete', kind: kinds.leaseExpiry, id: kinds.leaseExpiry },
     ]).catch((error: unknown) => {
       if (!isConflict(error)) throw error;
@@ -244,11 +245,11 @@ function putExpiry(at: number): Operation & { op: 'put' } {
 
 function frees({ partition: { tenant, type, id }, operations }: Change, of: Partition): boolean {
   if (id !== of.id || type !== of.type || tenant !== of.tenant) return false;
-  return operations.some(({ op, ...what }) => op === 'drop' || (op === 'delete' && isLease(what)));
+  return operations.some(({ op, ...what }) => op === 'drop' || (op === 'delete' && isExpiry(what)));
 }
 
-function isLease(what: object): boolean {
-  return 'kind' in what && what.kind === kinds.lease;
+function isExpiry(what: object): boolean {
+  return 'kind' in what && what.kind === kinds.leaseExpiry;
 }
 
 function takenError(id: string, { owner, expiresAt }: { owner: string; expiresAt: number }): ConflictError {

@@ -1,0 +1,164 @@
+import { ConflictError, isConflict, isHoldfastError } from '../errors.ts';
+import { newId } from '../ids.ts';
+import { encodeJson } from '../json.ts';
+import { kinds, SYSTEM_PARTITION } from '../partitions.ts';
+import { Records, type Versioned } from '../records.ts';
+import { type Cursor, type Operation, PARTITION_INDEX, type Store } from '../store.ts';
+import type { CopyCounts, Stores } from './partition.ts';
+import { isSystem } from './records.ts';
+
+/** How far a copy is. Kept in the target; whoever goes on finds it there. */
+export interface Place {
+  /** Which store is copied. */
+  readonly source: string;
+  /** What is under way: all partitions, when they expire, what was changed since; or nothing any more. */
+  phase: 'partitions' | 'expiry' | 'changes' | 'done';
+  /** Where the page under way begins, in the listing of its phase. */
+  after?: string | undefined;
+  /** The source's journal up to here needs no look. */
+  cursor: Cursor;
+  counts: CopyCounts;
+  /** The greatest version that is known of the source. */
+  version: number;
+  /** Where the target's journal was when the copy was done: nobody but us may have written before it goes on. */
+  end?: Cursor | undefined;
+}
+
+/** The place of a copy, saved as it moves on. Of two copies into one store, the one that began first ends with a conflict. */
+export class SavedPlace {
+  readonly place: Place;
+  readonly resumed: boolean;
+  readonly #to: Store;
+  #version: number | undefined;
+
+  private constructor(to: Store, place: Place, known: Versioned<Place> | undefined) {
+    this.#to = to;
+    this.place = place;
+    this.resumed = known !== undefined;
+    this.#version = known?.version;
+  }
+
+  /**
+   * Finds where a copy is to go on, or begins one.
+   * @throws ConflictError, and nothing is written to the target, when it holds anything else
+   */
+  static async open({ from, to }: Stores): Promise<SavedPlace> {
+    const identity = await identify(from);
+    const records = new Records(to);
+    const own = await records.get<{ id: string }>(SYSTEM_PARTITION, kinds.identity);
+    if (from === to || own?.value.id === identity.id)
+      throw refused('is the store itself', 'Name another target.');
+    const known = await records.get<Place>(SYSTEM_PARTITION, kinds.copy);
+    if (!known) {
+      await checkEmpty(to);
+      const { cursor } = await from.readChanges('newest', 0);
+      const counts = { partitions: 0, records: 0, entries: 0, bytes: 0 };
+      const place: Place = {
+        source: identity.id,
+        phase: 'partitions',
+        cursor,
+        counts,
+        version: identity.version,
+      };
+      const begun = new SavedPlace(to, place, undefined);
+      await begun.save({});
+      return begun;
+    }
+    const { value: place } = known;
+    if (place.source !== identity.id) throw refused('holds a copy of another store', emptyHint);
+    if (place.phase === 'done') {
+      await checkUntouched(to, place.end!);
+      place.phase = 'changes';
+    }
+    await checkJournal(from, place.cursor);
+    const claimed = new SavedPlace(to, place, known);
+    await claimed.save({ version: Math.max(place.version, identity.version) });
+    return claimed;
+  }
+
+  /** @throws ConflictError when another copy goes on from here */
+  async save(moved: Partial<Place>): Promise<void> {
+    Object.assign(this.place, moved);
+    await this.#put({});
+  }
+
+  /** Notes that the copy is done. The target's later versions are beyond all of the source's from then on. */
+  async finish(cursor: Cursor): Promise<void> {
+    const { cursor: end } = await this.#to.readChanges('newest', 0);
+    Object.assign(this.place, { phase: 'done', cursor, end, after: undefined });
+    await this.#put({ version: Math.max(this.place.version, this.#version!) });
+  }
+
+  async #put(how: { version?: number }): Promise<void> {
+    const put: Operation = {
+      op: 'put',
+      kind: kinds.copy,
+      id: kinds.copy,
+      value: encodeJson(this.place, 'copy'),
+      ifVersion: this.#version ?? 'absent',
+      ...how,
+    };
+    try {
+      const { results } = await this.#to.commit({ partition: SYSTEM_PARTITION, operations: [put] });
+      this.#version = results[0]!.version!;
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      throw refused('is being written by another copy', 'Let one of them end.', error);
+    }
+  }
+}
+
+/** What tells a store from every other; made when it is first copied. Its version is beyond all that were given before. */
+async function identify(store: Store): Promise<{ id: string; version: number }> {
+  const { value, version } = await new Records(store).update<{ id: string }>(
+    SYSTEM_PARTITION,
+    kinds.identity,
+    (current) => ({ value: current?.value ?? { id: newId() } }),
+  );
+  return { id: value.id, version };
+}
+
+async function checkEmpty(store: Store): Promise<void> {
+  const { items } = await store.queryIndex({ index: PARTITION_INDEX, key: '', limit: 2 });
+  if (items.some(({ partition }) => !isSystem(partition)))
+    throw refused('holds data already, which is not from a copy of this one', emptyHint);
+}
+
+/** @throws ConflictError when somebody has written to a finished copy: its data is its own now */
+async function checkUntouched(store: Store, end: Cursor): Promise<void> {
+  const PAGE = 100;
+  for (let after = end; ; ) {
+    const { changes, cursor } = await store.readChanges(after, PAGE).catch((error: unknown) => {
+      throw isExpired(error) ? refused('was in use since it was copied', emptyHint, error) : error;
+    });
+    if (changes.some(({ partition }) => !isSystem(partition)))
+      throw refused('was written to since it was copied', emptyHint);
+    if (changes.length < PAGE) return;
+    after = cursor;
+  }
+}
+
+/** @throws ConflictError when the source no longer knows what was changed since */
+async function checkJournal(store: Store, cursor: Cursor): Promise<void> {
+  await store.readChanges(cursor, 0).catch((error: unknown) => {
+    throw isExpired(error) ? expired(error) : error;
+  });
+}
+
+/** For a journal that was trimmed while it was needed. */
+export function expired(cause: unknown): ConflictError {
+  return new ConflictError('the source has forgotten what was changed since the copy began', undefined, {
+    cause,
+    hint: 'Copy into an empty store; a longer journalKeepMs of the source leaves more time.',
+  });
+}
+
+export function isExpired(error: unknown): boolean {
+  return isHoldfastError(error) && error.code === 'cursor-expired';
+}
+
+const emptyHint = 'Copy into an empty store.';
+
+function refused(what: string, hint: string, cause?: unknown): ConflictError {
+  return new ConflictError(`the target ${what}`, undefined, { hint, cause });
+}
