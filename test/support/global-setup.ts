@@ -15,10 +15,10 @@ type Start = () => Promise<AsyncDisposable & { readonly url: string }>;
 
 /** Tests look for what a store gets wrong, not for what a disk forgets: nothing is synced. */
 const starts: Readonly<Record<ServerName, Start>> = {
-  redis: () => startRedis(),
+  redis: () => startRedis({ appendOnly: 'everysec' }),
   // Busy machines fall silent for seconds; nodes must not give each other up then.
-  'redis-cluster': () => startRedisCluster({ nodeTimeoutMs: 15_000 }),
-  valkey: () => startRedis({ kind: 'valkey' }),
+  'redis-cluster': () => startRedisCluster({ nodeTimeoutMs: 15_000, appendOnly: 'everysec' }),
+  valkey: () => startRedis({ kind: 'valkey', appendOnly: 'everysec' }),
   postgres: () => startPostgres({ fsync: false }),
 };
 

@@ -1,0 +1,179 @@
+import { CursorExpiredError } from '../../core/errors.ts';
+import type { Change, ChangePage, Cursor } from '../../core/store.ts';
+import { badCursor } from '../shared/pages.ts';
+import type { Cursors } from './cursor.ts';
+import type { Keys } from './keys.ts';
+import { mergeShards } from './merge.ts';
+import { Pieces, readOperations } from './outcomes.ts';
+import type { Servers } from './servers.ts';
+
+/** Part of a shard's journal, and where the whole of it begins and ends. */
+interface Stretch {
+  /** Everything up to here was forgotten. */
+  readonly trimmed: number;
+  readonly last: number;
+  /** One after the other, from the position on that was asked for. */
+  readonly changes: readonly string[];
+}
+
+/** A change on its way into a page. */
+interface Told {
+  readonly shard: number;
+  readonly position: number;
+  readonly at: number;
+  readonly text: string;
+}
+
+/**
+ * The journal: a stream a shard, read as one. Changes are told in the order of their times, those of one shard in the
+ * order they were made; reading on from any cursor of a page tells the rest of it, and what came since.
+ */
+export class Journal {
+  readonly #servers: Servers;
+  readonly #keys: Keys;
+  readonly #cursors: Cursors;
+
+  constructor(servers: Servers, keys: Keys, cursors: Cursors) {
+    this.#servers = servers;
+    this.#keys = keys;
+    this.#cursors = cursors;
+  }
+
+  async read(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage> {
+    const start = after === 'oldest' || after === 'newest' ? undefined : this.#cursors.decode(after);
+    if (after === 'newest' || limit === 0) {
+      const ends = await this.#stretches(this.#all());
+      const positions = start ?? ends.map(({ trimmed, last }) => (after === 'newest' ? last : trimmed));
+      check(positions, ends);
+      return { changes: [], cursor: this.#cursors.encode(positions) };
+    }
+    const positions: number[] = start ?? [];
+    const told = await mergeShards<Told>(this.#keys.shards, limit, earlier, async (wanted) => {
+      const asked = wanted.map(({ shard, last, count }) => {
+        const position = last ? last.position : start?.[shard];
+        return { shard, count, ...(position !== undefined && { after: position }) };
+      });
+      const found = await this.#stretches(asked);
+      return found.map(({ trimmed, last, changes }, i) => {
+        const { shard, after: from = trimmed } = asked[i]!;
+        checkPosition(from, trimmed, last);
+        if (wanted[i]!.last === undefined) positions[shard] = from;
+        return changes.map((text, j) => ({ shard, position: from + j + 1, at: timeOf(text), text }));
+      });
+    });
+    const changes = told.map((one) => {
+      positions[one.shard] = one.position;
+      return toChange(one.text, this.#cursors.encode(positions));
+    });
+    return { changes, cursor: this.#cursors.encode(positions) };
+  }
+
+  /** The last position of each shard. */
+  async ends(): Promise<number[]> {
+    return (await this.#stretches(this.#all())).map(({ last }) => last);
+  }
+
+  /** The positions of a cursor, and the last ones. @throws CursorExpiredError, InvalidInputError */
+  async check(cursor: Cursor): Promise<{ positions: number[]; ends: number[] }> {
+    const positions = this.#cursors.decode(cursor);
+    const stretches = await this.#stretches(this.#all());
+    check(positions, stretches);
+    return { positions, ends: stretches.map(({ last }) => last) };
+  }
+
+  async trim(upTo: Cursor, keep: readonly Cursor[]): Promise<void> {
+    const positions = this.#cursors.decode(upTo);
+    const stretches = await this.#stretches(this.#all());
+    check(positions, stretches);
+    for (const cursor of keep) {
+      const kept = this.#cursors.tryDecode(cursor);
+      if (!kept?.every((position, shard) => isWithin(position, stretches[shard]!))) continue;
+      for (const [shard, position] of kept.entries())
+        positions[shard] = Math.min(positions[shard]!, position);
+    }
+    const trimming = positions.flatMap((position, shard) => {
+      if (position <= stretches[shard]!.trimmed) return [];
+      const { journal, receipts, receiptOrder } = keysOf(this.#keys, shard);
+      const args = [String(position), String(position + 1)];
+      const keys = [journal, receipts, receiptOrder];
+      return [this.#servers.run('trim-journal', this.#keys.slots[shard]!, keys, args)];
+    });
+    await Promise.all(trimming);
+  }
+
+  #all(): Asked[] {
+    return Array.from({ length: this.#keys.shards }, (_, shard) => ({ shard, count: 0 }));
+  }
+
+  /** Parts of journals, as many a call as there are that share a server. */
+  async #stretches(asked: readonly Asked[]): Promise<Stretch[]> {
+    if (asked.length === 0) return [];
+    const calls = this.#servers.cluster ? asked.map((one) => [one]) : [asked];
+    const replies = await Promise.all(
+      calls.map((call) => {
+        const keys = call.map(({ shard }) => this.#keys.journal(shard));
+        const args = call.flatMap(({ after = '', count }) => [String(after), String(count)]);
+        return this.#servers.run('read-journal', this.#keys.slots[call[0]!.shard]!, keys, args);
+      }),
+    );
+    return replies.flatMap((reply) => readStretches(reply as (string | number)[]));
+  }
+}
+
+interface Asked {
+  readonly shard: number;
+  /** The oldest that there is where absent. */
+  readonly after?: number;
+  readonly count: number;
+}
+
+function keysOf(keys: Keys, shard: number) {
+  return {
+    journal: keys.journal(shard),
+    receipts: keys.receipts(shard),
+    receiptOrder: keys.receiptOrder(shard),
+  };
+}
+
+function readStretches(reply: readonly (string | number)[]): Stretch[] {
+  const stretches: Stretch[] = [];
+  for (let i = 0; i < reply.length; ) {
+    const [trimmed, last, count] = [Number(reply[i]), Number(reply[i + 1]), Number(reply[i + 2])];
+    const changes = reply.slice(i + 3, i + 3 + count) as string[];
+    stretches.push({ trimmed, last, changes });
+    i += 3 + count;
+  }
+  return stretches;
+}
+
+function isWithin(position: number, { trimmed, last }: Stretch): boolean {
+  return position >= trimmed && position <= last;
+}
+
+function check(positions: readonly number[], stretches: readonly Stretch[]): void {
+  for (const [shard, { trimmed, last }] of stretches.entries())
+    checkPosition(positions[shard]!, trimmed, last);
+}
+
+/** @throws CursorExpiredError, InvalidInputError */
+function checkPosition(position: number, trimmed: number, last: number): void {
+  if (position > last) throw badCursor();
+  if (position < trimmed) throw new CursorExpiredError({ after: position, oldest: trimmed });
+}
+
+function earlier(a: Told, b: Told): number {
+  return a.at - b.at || a.shard - b.shard;
+}
+
+/** A change is `tenant NUL type NUL id NUL batch id NUL time NUL operations`. */
+function timeOf(text: string): number {
+  return Number(text.split('\0', 5)[4]);
+}
+
+function toChange(text: string, cursor: Cursor): Change {
+  const pieces = new Pieces(text);
+  const [tenant = '', type = '', id = '', batchId = '', at = ''] = pieces.texts(5);
+  const partition = { tenant, type, id };
+  const change = { cursor, at: Number(at), partition, operations: readOperations(pieces) };
+  return batchId === '' ? change : { ...change, batchId };
+}

@@ -1,0 +1,30 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+
+/** A Lua script: each file says in its header what it takes and gives. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+const NAMES = ['open', 'commit', 'list-records', 'read-log', 'read-journal', 'trim-journal'] as const;
+export type ScriptName = (typeof NAMES)[number];
+export type Scripts = Readonly<Record<ScriptName, Script>>;
+
+let loading: Promise<Scripts> | undefined;
+
+/** The scripts, read once from the files beside this one. */
+export function loadScripts(): Promise<Scripts> {
+  loading ??= readAll();
+  return loading;
+}
+
+async function readAll(): Promise<Scripts> {
+  const entries = await Promise.all(
+    NAMES.map(async (name): Promise<[ScriptName, Script]> => {
+      const text = await readFile(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
+      return [name, { text, sha: createHash('sha1').update(text).digest('hex') }];
+    }),
+  );
+  return Object.fromEntries(entries) as Record<ScriptName, Script>;
+}

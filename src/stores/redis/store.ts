@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto';
+import { ConfigError, NewerSchemaError, UnsupportedError } from '../../core/errors.ts';
+import type {
+  Batch,
+  ChangePage,
+  Cursor,
+  IndexHit,
+  IndexRange,
+  LogInfo,
+  LogPage,
+  LogRange,
+  Page,
+  Partition,
+  Receipt,
+  RecordKey,
+  RecordRange,
+  Store,
+  Stored,
+  StoreFeatures,
+  StoreHealth,
+  TextHit,
+  TextQuery,
+} from '../../core/store.ts';
+import { checkBatch } from '../shared/check-batch.ts';
+import {
+  checkIndexRange,
+  checkKeys,
+  checkLimit,
+  checkLogRange,
+  checkPartition,
+  checkRecordRange,
+} from '../shared/check-reads.ts';
+import { Lifetime } from '../shared/lifetime.ts';
+import { Committer } from './commit.ts';
+import { loadDriver } from './connection.ts';
+import { Cursors } from './cursor.ts';
+import { checkVersion, readHealth } from './health.ts';
+import { Journal } from './journal.ts';
+import { Keys, metaKey, slotOf } from './keys.ts';
+import { type RedisSettings, type RedisStoreOptions, readSettings } from './options.ts';
+import { Reads } from './reads.ts';
+import { loadScripts } from './scripts.ts';
+import { Servers } from './servers.ts';
+import { Waker } from './waker.ts';
+
+export type { RedisStoreOptions };
+
+/** The layout of the keys. A change of it gets the next number. */
+const FORMAT = 1;
+const SHARDS = 64;
+
+/** A store on Redis, a Redis Cluster or Valkey. Any number of processes may use it at once. */
+export class RedisStore implements Store {
+  readonly name = 'redis';
+  readonly features: StoreFeatures = { persistent: true, shared: true, textSearch: false };
+  readonly #settings: RedisSettings;
+  readonly #servers: Servers;
+  readonly #keys: Keys;
+  readonly #reads: Reads;
+  readonly #journal: Journal;
+  readonly #committer: Committer;
+  readonly #waker: Waker;
+  readonly #life = new Lifetime('store');
+
+  private constructor(
+    settings: RedisSettings,
+    servers: Servers,
+    keys: Keys,
+    cursors: Cursors,
+    known: number[],
+  ) {
+    this.#settings = settings;
+    this.#servers = servers;
+    this.#keys = keys;
+    this.#reads = new Reads(servers, keys);
+    this.#journal = new Journal(servers, keys, cursors);
+    this.#waker = new Waker(servers, keys, () => this.#journal.ends());
+    this.#committer = new Committer({
+      servers,
+      keys,
+      cursors,
+      known,
+      logsOf: (_shard, batch) => this.#reads.logNames(batch.partition),
+      onCommit: () => this.#waker.hear(),
+    });
+  }
+
+  /**
+   * Opens the keyspace of a prefix, making it where there is none.
+   * @param url `redis://[user:password@]host[:port][/db]`, `rediss://…` with TLS, or `redis-cluster://host:port,…` with
+   * any of the nodes (`?tls=true` for TLS). Parameters: `shards`, `prefix`; options go before them
+   * @throws ConfigError for bad options, a wrong password, or another number of shards than the keyspace has;
+   * UnsupportedError for a server before 7.0, NewerSchemaError, StoreUnavailableError, MissingPackageError
+   */
+  static async open(url: string, options: RedisStoreOptions = {}): Promise<RedisStore> {
+    const settings = readSettings(url, options);
+    const [driver, scripts] = await Promise.all([loadDriver(), loadScripts()]);
+    const servers = new Servers(settings, driver, scripts);
+    try {
+      await servers.ready();
+      await checkVersion(servers);
+      const { id, shards } = await openKeyspace(servers, settings);
+      const keys = new Keys(settings.prefix, shards);
+      const cursors = new Cursors(id, shards);
+      const known = await new Journal(servers, keys, cursors).ends();
+      return new RedisStore(settings, servers, keys, cursors, known);
+    } catch (error) {
+      servers.close();
+      throw error;
+    }
+  }
+
+  commit(batch: Batch): Promise<Receipt> {
+    try {
+      this.#life.check();
+      checkBatch(batch);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#committer.commit(batch);
+  }
+
+  async getRecords(keys: readonly RecordKey[]): Promise<(Stored | undefined)[]> {
+    this.#life.check();
+    checkKeys(keys);
+    return this.#reads.getRecords(keys);
+  }
+
+  async listRecords(
+    partition: Partition,
+    kind: string | undefined,
+    range: RecordRange,
+  ): Promise<Page<Stored>> {
+    this.#life.check();
+    checkRecordRange(partition, kind, range);
+    return this.#reads.listRecords(partition, kind, range);
+  }
+
+  async listLogs(partition: Partition): Promise<LogInfo[]> {
+    this.#life.check();
+    checkPartition(partition);
+    return this.#reads.listLogs(partition);
+  }
+
+  async readLog(partition: Partition, log: string, range: LogRange): Promise<LogPage> {
+    this.#life.check();
+    checkLogRange(partition, log, range);
+    return this.#reads.readLog(partition, log, range);
+  }
+
+  async queryIndex(range: IndexRange): Promise<Page<IndexHit>> {
+    this.#life.check();
+    checkIndexRange(range);
+    return this.#reads.queryIndex(range);
+  }
+
+  async readChanges(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage> {
+    this.#life.check();
+    checkLimit(limit);
+    return this.#journal.read(after, limit);
+  }
+
+  async waitForChanges(after: Cursor, signal?: AbortSignal): Promise<void> {
+    this.#life.check();
+    signal?.throwIfAborted();
+    const { positions, ends } = await this.#journal.check(after);
+    this.#life.check();
+    signal?.throwIfAborted();
+    if (ends.some((end, shard) => end > positions[shard]!)) return;
+    await this.#waker.wait(positions, signal);
+  }
+
+  async trimChanges(upTo: Cursor, keep: readonly Cursor[] = []): Promise<void> {
+    this.#life.check();
+    await this.#journal.trim(upTo, keep);
+  }
+
+  async searchText(_query: TextQuery): Promise<TextHit[]> {
+    this.#life.check();
+    throw new UnsupportedError('the redis store has no full-text index');
+  }
+
+  async health(): Promise<StoreHealth> {
+    this.#life.check();
+    return readHealth(this.#servers, this.#settings, this.#keys.shards);
+  }
+
+  async close(): Promise<void> {
+    return this.#life.end(async () => {
+      this.#waker.close();
+      await this.#committer.close();
+      this.#servers.close();
+    });
+  }
+}
+
+/** What a keyspace is: made at its first opening, and the same for everybody from then on. */
+async function openKeyspace(
+  servers: Servers,
+  { prefix, shards: asked }: RedisSettings,
+): Promise<{ id: string; shards: number }> {
+  const args = [String(FORMAT), String(asked ?? SHARDS), randomBytes(4).toString('hex')];
+  const found = await servers.run('open', slotOf(prefix), [metaKey(prefix)], args, true);
+  const [format, shards, id] = found as [string, string, string];
+  if (Number(format) > FORMAT) throw new NewerSchemaError(Number(format), FORMAT);
+  if (asked !== undefined && Number(shards) !== asked) {
+    const message = `the keyspace ${prefix} has ${shards}, which can't be changed; asked for were ${asked}`;
+    throw new ConfigError([{ path: 'shards', message }], {
+      hint: 'Leave shards out, or copy the data to a keyspace with another prefix.',
+    });
+  }
+  return { id, shards: Number(shards) };
+}
