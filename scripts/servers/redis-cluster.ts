@@ -57,14 +57,17 @@ async function allOf<T>(promises: Promise<T>[]): Promise<T[]> {
 }
 
 async function join(nodes: readonly Server[], masters: number): Promise<void> {
-  await Promise.all(nodes.map((node, index) => introduce(node, index, nodes, masters)));
-  await Promise.all(
-    nodes.map((node) => until(node, ['CLUSTER', 'INFO'], `cluster_known_nodes:${nodes.length}`)),
-  );
   const replicas = nodes.slice(masters);
+  await Promise.all(nodes.map((node, index) => introduce(node, index, nodes, masters)));
+  // A node has a made-up name while it is shaken hands with.
+  const met = (lines: string[]) =>
+    lines.length === nodes.length && lines.every((line) => !line.includes('handshake'));
+  await Promise.all(nodes.map((node) => until(node, ['CLUSTER', 'NODES'], met)));
   if (replicas.length > 0) await follow(replicas, nodes.slice(0, masters));
-  await Promise.all(nodes.map((node) => until(node, ['CLUSTER', 'INFO'], 'cluster_state:ok')));
-  await Promise.all(replicas.map((node) => until(node, ['INFO', 'replication'], 'master_link_status:up')));
+  const works = (lines: string[]) => lines.includes('cluster_state:ok');
+  await Promise.all(nodes.map((node) => until(node, ['CLUSTER', 'INFO'], works)));
+  const linked = (lines: string[]) => lines.includes('master_link_status:up');
+  await Promise.all(replicas.map((node) => until(node, ['INFO', 'replication'], linked)));
 }
 
 /** Gives a master its slots, and a node everybody else's address: to wait for gossip takes longer. */
@@ -94,14 +97,18 @@ async function follow(replicas: readonly Server[], masters: readonly Server[]): 
   );
 }
 
-/** Waits until a node's answer has a line. */
-async function until(node: Server, question: readonly string[], line: string): Promise<void> {
+/** Asks a node until its answer, by lines, is the right one. */
+async function until(
+  { port }: Server,
+  question: readonly string[],
+  isRight: (lines: string[]) => boolean,
+): Promise<void> {
   const deadline = Date.now() + READY_MS;
-  await onRedis(node.port, async (client) => {
+  await onRedis(port, async (client) => {
     for (;;) {
       const answer = String(await client.sendCommand(question));
-      if (answer.split('\r\n').includes(line)) return;
-      if (Date.now() > deadline) throw new Error(`port ${node.port} does not get to ${line}:\n${answer}`);
+      if (isRight(answer.trim().split(/\r?\n/))) return;
+      if (Date.now() > deadline) throw new Error(`the cluster does not form; port ${port} says:\n${answer}`);
       await delay(20);
     }
   });
