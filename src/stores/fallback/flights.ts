@@ -1,0 +1,83 @@
+import { isUnavailable, StoreUnavailableError } from '../../core/errors.ts';
+
+interface Flight {
+  readonly since: number;
+  fail(error: unknown): void;
+  /** Has it done elsewhere. @returns false where that can't be */
+  takeOver(): boolean;
+}
+
+/**
+ * Calls of the store that are under way. One that gets no answer in time has failed; when the store is lost, those that
+ * can be done elsewhere are, in the order in which they were called.
+ */
+export class Flights {
+  /** In the order of their calls. */
+  readonly #flights = new Set<Flight>();
+  readonly #timeoutMs: number;
+  readonly #onLost: (error: StoreUnavailableError) => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param onLost hears of every call that did not reach the store, before the call fails. It calls {@link abandon} */
+  constructor(timeoutMs: number, onLost: (error: StoreUnavailableError) => void) {
+    this.#timeoutMs = timeoutMs;
+    this.#onLost = onLost;
+  }
+
+  /**
+   * Makes a call. @param elsewhere how it can be done without the store; gives undefined where it can't
+   * @throws StoreUnavailableError when the store is lost, or gives no answer
+   */
+  track<T>(call: () => Promise<T>, elsewhere: () => Promise<T> | undefined = () => undefined): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const flight: Flight = {
+        since: performance.now(),
+        fail: reject,
+        takeOver() {
+          const instead = elsewhere();
+          if (instead) resolve(instead);
+          return instead !== undefined;
+        },
+      };
+      this.#flights.add(flight);
+      this.#timer ??= setInterval(() => this.#look(), Math.max(10, this.#timeoutMs / 8));
+      call().then(
+        (value) => this.#flights.delete(flight) && resolve(value),
+        (error: unknown) => {
+          if (isUnavailable(error)) this.#lose(flight, error);
+          else if (this.#flights.delete(flight)) reject(error);
+        },
+      );
+    });
+  }
+
+  /** Has all that can be done elsewhere done there. The store's answers to these come too late. */
+  abandon(): void {
+    for (const flight of [...this.#flights]) if (flight.takeOver()) this.#flights.delete(flight);
+  }
+
+  /** Fails all that are under way. */
+  failAll(error: unknown): void {
+    for (const flight of [...this.#flights]) {
+      this.#flights.delete(flight);
+      flight.fail(error);
+    }
+  }
+
+  #look(): void {
+    const before = performance.now() - this.#timeoutMs;
+    for (const flight of [...this.#flights]) {
+      if (flight.since > before) break;
+      this.#lose(flight, new StoreUnavailableError(`the store gave no answer in ${this.#timeoutMs} ms`));
+    }
+    if (this.#flights.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #lose(flight: Flight, error: StoreUnavailableError): void {
+    if (!this.#flights.has(flight)) return;
+    this.#onLost(error);
+    if (this.#flights.delete(flight)) flight.fail(error);
+  }
+}

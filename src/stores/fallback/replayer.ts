@@ -1,0 +1,138 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ignoreConflict, isConflict, isHoldfastError, StoreUnavailableError } from '../../core/errors.ts';
+import type { Batch, Operation, Partition, Stored } from '../../core/store.ts';
+import { partitionKey } from '../shared/pages.ts';
+import type { Backlog, RejectedBatch } from './backlog.ts';
+import type { Gates } from './gates.ts';
+import { isPatch, patched } from './spool.ts';
+
+/** Partitions that are replayed at the same time. */
+const LANES = 32;
+const MAX_ATTEMPTS = 64;
+/** When so few batches are left, or so many in proportion as before, a partition's new writes wait for the rest. */
+const SHORT = 64;
+
+/** What a replay needs of its surroundings. */
+export interface ReplayParts {
+  backlog: Backlog;
+  gates: Gates;
+  commit(batch: Batch): Promise<unknown>;
+  get(partition: Partition, kind: string, id: string): Promise<Stored | undefined>;
+  /** Whether the store is there, and it shall go on. */
+  active(): boolean;
+  onRejected(rejected: RejectedBatch): void;
+}
+
+/** Brings what is in the spool into the store: each partition in its order, many of them at the same time. */
+export class Replayer {
+  readonly #parts: ReplayParts;
+  /** Partitions that are being replayed. */
+  readonly #drains = new Map<string, Promise<void>>();
+
+  constructor(parts: ReplayParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Replays everything there is.
+   * @returns how many partitions had something
+   * @throws StoreUnavailableError when the store is lost again
+   */
+  async all(): Promise<number> {
+    const partitions = this.#parts.backlog.partitions();
+    let count = 0;
+    const lane = async () => {
+      for (let next = await partitions.next(); !next.done; next = await partitions.next()) {
+        count++;
+        await this.drain(next.value);
+      }
+    };
+    const lanes = await Promise.allSettled(Array.from({ length: LANES }, lane));
+    const failed = lanes.find((one) => one.status === 'rejected');
+    if (failed) throw failed.reason;
+    return count;
+  }
+
+  /** Replays one partition, now; resolves when nothing of it is in the spool any more. */
+  drain(partition: Partition): Promise<void> {
+    const key = partitionKey(partition);
+    const known = this.#drains.get(key);
+    if (known) return known;
+    const drain = this.#drain(partition, key).finally(() => this.#drains.delete(key));
+    this.#drains.set(key, drain);
+    return drain;
+  }
+
+  async #drain(partition: Partition, key: string): Promise<void> {
+    const { backlog, gates } = this.#parts;
+    // Meanwhile others go on spooling behind it. Should they be faster, they have to wait all the same.
+    for (let left = await backlog.sizeOf(partition), before = Infinity; left > SHORT && left < before / 2; ) {
+      before = left;
+      await this.#replay(partition, left);
+      left = await backlog.sizeOf(partition);
+    }
+    await gates.alone(key, () => this.#replay(partition, Infinity));
+  }
+
+  /** Replays a partition's oldest batches, so many or a page more; all of them, and it is cleared away. */
+  async #replay(partition: Partition, most: number): Promise<void> {
+    const { backlog } = this.#parts;
+    let same = await backlog.begin(partition);
+    for (let count = 0; count < most; ) {
+      const { page, lastSeq } = await backlog.read(partition);
+      for (const { batch } of page) await this.#commit(batch);
+      count += page.length;
+      const upTo = page.at(-1)?.seq ?? lastSeq;
+      const through = most === Infinity && upTo === lastSeq;
+      try {
+        await (through ? backlog.clear(partition, lastSeq, same) : backlog.done(partition, upTo, same));
+        if (through || page.length === 0) return;
+      } catch (error) {
+        // Another process has added to it, or replayed it all: what has been committed here is not committed again.
+        ignoreConflict(error);
+        same = await backlog.begin(partition);
+      }
+    }
+  }
+
+  /** Commits a batch, once: it has an id. What the store refuses is kept aside. */
+  async #commit(batch: Batch): Promise<void> {
+    const { active, backlog, onRejected } = this.#parts;
+    if (!active()) throw new StoreUnavailableError('the replay was interrupted');
+    try {
+      if (batch.operations.some(isPatch)) await this.#commitPatches(batch);
+      else if (batch.operations.length > 0) await this.#parts.commit(batch);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      onRejected(await backlog.reject(batch, error, Date.now()));
+    }
+  }
+
+  /** Applies patches to what is there now; again where somebody else writes in between. */
+  async #commitPatches(batch: Batch): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const operations = await Promise.all(batch.operations.map((one) => this.#patched(batch, one)));
+      try {
+        await this.#parts.commit({ ...batch, operations });
+        return;
+      } catch (error) {
+        const { kind, id } = isConflict(error) ? (error.details ?? {}) : {};
+        const raced = batch.operations.some((one) => isPatch(one) && one.kind === kind && one.id === id);
+        if (!raced || attempt === MAX_ATTEMPTS) throw error;
+        await delay(Math.random() * Math.min(50, 2 ** attempt));
+      }
+    }
+  }
+
+  async #patched({ partition }: Batch, operation: Operation): Promise<Operation> {
+    if (!isPatch(operation)) return operation;
+    const { patch, ...put } = operation;
+    const now = await this.#parts.get(partition, put.kind, put.id);
+    return { ...put, value: patched(now?.value, patch), ifVersion: now?.version ?? 'absent' };
+  }
+}
+
+/** Whether the store has understood a batch and won't have it; trying again would not help. */
+function isRefusal(error: unknown): boolean {
+  return isHoldfastError(error) && ['conflict', 'invalid-input', 'unsupported'].includes(error.code);
+}
