@@ -31,7 +31,7 @@ export interface CopyPartition {
 
 /**
  * Makes the target's partition that of the source, but for when it expires, which is told by the index or by `changed`.
- * What is there already stays; what was half copied is completed.
+ * What is there already stays; what was half copied is completed. Of one that holds nothing, nothing is copied.
  */
 export async function copyPartition(stores: Stores, partition: Partition, how: CopyPartition): Promise<void> {
   const { changed, counts, signal } = how;
@@ -48,8 +48,6 @@ export async function copyPartition(stores: Stores, partition: Partition, how: C
     await copyContents(pair, anew);
   }
   if (changed?.expiry !== undefined) await writer.add({ op: 'expire', at: changed.expiry });
-  // One that holds nothing is there as well.
-  else if (!changed && counts.records + counts.entries === 0) await writer.add({ op: 'expire', at: null });
   await writer.flush();
 }
 

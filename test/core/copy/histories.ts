@@ -109,7 +109,7 @@ export async function live(store: Store, commits: readonly Commit[]): Promise<vo
   }
 }
 
-/** All that can be read of a store, but for what it keeps about itself. */
+/** All that can be read of a store, but for what it keeps about itself, and partitions that hold nothing. */
 export async function everything(store: Store): Promise<unknown> {
   const partitions = (await hits(store, { index: PARTITION_INDEX, key: '' }))
     .map(({ partition }) => partition)
@@ -120,10 +120,11 @@ export async function everything(store: Store): Promise<unknown> {
   );
   const places = await Promise.all(queries.map((query) => hits(store, query)));
   const expiry = await hits(store, { index: EXPIRY_INDEX, key: '' });
-  return { contents: sorted(contents), places: places.map(sorted), expiry: sorted(expiry) };
+  const filled = contents.filter(({ records, logs }) => records.length + logs.length > 0);
+  return { contents: sorted(filled), places: places.map(sorted), expiry: sorted(expiry) };
 }
 
-async function contentsOf(store: Store, partition: Partition): Promise<unknown> {
+async function contentsOf(store: Store, partition: Partition) {
   const records = await store.listRecords(partition, undefined, { limit: 1000, whole: true });
   const logs = sorted(await store.listLogs(partition));
   return {
