@@ -1,0 +1,1 @@
+export { type PostgresMigrateOptions, PostgresStore, type PostgresStoreOptions } from './store.ts';

@@ -1,0 +1,182 @@
+import { CursorExpiredError } from '../../core/errors.ts';
+import type { Change, ChangeOperation, ChangePage, Cursor, Partition } from '../../core/store.ts';
+import { badCursor } from '../shared/pages.ts';
+import type { Database } from './database.ts';
+import { cursorOf, type Position } from './facts.ts';
+import { quoteName } from './schema.ts';
+
+/** A transaction tells of a thousand changes at most; this many are read at once. */
+const ROWS_AT_ONCE = 16;
+const MAX_NAMES = 20_000;
+
+type Row = [place: string, at: string, changes: string];
+/** `[partition, batch id or 0, …operations]`. */
+type PackedChange = [number, string | 0, ...PackedOperation[]];
+type PackedOperation = [string, ...(string | number | null)[]];
+
+interface Told {
+  position: Position;
+  at: number;
+  change: PackedChange;
+}
+
+interface Read {
+  /** The first position that may be read. */
+  oldest: Position;
+  /** Everything before this can be read; from here on, a transaction may be missing that is still under way. */
+  horizon: number;
+  /** Whether there are commits that can't be read yet. */
+  held: boolean;
+  rows: { place: number; at: number; changes: PackedChange[] }[];
+}
+
+/**
+ * The journal, in the order of transaction ids. A partition's commits have ids in their order, and what is read ends
+ * before the oldest transaction that is still under way: nothing can turn up later between what was read.
+ */
+export class Journal {
+  readonly #database: Database;
+  readonly #schema: string;
+  /** Partitions by primary key. These never change. */
+  readonly #names = new Map<number, Partition>();
+
+  constructor(database: Database, schema: string) {
+    this.#database = database;
+    this.#schema = quoteName(schema);
+  }
+
+  async read(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage> {
+    if (after === 'newest') return { changes: [], cursor: cursorOf(await this.#end()) };
+    const told: Told[] = [];
+    const most = Math.min(limit + 2, ROWS_AT_ONCE);
+    let position = after === 'oldest' ? undefined : positionOf(after);
+    for (;;) {
+      const { oldest, rows } = await this.#read(position?.place, most, position);
+      position ??= oldest;
+      for (const { place, at, changes } of rows) {
+        const start: number = place === position.place ? position.count : 0;
+        for (let i = start; i < changes.length; i++) {
+          if (told.length === limit) return this.#page(told, position);
+          position = { place, count: i + 1 };
+          told.push({ position, at, change: changes[i]! });
+        }
+      }
+      if (rows.length < most) return this.#page(told, position);
+    }
+  }
+
+  /** Whether there is a change after a cursor, and whether there are commits that can't be read yet. */
+  async peek(after: Cursor): Promise<{ found: boolean; held: boolean }> {
+    const position = positionOf(after);
+    const { rows, held } = await this.#read(position.place, 2, position);
+    const found = rows.some(
+      ({ place, changes }) => place > position.place || changes.length > position.count,
+    );
+    return { found, held };
+  }
+
+  /** Forgets what is behind a cursor, but nothing after one of `keep`. */
+  async trim(upTo: Cursor, keep: readonly Cursor[]): Promise<void> {
+    let position = positionOf(upTo);
+    const { oldest } = await this.#read(position.place, 0, position);
+    for (const cursor of keep) {
+      const kept = parseCursor(cursor);
+      if (kept && !isBefore(kept, oldest) && isBefore(kept, position)) position = kept;
+    }
+    await this.#database.query(`SELECT ${this.#schema}.trim_journal($1, $2)`, [
+      position.place,
+      position.count,
+    ]);
+  }
+
+  async #end(): Promise<Position> {
+    const { horizon } = await this.#read(Number.MAX_SAFE_INTEGER, 0, undefined);
+    return { place: horizon, count: 0 };
+  }
+
+  /** @throws CursorExpiredError, InvalidInputError for a cursor beyond all that is there */
+  async #read(from: number | undefined, most: number, after: Position | undefined): Promise<Read> {
+    const statement = `SELECT * FROM ${this.#schema}.read_journal($1, $2)`;
+    const [edge, ...rows] = await this.#database.query<Row>(statement, [from ?? null, most]);
+    const [count, next, held] = JSON.parse(edge![2]) as [number, number, boolean];
+    const oldest = { place: Number(edge![0]), count };
+    if (after && after.place > next) throw badCursor();
+    if (after && isBefore(after, oldest)) {
+      throw new CursorExpiredError({ after: cursorOf(after), oldest: cursorOf(oldest) });
+    }
+    return {
+      oldest,
+      horizon: Number(edge![1]),
+      held,
+      rows: rows.map(([place, at, changes]) => {
+        return { place: Number(place), at: Number(at), changes: JSON.parse(changes) as PackedChange[] };
+      }),
+    };
+  }
+
+  async #page(told: readonly Told[], end: Position): Promise<ChangePage> {
+    await this.#learnNames(told.map(({ change: [pk] }) => pk));
+    const changes = told.map(({ position, at, change: [pk, batchId, ...operations] }): Change => {
+      const partition = this.#names.get(pk);
+      // Trimmed since the rows were read, and its name with it.
+      if (!partition) throw new CursorExpiredError();
+      return {
+        cursor: cursorOf(position),
+        at,
+        partition: { ...partition },
+        operations: operations.map(unpack),
+        ...(batchId !== 0 && { batchId }),
+      };
+    });
+    return { changes, cursor: cursorOf(end) };
+  }
+
+  async #learnNames(pks: readonly number[]): Promise<void> {
+    if (this.#names.size > MAX_NAMES) this.#names.clear();
+    const unknown = [...new Set(pks.filter((pk) => !this.#names.has(pk)))];
+    if (unknown.length === 0) return;
+    const columns = 'SELECT t.pk, t.tenant, t.type, t.id FROM';
+    const rows = await this.#database.query<[string, string, string, string]>(
+      `${columns} ${this.#schema}.partitions t WHERE t.pk = ANY ($1::bigint[])
+       UNION ALL ${columns} ${this.#schema}.dropped_partitions t WHERE t.pk = ANY ($1::bigint[])`,
+      [unknown],
+    );
+    for (const [pk, tenant, type, id] of rows) this.#names.set(Number(pk), { tenant, type, id });
+  }
+}
+
+function positionOf(cursor: Cursor): Position {
+  const position = parseCursor(cursor);
+  if (!position) throw badCursor();
+  return position;
+}
+
+function parseCursor(cursor: Cursor): Position | undefined {
+  const match = /^(\d{1,15})\.(\d{1,9})$/.exec(cursor);
+  return match ? { place: Number(match[1]), count: Number(match[2]) } : undefined;
+}
+
+function isBefore(one: Position, other: Position): boolean {
+  return one.place < other.place || (one.place === other.place && one.count < other.count);
+}
+
+function unpack([op, ...fields]: PackedOperation): ChangeOperation {
+  const [text, a, b, c] = fields as [string, number, number, number];
+  switch (op) {
+    case 'put':
+    case 'add':
+      return { op, kind: text, id: String(a), version: b, created: c === 1 };
+    case 'delete':
+      return { op, kind: text, id: String(a) };
+    case 'a':
+      return { op: 'append', log: text, firstSeq: a, count: b };
+    case 'rewrite':
+      return { op, log: text, seq: a, version: b };
+    case 'truncate':
+      return { op, log: text, firstSeq: a, lastSeq: b };
+    case 'expire':
+      return { op, at: fields[0] as number | null };
+    default:
+      return { op: 'drop', expired: fields[0] === 1 };
+  }
+}

@@ -1,0 +1,64 @@
+import { CODES, KINDS } from './codes.ts';
+import { COMMIT_GROUP } from './schema-commit.ts';
+import { FUNCTIONS } from './schema-functions.ts';
+import { TABLES } from './schema-tables.ts';
+
+/** Into how many tables entries are split by their log. Each commit opens those that it writes to. */
+const ENTRY_TABLES = 8;
+
+/**
+ * Migrations, oldest first; the schema's version is how many have run. Never edit one that was released: add another.
+ * While old processes are still running, what they call has to stay.
+ */
+const migrations: readonly string[] = [TABLES + FUNCTIONS + COMMIT_GROUP];
+
+export const SCHEMA_VERSION = migrations.length;
+
+/** The SQL that brings a schema from a version to the newest one, a text for each step. */
+export function migrationsFrom(version: number, schema: string): string[] {
+  return migrations.slice(version).map((migration, i) => {
+    const create = version + i === 0 ? `CREATE SCHEMA IF NOT EXISTS {schema};\n` : '';
+    const done = `\nUPDATE {schema}.meta SET schema_version = ${version + i + 1};\n`;
+    return fill(create + migration + done, schema);
+  });
+}
+
+/** A name as SQL has it, whatever characters are in it. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function quoteText(text: string): string {
+  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+}
+
+function fill(sql: string, schema: string): string {
+  const name = quoteName(schema);
+  // What encloses the functions' bodies must not be in a body, and the schema's name is.
+  let body = '$body$';
+  for (let i = 0; name.includes(body); i++) body = `$body${i}$`;
+  const words: Record<string, string | number> = {
+    ...CODES,
+    schema: name,
+    versions: quoteText(`${name}.versions`),
+    entry_tables: entryTables(),
+    ...kindWords(),
+  };
+  return sql
+    .replaceAll('$body$', () => body)
+    .replaceAll(/\{(\w+)\}/g, (word, key: string) => String(words[key] ?? word).replaceAll('{schema}', name));
+}
+
+function kindWords(): Record<string, number> {
+  const words = Object.entries(KINDS).map(([kind, bit]) => {
+    return [`has_${kind.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`, bit] as const;
+  });
+  return Object.fromEntries(words);
+}
+
+function entryTables(): string {
+  return Array.from({ length: ENTRY_TABLES }, (_, i) => {
+    return `CREATE TABLE {schema}.entries_${i} PARTITION OF {schema}.entries
+  FOR VALUES WITH (MODULUS ${ENTRY_TABLES}, REMAINDER ${i});`;
+  }).join('\n');
+}
