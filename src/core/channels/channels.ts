@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { ConflictError, InvalidInputError, isHoldfastError, NotFoundError } from '../errors.ts';
+import {
+  ConflictError,
+  InvalidInputError,
+  isHoldfastError,
+  isUnavailable,
+  NotFoundError,
+} from '../errors.ts';
 import { newId } from '../ids.ts';
 import { idSchema, objectSchema, parseId, parseInput, timeSchema } from '../input.ts';
 import { decodeJson, encodeJson, type JsonObject } from '../json.ts';
@@ -54,6 +60,7 @@ const needed: Record<ChannelType, readonly ParticipantRole[]> = {
   user_to_mc: ['user', 'mc'],
 };
 
+const MAX_SEEN = 10_000;
 const channelIdSchema = idSchema.max(128);
 const openSchema = z.strictObject({
   id: channelIdSchema.optional(),
@@ -79,6 +86,8 @@ export class ChannelService {
   readonly #context: ServiceContext;
   readonly #messages: MessageService;
   readonly #activity: Activity;
+  /** Channels that were seen, and don't change: what is sent while the store is away is checked by these. */
+  readonly #seen = new Map<string, Channel>();
 
   constructor(context: ServiceContext, services: { messages: MessageService; activity: Activity }) {
     this.#context = context;
@@ -111,6 +120,7 @@ export class ChannelService {
         const put: Operation = { op: 'put', kind: kinds.channel, id, value, ifVersion: 'absent' };
         return this.#context.store.commit({ partition, operations: [sessionExists, put, ...used] });
       });
+      this.#remember(sessionId, decodeJson<Channel>(value));
       // Read back from its text, so that the caller's object can't change it.
       return decodeJson<Channel>(value);
     } catch (error) {
@@ -123,7 +133,7 @@ export class ChannelService {
   async get(sessionId: string, channelId: string): Promise<Channel> {
     parseInput(idSchema, sessionId, 'channels.get: sessionId');
     parseInput(channelIdSchema, channelId, 'channels.get: id');
-    await this.#activity.check(sessionId);
+    await this.#activity.checkForRead(sessionId);
     const found = await this.#context.records.get<Channel>(
       partitionOf(this.#context, sessionId),
       kinds.channel,
@@ -133,13 +143,14 @@ export class ChannelService {
       throw new NotFoundError('channel', channelId, {
         hint: 'Open it first: engine.channels.open(sessionId, …).',
       });
+    this.#remember(sessionId, found.value);
     return found.value;
   }
 
   /** All channels of a session, in the order of their ids. */
   async list(sessionId: string): Promise<Channel[]> {
     parseInput(idSchema, sessionId, 'channels.list: sessionId');
-    await this.#activity.check(sessionId);
+    await this.#activity.checkForRead(sessionId);
     const channels: Channel[] = [];
     let after: string | undefined;
     do {
@@ -158,7 +169,11 @@ export class ChannelService {
   /** Appends a message to the channel's own log. Read it with `messages.list(sessionId, {channel})`. */
   async send(sessionId: string, channelId: string, input: SendMessage): Promise<Message> {
     const { from, to, role, ...message } = parseInput(sendSchema, input, 'channels.send');
-    const channel = await this.get(sessionId, channelId);
+    const channel = await this.get(sessionId, channelId).catch((error: unknown) => {
+      const seen = isUnavailable(error) ? this.#seen.get(seenKey(sessionId, channelId)) : undefined;
+      if (!seen) throw error;
+      return seen;
+    });
     const sender = participantOf(channel, 'from', from);
     if (to !== undefined) participantOf(channel, 'to', to);
     const metadata = { ...message.metadata, from, ...(to !== undefined && { to }) };
@@ -171,6 +186,11 @@ export class ChannelService {
     return this.#messages.append(sessionId, given as MessageInput, { channel: channelId });
   }
 
+  #remember(sessionId: string, channel: Channel): void {
+    if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
+    this.#seen.set(seenKey(sessionId, channel.id), channel);
+  }
+
   /** The channel of that id, provided it is what was asked for. */
   async #same(sessionId: string, wanted: Channel): Promise<Channel> {
     const found = await this.get(sessionId, wanted.id);
@@ -180,6 +200,10 @@ export class ChannelService {
       undefined,
     );
   }
+}
+
+function seenKey(sessionId: string, channelId: string): string {
+  return `${sessionId}\0${channelId}`;
 }
 
 /** What a channel is: its type and who is in it, in whatever order. */

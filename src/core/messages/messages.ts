@@ -4,6 +4,7 @@ import {
   type InputIssue,
   InvalidInputError,
   isConflict,
+  isUnavailable,
   NotFoundError,
   quote,
 } from '../errors.ts';
@@ -248,13 +249,18 @@ export class MessageService {
     return this.#stored(partition, log, seqs!);
   }
 
-  /** An id that is there already must be a retry of the same message: another one would be lost. @throws ConflictError */
+  /**
+   * An id that is there already must be a retry of the same message: another one would be lost. While the store is away
+   * that can't be told. @throws ConflictError
+   */
   async #checkIds(partition: Partition, log: string, messages: readonly ParsedMessage[]): Promise<void> {
     const given = new Map<string, ParsedMessage>();
     for (const message of messages) if (message.id !== undefined) given.set(message.id, message);
     const range = { ids: [...given.keys()], limit: given.size };
-    const { entries } = await this.#context.store.readLog(partition, log, range);
-    for (const entry of entries) {
+    const known = await this.#context.store.readLog(partition, log, range).catch((error: unknown) => {
+      if (!isUnavailable(error)) throw error;
+    });
+    for (const entry of known?.entries ?? []) {
       if (sameMessage(toMessage(entry), given.get(entry.id!)!)) continue;
       throw new ConflictError(
         `message ${quote(entry.id!)} is there already, and says something else`,
@@ -358,7 +364,7 @@ export class MessageService {
 
   /** The log of a session, or of a channel of it, that must be there. */
   async #source(id: string, channel: string | undefined): Promise<CountedLog> {
-    const sessionVersion = await this.#services.activity.check(id);
+    const sessionVersion = await this.#services.activity.checkForRead(id);
     const partition = partitionOf(this.#context, id);
     if (channel !== undefined && !(await this.#context.records.get(partition, kinds.channel, channel))) {
       throw noChannel(channel);

@@ -1,4 +1,4 @@
-import { ignoreConflict } from '../errors.ts';
+import { ignoreConflict, isUnavailable } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import type { SessionRecord } from '../model/session.ts';
 import { indexes, kinds } from '../partitions.ts';
@@ -14,6 +14,8 @@ export interface Touch {
 /** How old the stored time of last use may be, at most. */
 const PRECISION_MS = 1000;
 const MAX_REMEMBERED = 50_000;
+/** For a session that can't be looked at now: nothing is written along, and the next write looks again. */
+const UNKNOWN: Touch = { operations: [], freshUntil: 0 };
 
 /**
  * When sessions were last used, and whether they have expired. A busy session would rewrite its time and two indexes
@@ -46,6 +48,19 @@ export class Activity {
   /** The session's version. @throws NotFoundError when the session is not there, or has expired */
   async check(id: string): Promise<number> {
     return (await this.#find(id)).version;
+  }
+
+  /**
+   * The same, for a read. Gives 0, which is no session's version, while the store is away: what it has by then, the read
+   * itself has to tell. @throws NotFoundError
+   */
+  async checkForRead(id: string): Promise<number> {
+    try {
+      return await this.check(id);
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      return 0;
+    }
   }
 
   forget(id: string): void {
@@ -91,8 +106,13 @@ export class Activity {
     await store.commit({ partition, operations: [{ op: 'drop', ifExpiredAt: now }] }).catch(ignoreConflict);
   }
 
+  /** While the store is away a write goes on without: its own condition says that the session must be there. */
   async #touch(id: string): Promise<Touch> {
-    const { ttlMs } = await this.#find(id);
+    const found = await this.#find(id).catch((error: unknown) => {
+      if (!isUnavailable(error)) throw error;
+    });
+    if (!found) return UNKNOWN;
+    const { ttlMs } = found;
     const now = this.#context.clock.now();
     const freshUntil = now + Math.min(PRECISION_MS, (ttlMs ?? Number.POSITIVE_INFINITY) / 10);
     return { operations: this.operations(now, ttlMs), freshUntil };

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { ConflictError, isConflict, quote } from '../errors.ts';
+import { ConflictError, isConflict, isUnavailable, quote } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { durationSchema, idSchema, limitSchema, objectSchema, parseInput, timeSchema } from '../input.ts';
-import { decodeJson, encodeJson, type JsonObject } from '../json.ts';
+import { decodeJson, encodeJson, type JsonObject, type JsonText } from '../json.ts';
 import type { Session, SessionCounters, SessionRecord, SessionStatus } from '../model/session.ts';
 import { indexes, kinds, messageLog, noFork, sessionExists } from '../partitions.ts';
 import { noSession, partitionOf, type ServiceContext } from '../services.ts';
@@ -69,10 +69,21 @@ export interface ListSessions {
   limit?: number | undefined;
 }
 
+/** A session as it was read; as text, so that no caller can change it. */
+interface Seen {
+  value: JsonText;
+  version: number;
+  live: { lastActivityAt: number; messageCount: number } & SessionCounters;
+}
+
+const MAX_SEEN = 1000;
+
 /** Sessions: making, finding, updating, forking, ending and sweeping them. */
 export class SessionService {
   readonly #context: ServiceContext;
   readonly activity: Activity;
+  /** Sessions as they were last seen: what an update gives back while the store is away. */
+  readonly #seen = new Map<string, Seen>();
   readonly #leases: Leases;
 
   constructor(context: ServiceContext) {
@@ -100,8 +111,9 @@ export class SessionService {
       ...(ttlMs !== undefined && { ttlMs }),
     };
     const operations = [this.#put(record, 'absent'), noFork, ...this.activity.operations(now, ttlMs)];
+    const fresh = input.id === undefined;
     const commit = () =>
-      this.#context.store.commit({ partition: partitionOf(this.#context, id), operations });
+      this.#context.store.commit({ partition: partitionOf(this.#context, id), operations, fresh });
     // Seldom is there something in the way, and more seldom something that may go.
     const receipt = await commit().catch(async (error: unknown) => {
       if (!isConflict(error)) throw error;
@@ -110,7 +122,9 @@ export class SessionService {
         throw isConflict(again) ? taken(id, again) : again;
       });
     });
-    return toSession(id, record, receipt.results[0]!.version!, { lastActivityAt: now });
+    const { version } = receipt.results[0]!;
+    const live = { lastActivityAt: now, messageCount: 0 };
+    return toSession(id, { value: encodeJson(record, 'session'), version: version!, live });
   }
 
   /** The session of that id, made if it is not there. An existing one is given back as it is. */
@@ -148,8 +162,11 @@ export class SessionService {
     const add: Operation[] = deltas ? [{ op: 'add', kind: kinds.counters, id: kinds.counters, deltas }] : [];
     const merged = metadata && copyOf(metadata);
     const partition = partitionOf(this.#context, id);
+    const counts = merged === undefined && status === undefined && ifVersion === undefined;
+    // Counters can be added to while the store is away, but not read: nothing is added that could not be answered.
+    const before = counts ? (this.#seen.get(id) ?? (await this.#look(id))) : undefined;
     await this.activity.using(id, async (used) => {
-      if (merged === undefined && status === undefined && ifVersion === undefined) {
+      if (counts) {
         return this.#context.store.commit({ partition, operations: [sessionExists, ...add, ...used] });
       }
       return this.#context.records.update<SessionRecord>(
@@ -165,7 +182,12 @@ export class SessionService {
         ifVersion === undefined ? {} : { ifVersion },
       );
     });
-    return this.get(id);
+    return this.get(id).catch((error: unknown) => {
+      if (!before || !isUnavailable(error)) throw error;
+      const now = withCounts(this.#seen.get(id) ?? before, deltas ?? {});
+      this.#remember(id, now);
+      return toSession(id, now);
+    });
   }
 
   /** Ends a session; everything in it stays readable. */
@@ -258,6 +280,16 @@ export class SessionService {
   }
 
   async #find(id: string): Promise<Session | undefined> {
+    const seen = await this.#look(id);
+    return seen && toSession(id, seen);
+  }
+
+  #remember(id: string, seen: Seen): void {
+    if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
+    this.#seen.set(id, seen);
+  }
+
+  async #look(id: string): Promise<Seen | undefined> {
     const partition = partitionOf(this.#context, id);
     const once = (kind: string) => ({ partition, kind, id: kind });
     const { store, clock } = this.#context;
@@ -270,7 +302,10 @@ export class SessionService {
     const lastActivityAt = activity ? decodeJson<{ at: number }>(activity.value).at : record.createdAt;
     if (record.ttlMs !== undefined && lastActivityAt + record.ttlMs <= clock.now()) return undefined;
     const counts = counters ? decodeJson<SessionCounters>(counters.value) : {};
-    return toSession(id, record, session.version, { lastActivityAt, messageCount: log.count, ...counts });
+    const live = { lastActivityAt, messageCount: log.count, ...counts };
+    const seen: Seen = { value: session.value, version: session.version, live };
+    this.#remember(id, seen);
+    return seen;
   }
 
   #put(record: SessionRecord, ifVersion: 'absent'): Operation {
@@ -330,12 +365,15 @@ function mergedMetadata(before: JsonObject, changes: JsonObject): JsonObject {
   return Object.fromEntries(fields);
 }
 
-function toSession(
-  id: string,
-  record: SessionRecord,
-  version: number,
-  live: { lastActivityAt: number; messageCount?: number } & SessionCounters,
-): Session {
-  const { requests = 0, errors = 0, processingTimeMs = 0, lastActivityAt, messageCount = 0 } = live;
+function toSession(id: string, { value, version, live }: Seen): Session {
+  const { requests = 0, errors = 0, processingTimeMs = 0, lastActivityAt, messageCount } = live;
+  const record = decodeJson<SessionRecord>(value);
   return { id, ...record, lastActivityAt, messageCount, requests, errors, processingTimeMs, version };
+}
+
+/** What was seen, and what has been added to its counters since. */
+function withCounts(seen: Seen, deltas: Record<string, number>): Seen {
+  const live: Seen['live'] & Record<string, number> = { ...seen.live };
+  for (const [field, delta] of Object.entries(deltas)) live[field] = (live[field] ?? 0) + delta;
+  return { ...seen, live };
 }

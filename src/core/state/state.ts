@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { idSchema, objectSchema, parseInput } from '../input.ts';
-import { decodeJson, encodeJson, type Json, type JsonObject } from '../json.ts';
+import { encodeJson, type Json, type JsonObject } from '../json.ts';
 import { kinds, sessionExists } from '../partitions.ts';
 import { partitionOf, type ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
 import type { Fence } from '../sessions/lease.ts';
 import { fenced, fenceSchema, lostLease } from '../sessions/leases.ts';
-import { deepMerge } from './merge.ts';
+import type { Patch } from '../store.ts';
+import { applyPatch } from './merge.ts';
 
 const optionsSchema = z.strictObject({ ifVersion: z.int().min(0).optional(), lease: fenceSchema.optional() });
 
@@ -37,7 +38,7 @@ export class StateService {
   /** @throws NotFoundError when the session is not there */
   async get(sessionId: string): Promise<StateDocument> {
     const id = parseInput(idSchema, sessionId, 'state.get: sessionId');
-    await this.#activity.check(id);
+    await this.#activity.checkForRead(id);
     const state = await this.#context.records.get<JsonObject>(partitionOf(this.#context, id), kinds.state);
     return state ?? { value: {}, version: 0 };
   }
@@ -45,9 +46,8 @@ export class StateService {
   /** Sets one field of the document. */
   async set(sessionId: string, key: string, value: Json, options: WriteState = {}): Promise<StateDocument> {
     parseInput(idSchema, key, 'state.set: key');
-    // Read back from its text, so that the caller's object can't change under us.
-    const copy = decodeJson<Json>(encodeJson(value, 'value'));
-    return this.#change('state.set', sessionId, options, (document) => withField(document, key, copy));
+    const fields = `{${JSON.stringify(key)}:${encodeJson(value, 'value')}}`;
+    return this.#patch('state.set', sessionId, options, { set: fields });
   }
 
   /** Merges a patch into the document, object by object; arrays are replaced. */
@@ -57,8 +57,7 @@ export class StateService {
     options: WriteState = {},
   ): Promise<StateDocument> {
     parseInput(objectSchema, patch, 'state.merge: patch');
-    const copy = decodeJson<JsonObject>(encodeJson(patch, 'patch'));
-    return this.#change('state.merge', sessionId, options, (document) => deepMerge(document, copy));
+    return this.#patch('state.merge', sessionId, options, { merge: encodeJson(patch, 'patch') });
   }
 
   /** Removes one field of the document, or with no key the whole document's content. */
@@ -77,11 +76,17 @@ export class StateService {
     );
   }
 
+  /** Changes the document by a patch, as text: the caller's object can't change under us. */
+  #patch(what: string, sessionId: string, options: WriteState, patch: Patch): Promise<StateDocument> {
+    return this.#change(what, sessionId, options, (document) => applyPatch(document, patch), patch);
+  }
+
   async #change(
     what: string,
     sessionId: string,
     options: WriteState,
     change: (document: JsonObject) => JsonObject,
+    patch?: Patch,
   ): Promise<StateDocument> {
     const id = parseInput(idSchema, sessionId, `${what}: sessionId`);
     const { ifVersion, lease } = parseInput(optionsSchema, options, what);
@@ -93,7 +98,7 @@ export class StateService {
           value: change(current?.value ?? {}),
           also: [sessionExists, ...fenced(lease), ...used],
         }),
-        ifVersion === undefined ? {} : { ifVersion },
+        { ...(ifVersion !== undefined && { ifVersion }), ...(patch && { patch }) },
       );
       return { value, version };
     });
@@ -101,8 +106,4 @@ export class StateService {
       throw lostLease(error, id);
     });
   }
-}
-
-function withField(document: JsonObject, key: string, value: Json): JsonObject {
-  return Object.fromEntries(new Map(Object.entries(document)).set(key, value));
 }

@@ -2,7 +2,7 @@ import { isConflict } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { decodeMessage } from '../messages/codec.ts';
 import { kinds } from '../partitions.ts';
-import type { Entry, Operation, Partition, Store } from '../store.ts';
+import { type Entry, type Operation, type Partition, PROVISIONAL, type Store } from '../store.ts';
 import type { TokenCounter, TokenCounters } from './counter.ts';
 import { countMessage } from './message-tokens.ts';
 
@@ -44,6 +44,8 @@ export class TokenLedger {
     counter: TokenCounter,
   ): Promise<number[]> {
     if (entries.length === 0) return [];
+    // Places that will not last: nothing is kept under them.
+    if (entries[0]!.seq >= PROVISIONAL) return entries.map((entry) => countEntry(entry, counter));
     const starts = [...new Set(entries.map((entry) => startOf(entry.seq)))];
     const keys = starts.map((start) => ({ partition, ...recordOf(log, counter, start) }));
     const records = await this.#store.getRecords(keys);
@@ -57,7 +59,7 @@ export class TokenLedger {
       const known = countOf(stretch.counts[place], entry.version);
       if (known !== undefined) return known;
       stretch.changed = true;
-      const tokens = countMessage(counter, decodeMessage(entry.value, entry.seq, ''));
+      const tokens = countEntry(entry, counter);
       stretch.counts[place] = entry.version === 1 ? tokens : [entry.version, tokens];
       return tokens;
     });
@@ -119,6 +121,10 @@ export class TokenLedger {
     });
     await Promise.all(saves);
   }
+}
+
+function countEntry(entry: Entry, counter: TokenCounter): number {
+  return countMessage(counter, decodeMessage(entry.value, entry.seq, ''));
 }
 
 function startOf(seq: number): number {

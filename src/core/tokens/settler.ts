@@ -1,5 +1,5 @@
 import { kinds } from '../partitions.ts';
-import type { Partition, Store } from '../store.ts';
+import { type Partition, PROVISIONAL, type Store } from '../store.ts';
 import type { TokenLedger } from './ledger.ts';
 
 /** Counting waits until nothing was appended for so long: appends go first. */
@@ -30,6 +30,8 @@ export class TokenSettler {
 
   /** To be called when messages from `firstSeq` on were appended. Costs next to nothing. */
   appended(partition: Partition, log: string, firstSeq: number): void {
+    // Its place is not known yet: a window counts it when it is.
+    if (firstSeq >= PROVISIONAL) return;
     const partitions = this.#due.get(log) ?? new Map<string, Due>();
     if (partitions.size === 0) this.#due.set(log, partitions);
     if (!partitions.has(partition.id)) partitions.set(partition.id, { partition, after: firstSeq - 1 });

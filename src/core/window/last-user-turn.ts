@@ -2,7 +2,7 @@ import { ignoreConflict } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { decodeMessage } from '../messages/codec.ts';
 import { kinds } from '../partitions.ts';
-import type { Entry, Operation, Partition, Store } from '../store.ts';
+import { type Entry, type Operation, type Partition, PROVISIONAL, type Store } from '../store.ts';
 
 const PAGE = 512;
 /** A search of so many messages is worth a note. */
@@ -25,10 +25,14 @@ export async function lastUserTurn(
   before: number,
 ): Promise<Entry | undefined> {
   const id = log;
-  const [session, stored] = await store.getRecords([
-    { partition, kind: kinds.session, id: kinds.session },
-    { partition, kind: kinds.lastUser, id },
-  ]);
+  // Places that will not last are not noted.
+  const [session, stored] =
+    before > PROVISIONAL
+      ? []
+      : await store.getRecords([
+          { partition, kind: kinds.session, id: kinds.session },
+          { partition, kind: kinds.lastUser, id },
+        ]);
   const note = stored && decodeJson<Note>(stored.value);
   let searched = 0;
   let found: Entry | undefined;

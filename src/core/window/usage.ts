@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isUnavailable } from '../errors.ts';
 import { idSchema, parseInput } from '../input.ts';
 import { decodeJson } from '../json.ts';
 import { kinds, sessionExists } from '../partitions.ts';
@@ -104,13 +105,20 @@ export class UsageLedger {
     );
   }
 
+  /** What reports have taught; nothing while the store is away. */
   async calibration(sessionId: string, model: string | undefined): Promise<Calibration | undefined> {
-    const found = await this.#context.records.get<Calibration>(
-      partitionOf(this.#context, sessionId),
-      kinds.calibration,
-      model ?? UNNAMED,
-    );
-    return found?.value;
+    const partition = partitionOf(this.#context, sessionId);
+    try {
+      const found = await this.#context.records.get<Calibration>(
+        partition,
+        kinds.calibration,
+        model ?? UNNAMED,
+      );
+      return found?.value;
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      return undefined;
+    }
   }
 
   /** The sums of a session, by model and in all. Calls whose model was not named count as `unnamed`. */

@@ -106,7 +106,7 @@ export class WindowService {
     parseInput(idSchema, sessionId, 'window.build: sessionId');
     const given = parseInput(buildSchema, options, 'window.build');
     const [sessionVersion, counter, calibration] = await Promise.all([
-      this.#activity.check(sessionId),
+      this.#activity.checkForRead(sessionId),
       this.#ledger.counter(given.model),
       this.#usage.calibration(sessionId, given.model),
     ]);
