@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import type { Batch, Receipt } from '../../core/store.ts';
+import type { Batch, Partition, Receipt } from '../../core/store.ts';
 import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
+import { partitionKey } from '../shared/pages.ts';
 import type { Cursors } from './cursor.ts';
 import type { Keys } from './keys.ts';
-import { type Answer, type Committed, readAnswers } from './outcomes.ts';
+import { KnownLogs } from './known-logs.ts';
+import { type Committed, readAnswers } from './outcomes.ts';
 import { CallPacker, type Sending } from './pack.ts';
 import type { Servers } from './servers.ts';
 
@@ -21,7 +23,7 @@ export interface CommitterParts {
   /** The position of each shard as far as this store knows; commits advance it. */
   readonly known: number[];
   /** The names of a partition's logs. */
-  logsOf(shard: number, batch: Batch): Promise<string[]>;
+  logsOf(partition: Partition): Promise<string[]>;
   /** Something was committed. */
   onCommit(): void;
 }
@@ -61,6 +63,7 @@ class Writer {
   readonly #parts: CommitterParts;
   readonly #lane: number;
   readonly #name = randomBytes(9).toString('base64url');
+  readonly #logs = new KnownLogs();
   #calls = 0;
 
   constructor(parts: CommitterParts, lane: number) {
@@ -70,63 +73,76 @@ class Writer {
 
   async commit(batches: readonly Batch[]): Promise<Outcome[]> {
     const { keys } = this.#parts;
-    const outcomes: Outcome[] = [];
-    let sendings: Sending[] = batches.map((batch) => ({ batch, shard: keys.shardOf(batch.partition) }));
-    if (batches.some(isDrop)) sendings = await this.#withLogs(sendings);
-    for (const part of partsOf(sendings)) outcomes.push(...(await this.#settled(part)));
+    const sendings = batches.map(
+      (batch, place): Sending => ({ batch, place, shard: keys.shardOf(batch.partition) }),
+    );
+    // Those of one shard lie together, in the order they came.
+    sendings.sort((a, b) => a.shard - b.shard);
+    const ready = batches.some(isDrop) ? await this.#withLogs(sendings) : sendings;
+    const outcomes: Outcome[] = new Array(batches.length);
+    for (const part of partsOf(ready)) await this.#settle(part, outcomes, false);
     return outcomes;
   }
 
-  /** A call that fails takes down its own batches only. */
-  async #settled(sendings: readonly Sending[]): Promise<Outcome[]> {
+  /** Commits what goes into one call. A call that fails takes down its own batches only. */
+  async #settle(sendings: readonly Sending[], outcomes: Outcome[], complete: boolean): Promise<void> {
     try {
-      return await this.#commit(sendings);
+      const again = await this.#call(sendings, outcomes, complete);
+      if (again.length > 0) await this.#settle(again, outcomes, true);
     } catch (error) {
-      return sendings.map(() => error as Error);
+      for (const { place } of sendings) outcomes[place] ??= error as Error;
     }
   }
 
-  async #commit(sendings: readonly Sending[]): Promise<Outcome[]> {
-    const answers = await this.#send(sendings);
+  /** Gives those that did not declare all their keys, to be sent again. */
+  async #call(
+    sendings: readonly Sending[],
+    outcomes: Outcome[],
+    complete: boolean,
+  ): Promise<readonly Sending[]> {
     const known = this.#parts.known.slice();
-    const outcomes: Outcome[] = [];
-    for (const [i, answer] of answers.entries()) {
+    const reply = await this.#send(sendings, complete);
+    const answers = readAnswers(
+      reply,
+      sendings.map(({ batch }) => batch),
+    );
+    const again: Sending[] = [];
+    for (let i = 0; i < answers.length; i++) {
+      const answer = answers[i]!;
       const sending = sendings[i]!;
-      if ('logs' in answer) outcomes.push(...(await this.#settled([{ ...sending, logs: answer.logs }])));
-      else outcomes.push('error' in answer ? answer.error : this.#receipt(sending, answer, known));
+      if ('logs' in answer) again.push(isDrop(sending.batch) ? { ...sending, logs: answer.logs } : sending);
+      else if ('error' in answer) outcomes[sending.place] = answer.error;
+      else outcomes[sending.place] = this.#receipt(sending, answer, known);
     }
     this.#parts.onCommit();
-    return outcomes;
+    return again;
   }
 
-  async #send(sendings: readonly Sending[]): Promise<Answer[]> {
+  async #send(sendings: readonly Sending[], complete: boolean): Promise<string> {
     const { servers, keys } = this.#parts;
     const packer = new CallPacker(keys);
     packer.keys.push(keys.memo(this.#lane, this.#name));
-    const byShard = groupByShard(sendings);
-    packer.args.push(String(++this.#calls), MEMO_SECONDS, keys.channel(this.#lane), String(byShard.size));
-    for (const [shard, places] of byShard)
-      packer.addShard(
-        shard,
-        places.map((place) => sendings[place]!),
-      );
-    const order = [...byShard.values()].flat();
+    packer.args.push(String(++this.#calls), MEMO_SECONDS, keys.channel(this.#lane), '');
+    let shards = 0;
+    for (let start = 0; start < sendings.length; shards++) {
+      const { shard } = sendings[start]!;
+      let end = start + 1;
+      while (sendings[end]?.shard === shard) end++;
+      const batches = sendings.slice(start, end);
+      packer.addShard(shard, batches, complete || !this.#logs.haveAll(batches));
+      start = end;
+    }
+    packer.args[3] = String(shards);
     const slot = keys.slots[this.#lane]!;
-    const reply = await servers.run('commit', slot, packer.keys, packer.args, true);
-    const answers = readAnswers(
-      reply as string,
-      order.map((place) => sendings[place]!.batch),
-    );
-    const inOrder: Answer[] = new Array(answers.length);
-    for (let i = 0; i < answers.length; i++) inOrder[order[i]!] = answers[i]!;
-    return inOrder;
+    return (await servers.run('commit', slot, packer.keys, packer.args, true)) as string;
   }
 
   /** The cursor of a receipt is what the store knew when it sent the call, with the commit's own shard at the commit. */
-  #receipt({ shard }: Sending, { position, replayed, results }: Committed, known: number[]): Receipt {
+  #receipt({ batch, shard }: Sending, { position, replayed, results }: Committed, known: number[]): Receipt {
     const { cursors, known: now } = this.#parts;
     const mine = position ?? known[shard]!;
     if (mine > now[shard]!) now[shard] = mine;
+    this.#logs.note(batch);
     let cursor: string | undefined;
     return {
       // Seldom asked for, and not made for nothing.
@@ -145,19 +161,18 @@ class Writer {
 
   /** A drop has to declare all logs: those that are there, and those that batches before it in the call make. */
   async #withLogs(sendings: readonly Sending[]): Promise<Sending[]> {
+    const made = new Map<string, string[]>();
+    for (const { batch } of sendings) {
+      const logs = batch.operations.flatMap((operation) => ('log' in operation ? operation.log : []));
+      const name = partitionKey(batch.partition);
+      made.set(name, (made.get(name) ?? []).concat(logs));
+    }
     return Promise.all(
       sendings.map(async (sending) => {
-        const { batch, shard } = sending;
-        if (!isDrop(batch)) return sending;
-        const { tenant, type, id } = batch.partition;
-        const mine = sendings.filter(
-          ({ batch: { partition: other } }) =>
-            other.id === id && other.type === type && other.tenant === tenant,
-        );
-        const made = mine.flatMap(({ batch: { operations } }) =>
-          operations.flatMap((operation) => ('log' in operation ? operation.log : [])),
-        );
-        return { ...sending, logs: [...new Set([...(await this.#parts.logsOf(shard, batch)), ...made])] };
+        const { partition } = sending.batch;
+        if (!isDrop(sending.batch)) return sending;
+        const there = await this.#parts.logsOf(partition);
+        return { ...sending, logs: [...new Set(there.concat(made.get(partitionKey(partition))!))] };
       }),
     );
   }
@@ -165,18 +180,6 @@ class Writer {
 
 function isDrop({ operations }: Batch): boolean {
   return operations[0]?.op === 'drop';
-}
-
-/** The places of batches, by shard. */
-function groupByShard(sendings: readonly Sending[]): Map<number, number[]> {
-  const groups = new Map<number, number[]>();
-  for (let place = 0; place < sendings.length; place++) {
-    const { shard } = sendings[place]!;
-    const group = groups.get(shard);
-    if (group) group.push(place);
-    else groups.set(shard, [place]);
-  }
-  return groups;
 }
 
 /** Splits a group so that no call gets too long. */

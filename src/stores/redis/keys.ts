@@ -71,41 +71,42 @@ export class Keys {
 
 export class PartitionKeys {
   readonly #tag: string;
-  readonly #name: string;
+  /** The partition as text. */
+  readonly name: string;
 
   constructor(tag: string, name: string) {
     this.#tag = tag;
-    this.#name = name;
+    this.name = name;
   }
 
   /** A hash: the partition's expiry, and its records. */
   get hash(): string {
-    return `${this.#tag}p:${this.#name}`;
+    return `${this.#tag}p:${this.name}`;
   }
 
   /** A sorted set: names of records and logs. */
   get names(): string {
-    return `${this.#tag}n:${this.#name}`;
+    return `${this.#tag}n:${this.name}`;
   }
 
   /** A stream: the entries of a log. */
   stream(log: string): string {
-    return `${this.#tag}l:${this.#name}\0${log}`;
+    return `${this.#tag}l:${this.name}\0${log}`;
   }
 
   /** A hash, where entries were rewritten: seq → what they are now. */
   overlay(log: string): string {
-    return `${this.#tag}w:${this.#name}\0${log}`;
+    return `${this.#tag}w:${this.name}\0${log}`;
   }
 
   /** A hash, where entries have ids: id → seq. */
   ids(log: string): string {
-    return `${this.#tag}i:${this.#name}\0${log}`;
+    return `${this.#tag}i:${this.name}\0${log}`;
   }
 
   /** A sorted set, where entries have marks: mark and seq. */
   marks(log: string): string {
-    return `${this.#tag}m:${this.#name}\0${log}`;
+    return `${this.#tag}m:${this.name}\0${log}`;
   }
 }
 

@@ -8,19 +8,19 @@ export interface RedisStoreOptions {
    * How many shards a new keyspace has, 1 to 4096; 64 unless given. It is fixed from then on: opening it with another
    * number is a `ConfigError`.
    */
-  shards?: number;
+  shards?: number | undefined;
   /** What every key begins with: letters, digits, `_`, `-`, `.` and `:`, at most 64. Default `holdfast`. */
-  prefix?: string;
+  prefix?: string | undefined;
   /**
    * `full` (default) and `normal`: an acknowledged write survives what the server's settings let it survive (its own
    * death with an append-only file). `replicated`: it is also on {@link replicas} replicas of its master before it is
    * acknowledged, and survives a failover to one of those.
    */
-  durability?: Durability;
+  durability?: Durability | undefined;
   /** For `replicated`: how many replicas have to have a write. Default 1. */
-  replicas?: number;
+  replicas?: number | undefined;
   /** How long a call may take in all, with everything that is tried again (milliseconds; 10 000). */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 }
 
 export interface NodeAddress {

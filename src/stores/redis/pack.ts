@@ -1,12 +1,12 @@
 import { UnsupportedError } from '../../core/errors.ts';
 import type { AppendEntry, Batch, IfVersion, Operation } from '../../core/store.ts';
-import { partitionKey } from '../shared/pages.ts';
 import type { Keys, PartitionKeys } from './keys.ts';
 import { encodeOrder } from './order.ts';
 
-/** A batch on its way: with its shard and, for a drop, the logs that go with the partition. */
+/** A batch on its way: its place in its group, its shard and, for a drop, the logs that go with the partition. */
 export interface Sending {
   readonly batch: Batch;
+  readonly place: number;
   readonly shard: number;
   readonly logs?: readonly string[];
 }
@@ -16,7 +16,7 @@ const MAX_ARGUMENTS = 1_000_000;
 
 /**
  * Packs batches as the keys and arguments of `commit.lua`, whose header tells their order. What there is of it is paid
- * for with every write: few and short arguments.
+ * for with every write, on both sides: few and short arguments.
  */
 export class CallPacker {
   readonly keys: string[] = [];
@@ -27,37 +27,40 @@ export class CallPacker {
     this.#keys = keys;
   }
 
-  /** The batches of one shard. */
-  addShard(shard: number, batches: readonly Sending[]): void {
+  /**
+   * The batches of one shard.
+   * @param complete declare all keys that they may take; else only those of appends to logs that are there
+   */
+  addShard(shard: number, batches: readonly Sending[], complete: boolean): void {
     const { keys, args } = this;
     const names = this.#keys;
-    keys.push(
-      names.journal(shard),
-      names.index(shard),
-      names.counter(shard),
-      names.receipts(shard),
-      names.receiptOrder(shard),
-    );
-    args.push(String(batches.length));
-    for (const sending of batches) this.#addBatch(sending);
+    keys.push(names.journal(shard));
+    if (complete) {
+      keys.push(names.index(shard), names.counter(shard), names.receipts(shard), names.receiptOrder(shard));
+    }
+    args.push(complete ? `${batches.length}+` : String(batches.length));
+    for (const sending of batches) this.#addBatch(sending, complete);
   }
 
-  #addBatch({ batch, shard, logs = [] }: Sending): void {
+  #addBatch({ batch, shard, logs = [] }: Sending, complete: boolean): void {
     const { keys, args } = this;
     const names = this.#keys.partition(shard, batch.partition);
-    keys.push(names.hash, names.names);
-    args.push(partitionKey(batch.partition), batch.id ?? '', '', '', '');
+    keys.push(names.hash);
+    if (complete) keys.push(names.names);
     const keysAt = keys.length;
-    const argsAt = args.length;
-    args.push('');
-    for (const operation of batch.operations) addFields(args, operation);
-    args[argsAt - 1] = String(args.length - argsAt);
-    args.push(String(batch.operations.length));
-    for (const operation of batch.operations) addOperation(keys, args, names, operation, logs);
-    // What lies behind the two counts.
-    args[argsAt - 3] = String(keys.length - keysAt);
-    args[argsAt - 2] = String(args.length - argsAt + 1);
-    if (args.length - argsAt + keys.length - keysAt > MAX_ARGUMENTS) throw tooLarge();
+    args.push('', names.name);
+    const valuesAt = args.length;
+    const reads: Pieces = [];
+    let readCount = 0;
+    const pieces: Pieces = [];
+    for (const operation of batch.operations) {
+      readCount += addReads(reads, operation);
+      addOperation(pieces, keys, args, names, operation, logs);
+    }
+    const counts = [args.length - valuesAt, keys.length - keysAt, readCount];
+    const shape = [batch.id ?? '', ...counts, ...reads, batch.operations.length, ...pieces];
+    args[valuesAt - 2] = shape.join('\0');
+    if (args.length - valuesAt + keys.length - keysAt > MAX_ARGUMENTS) throw tooLarge();
   }
 }
 
@@ -68,85 +71,88 @@ function tooLarge(): UnsupportedError {
   });
 }
 
-function addFields(args: string[], operation: Operation): void {
-  if (!('kind' in operation)) return;
-  const name = `${operation.kind}\0${operation.id}`;
-  args.push(`\0${name}`);
-  if (operation.op === 'add') args.push(name);
+/** Adds what is to be known before an operation is judged; 1 where there is something. */
+function addReads(reads: Pieces, operation: Operation): 0 | 1 {
+  if ('kind' in operation) reads.push(operation.op === 'add' ? 'v' : 'r', operation.kind, operation.id);
+  else if (operation.op === 'append') reads.push('l', operation.log);
+  else return 0;
+  return 1;
 }
 
+type Pieces = (string | number)[];
+
+/** Adds what an operation has in its batch's shape, its keys, and its values. */
 function addOperation(
+  pieces: Pieces,
   keys: string[],
-  args: string[],
+  values: string[],
   names: PartitionKeys,
   operation: Operation,
   logs: readonly string[],
 ): void {
   switch (operation.op) {
     case 'check':
-      args.push('c', condition(operation.ifVersion));
+      pieces.push('c', condition(operation.ifVersion));
       return;
     case 'put':
-      addPut(args, operation);
+      addPut(pieces, values, operation);
       return;
-    case 'add': {
-      const deltas = Object.entries(operation.deltas);
-      args.push('+', String(deltas.length));
-      for (const [field, delta] of deltas) args.push(field, String(delta));
+    case 'add':
+      pieces.push('+', Object.keys(operation.deltas).length, ...Object.entries(operation.deltas).flat());
       return;
-    }
     case 'delete':
-      args.push('d', condition(operation.ifVersion));
+      pieces.push('d', condition(operation.ifVersion));
       return;
     case 'append':
-      addAppend(keys, args, names, operation);
+      addAppend(pieces, keys, values, names, operation);
       return;
     case 'rewrite': {
-      const { log, seq, ifVersion, mark, value } = operation;
+      const { log, seq, ifVersion = '', mark, value } = operation;
       keys.push(names.stream(log), names.overlay(log), names.marks(log));
-      const newMark = mark === undefined ? '=' : mark === null ? '-' : `+${mark}`;
-      args.push('w', log, String(seq), text(ifVersion), newMark, value);
+      pieces.push('w', log, seq, ifVersion, mark === undefined ? '=' : mark === null ? '-' : `+${mark}`);
+      values.push(value);
       return;
     }
     case 'truncate': {
-      const { log, before, after, ifLastSeq } = operation;
+      const { log, before = '', after = '', ifLastSeq = '' } = operation;
       keys.push(...logKeys(names, log));
-      args.push('t', log, text(before), text(after), text(ifLastSeq));
+      pieces.push('t', log, before, after, ifLastSeq);
       return;
     }
     case 'expire':
-      args.push('e', operation.at === null ? '' : encodeOrder(operation.at) + operation.at);
+      pieces.push('e', operation.at === null ? '' : encodeOrder(operation.at) + operation.at);
       return;
     case 'drop':
       for (const log of logs) keys.push(...logKeys(names, log));
-      args.push('x', text(operation.ifExpiredAt), String(logs.length), ...logs);
+      pieces.push('x', operation.ifExpiredAt ?? '', logs.length, ...logs);
   }
 }
 
-function addPut(args: string[], put: Operation & { op: 'put' }): void {
-  const { ifVersion, version, counter, value, indexes = [] } = put;
-  const kept = counter ? packCounter(value) : value;
-  args.push('p', condition(ifVersion), text(version), counter ? 'c' : '', kept, String(indexes.length));
-  for (const { index, key, order } of indexes) args.push(`${index}\0${key}\0${encodeOrder(order)}`);
+function addPut(pieces: Pieces, values: string[], put: Operation & { op: 'put' }): void {
+  const { ifVersion, version = '', counter, value, indexes = [] } = put;
+  pieces.push('p', condition(ifVersion), version, counter ? 'c' : '', indexes.length);
+  for (const { index, key, order } of indexes) pieces.push(index, key, encodeOrder(order));
+  values.push(counter ? packCounter(value) : value);
 }
 
 function addAppend(
+  pieces: Pieces,
   keys: string[],
-  args: string[],
+  values: string[],
   names: PartitionKeys,
   append: Operation & { op: 'append' },
 ): void {
-  const { log, ifLastSeq, startSeq, entries } = append;
+  const { log, ifLastSeq = '', startSeq = '', entries } = append;
   const labels = hasLabels(append);
-  args.push(labels ? 'A' : 'a', log, text(ifLastSeq), text(startSeq), String(entries.length));
+  pieces.push(labels ? 'A' : 'a', log, ifLastSeq, startSeq, entries.length);
+  keys.push(names.stream(log));
   if (!labels) {
-    keys.push(names.stream(log));
-    for (const { value } of entries) args.push(value);
+    for (const { value } of entries) values.push(value);
     return;
   }
-  keys.push(names.stream(log), names.ids(log), names.marks(log));
+  keys.push(names.ids(log), names.marks(log));
   for (const { id = '', mark = '', version = 1, value } of entries)
-    args.push(id, mark, String(version), value);
+    values.push(id, mark, String(version), value);
 }
 
 /** Whether an append has more to tell than values. */
@@ -167,10 +173,6 @@ function condition(ifVersion: IfVersion | undefined): string {
   if (ifVersion === undefined) return '';
   if (ifVersion === 'absent') return 'a';
   return ifVersion === 'present' ? 'p' : String(ifVersion);
-}
-
-function text(number: number | undefined): string {
-  return number === undefined ? '' : String(number);
 }
 
 /** A counter as it is stored: fields and numbers with NULs between, so that Lua needs to know no JSON. */

@@ -80,7 +80,7 @@ export class RedisStore implements Store {
       keys,
       cursors,
       known,
-      logsOf: (_shard, batch) => this.#reads.logNames(batch.partition),
+      logsOf: (partition) => this.#reads.logNames(partition),
       onCommit: () => this.#waker.hear(),
     });
   }

@@ -3,23 +3,28 @@
 Commits batches: all of one shard where Redis is a cluster, of any shards on a single server. A batch is judged whole
 before its first write, and one that fails, fails alone.
 
-KEYS  memo, then for each shard: journal, index, counter, receipts, receipt order;
-      then for each of its batches: hash, names, and for its operations in order
+KEYS  memo, then for each shard: journal, and if all are declared: index, counter, receipts, receipt order;
+      then for each of its batches: hash, names (if all are declared), and for its operations in order
         append           stream
         append (labels)  stream, ids, marks
         rewrite          stream, overlay, marks
         truncate         stream, overlay, ids, marks
         drop             the same four for each log
-ARGV  call number, memo's seconds, channel, number of shards; for each shard: number of batches;
-      for each batch: partition, batch id or '', number of keys and of arguments that follow, of fields, the fields to
-      read ('' first, then the meta field of each record in order; an add also its value), number of operations, and
+ARGV  call number, memo's seconds, channel, number of shards; for each shard: number of batches, behind it a '+' if all
+      keys are declared; for each batch: shape, partition, values
+      A shape has NULs between its pieces; batches of a kind share one, which is taken apart once. It is batch id or '',
+      number of values, of keys (but for hash and names), of what to read before it is judged, in the operations' order,
+        r kind id         a record's meta field
+        v kind id         that and its value
+        l log             the field of a log
+      number of operations, and
         c condition                               check
-        p condition version flag value n triples  put; n index places of 'index NUL key NUL order'
+        p condition version flag n triples        put; n index places of 3 pieces: index, key, order. 1 value
         + n (field delta)*                        add
         d condition                               delete
-        a log iflast start n values               append
-        A log iflast start n (id mark version value)*
-        w log seq ifversion mark value            rewrite; mark is '=' (keep), '-' (take away) or '+' and the mark
+        a log iflast start n                      append; n values
+        A log iflast start n                      append with labels; n times the values id, mark, version, value
+        w log seq ifversion mark                  rewrite; mark is '=' (keep), '-' (take away) or '+' and it. 1 value
         t log before after iflast                 truncate
         e expiry                                  expire; '' or 16 hex digits of its order and the time
         x ifexpired n logs                        drop
@@ -27,7 +32,7 @@ ARGV  call number, memo's seconds, channel, number of shards; for each shard: nu
 Gives one string of pieces between NULs, for each batch:
       o position results…       committed ('' for no change);  r the same, of a batch that was committed before
       f operation n pieces…     a condition failed: the operation's place from 0, and where things stand
-      g n logs…                 a drop that did not declare all logs; nothing was done
+      g n logs…                 not all keys that it takes were declared, and nothing was done; for a drop, its logs
 Errors STALE: the writer has done a later call already; nothing was done.
 ]]
 local K, A = KEYS, ARGV
@@ -52,9 +57,10 @@ end
 local time = call('TIME')
 local at = time[1] .. format('%03d', math.floor(time[2] / 1000))
 local out, o = {}, 0
-local k, a = 1, 4
-local index, counter, version, versions
-local have, first, changes, c, tenant, rest, pk
+-- The last key and value taken, and the last piece of the shape P.
+local k, a, p, P = 1, 4, 0, nil
+local index, counter, version, versions, complete
+local have, fields, changes, c, tenant, rest, pk
 
 local function split(text)
   local pieces, n, from = {}, 0, 1
@@ -171,7 +177,7 @@ local function add_up(value, n)
     end
   end
   for i = 1, n do
-    local name, delta = A[a + i * 2 - 1], tonumber(A[a + i * 2])
+    local name, delta = P[p + i * 2], tonumber(P[p + i * 2 + 1])
     local place = places[name]
     if not place then
       place = #names + 1
@@ -187,75 +193,48 @@ local function add_up(value, n)
   return concat(packed, NUL), #names
 end
 
--- Judges one operation and steps over it. Gives nothing where it holds, else where things stand.
+local function ends_elsewhere(iflast, start)
+  if iflast == '' and start == '' then return nil end
+  local last = last_seq(K[k + 1])
+  if (iflast ~= '' and iflast ~= last) or (start ~= '' and tonumber(start) <= tonumber(last)) then
+    return { last }
+  end
+end
+
+-- Judge one operation. Give nothing where it holds, else where things stand.
 local JUDGE = {
   c = function(field)
-    local meta = have[field]
-    local fine = holds(A[a + 1], meta)
-    a = a + 1
-    if not fine then return { version_of(meta) } end
+    if not holds(P[p + 1], have[field]) then return { version_of(have[field]) } end
   end,
   p = function(field)
-    local meta, given = have[field], A[a + 2]
-    local fine = holds(A[a + 1], meta)
+    local meta, given = have[field], P[p + 2]
+    local fine = holds(P[p + 1], meta)
     if fine and given ~= '' and meta then fine = tonumber(version_of(meta)) <= tonumber(given) end
-    a = a + 5 + A[a + 5]
     if not fine then return { version_of(meta) } end
   end,
   ['+'] = function(field)
-    local meta, n = have[field], tonumber(A[a + 1])
-    a = a + 1
-    local counts = not meta or sub(meta, -2) == '\0c'
-    local sums = counts and add_up(have[field + 1], n)
-    a = a + n * 2
-    if sums then return end
-    if not counts then return { '' } end
+    local meta = have[field]
+    if meta and sub(meta, -2) ~= '\0c' then return { '' } end
+    if add_up(have[field + 1], tonumber(P[p + 1])) then return nil end
     return { 'c', unpack((split(have[field + 1]))) }
   end,
-  a = function()
-    local iflast, start = A[a + 2], A[a + 3]
-    k, a = k + 1, a + 4 + A[a + 4]
-    if iflast == '' and start == '' then return end
-    local last = last_seq(K[k])
-    if (iflast ~= '' and iflast ~= last) or (start ~= '' and tonumber(start) <= tonumber(last)) then
-      return { last }
-    end
-  end,
+  a = function() return ends_elsewhere(P[p + 2], P[p + 3]) end,
   w = function()
-    local seq, wanted = A[a + 2], A[a + 3]
+    local seq, wanted = P[p + 2], P[p + 3]
     local current = entry_state(K[k + 1], K[k + 2], seq)
-    k, a = k + 3, a + 5
     if not current or (wanted ~= '' and wanted ~= current) then return { current or '' } end
   end,
-  t = function()
-    local iflast = A[a + 4]
-    local stream = K[k + 1]
-    k, a = k + 4, a + 4
-    if iflast == '' then return end
-    local last = last_seq(stream)
-    if iflast ~= last then return { last } end
-  end,
-  e = function() a = a + 1 end,
+  t = function() return ends_elsewhere(P[p + 4], '') end,
+  e = function() end,
   x = function()
-    local wanted, n = A[a + 1], tonumber(A[a + 2])
-    k, a = k + n * 4, a + 2 + n
-    local expiry = have[1]
-    if wanted == '' or not expiry then return end
+    local wanted, expiry = P[p + 1], have[1]
+    if wanted == '' or not expiry then return nil end
     if expiry == '' then return { '' } end
     if tonumber(sub(expiry, 17)) > tonumber(wanted) then return { sub(expiry, 17) } end
   end,
 }
 JUDGE.d = JUDGE.c
-JUDGE.A = function()
-  local n = tonumber(A[a + 4])
-  local iflast, start = A[a + 2], A[a + 3]
-  k, a = k + 3, a + 4 + n * 4
-  if iflast == '' and start == '' then return end
-  local last = last_seq(K[k - 2])
-  if (iflast ~= '' and iflast ~= last) or (start ~= '' and tonumber(start) <= tonumber(last)) then
-    return { last }
-  end
-end
+JUDGE.A = JUDGE.a
 
 local function emit(piece)
   o = o + 1
@@ -311,12 +290,19 @@ local function drop(names, hash, n)
   for i = 1, n * 4, 4 do call('UNLINK', K[k + i], K[k + i + 1], K[k + i + 2], K[k + i + 3]) end
 end
 
--- Applies one operation that was judged, and steps over it.
+-- Remembers a log that is new.
+local function found_log(field, hash, names, log)
+  if have[field] then return end
+  call('HSET', hash, fields[field], '')
+  call('ZADD', names, 0, NUL .. log)
+end
+
+-- Apply one operation that was judged.
 local APPLY = {
-  c = function() a = a + 1 end,
+  c = function() end,
   p = function(field, hash, names)
-    local given, flag, n = A[a + 2], A[a + 3], tonumber(A[a + 5])
-    local key, old = A[first + field], have[field]
+    local given, flag, n = P[p + 2], P[p + 3], tonumber(P[p + 4])
+    local key, old = fields[field], have[field]
     local name = sub(key, 2)
     local now = given
     if given == '' then
@@ -327,23 +313,23 @@ local APPLY = {
     unindex(old, name)
     local meta = now
     if flag ~= '' or n > 0 then meta = now .. NUL .. flag end
-    for i = a + 6, a + 5 + n do
-      meta = meta .. NUL .. A[i]
-      call('ZADD', index, 0, concat({ tenant, A[i], rest, name }, NUL))
+    for i = p + 5, p + 2 + n * 3, 3 do
+      local place = P[i] .. NUL .. P[i + 1] .. NUL .. P[i + 2]
+      meta = meta .. NUL .. place
+      call('ZADD', index, 0, concat({ tenant, place, rest, name }, NUL))
     end
-    call('HSET', hash, key, meta, name, A[a + 4])
+    a = a + 1
+    call('HSET', hash, key, meta, name, A[a])
     if not old then call('ZADD', names, 0, name) end
     local created = old and '0' or '1'
     emit(now)
     emit(created)
     change('p', name, now, created)
-    a = a + 5 + n
   end,
   ['+'] = function(field, hash, names)
-    local n, key, old = tonumber(A[a + 1]), A[first + field], have[field]
-    a = a + 1
+    local key, old = fields[field], have[field]
     local name, now = sub(key, 2), fresh_version()
-    local value, count = add_up(have[field + 1], n)
+    local value, count = add_up(have[field + 1], tonumber(P[p + 1]))
     unindex(old, name)
     call('HSET', hash, key, now .. '\0c', name, value)
     if not old then call('ZADD', names, 0, name) end
@@ -353,11 +339,9 @@ local APPLY = {
     emit(count)
     if count > 0 then emit(value) end
     change('+', name, now, created)
-    a = a + n * 2
   end,
   d = function(field, hash, names)
-    local key, old = A[first + field], have[field]
-    a = a + 1
+    local key, old = fields[field], have[field]
     emit(old and '1' or '0')
     if not old then return end
     local name = sub(key, 2)
@@ -366,36 +350,34 @@ local APPLY = {
     call('ZREM', names, name)
     change('d', name)
   end,
-  a = function(_, _, names)
-    local log, start, n = A[a + 1], A[a + 3], tonumber(A[a + 4])
-    k = k + 1
-    local stream = K[k]
-    local id = call('XADD', stream, start == '' and '0-*' or '0-' .. start, 'v', A[a + 5])
-    for i = a + 6, a + 4 + n do call('XADD', stream, '0-*', 'v', A[i]) end
+  a = function(field, hash, names)
+    local log, start, n = P[p + 1], P[p + 3], P[p + 4]
+    local stream = K[k + 1]
+    local id = call('XADD', stream, start == '' and '0-*' or '0-' .. start, 'v', A[a + 1])
+    for i = a + 2, a + n do call('XADD', stream, '0-*', 'v', A[i]) end
+    a = a + n
     local seq = sub(id, 3)
-    if seq == '1' or start ~= '' then call('ZADD', names, 0, NUL .. log) end
+    found_log(field, hash, names, log)
     emit(seq)
-    changes[c + 1] = 'a\0' .. log .. NUL .. seq .. NUL .. n
     c = c + 1
-    a = a + 4 + n
+    changes[c] = 'a\0' .. log .. NUL .. seq .. NUL .. n
   end,
-  A = function(_, _, names)
-    local log, start, n = A[a + 1], A[a + 3], tonumber(A[a + 4])
+  A = function(field, hash, names)
+    local log, start, n = P[p + 1], P[p + 3], tonumber(P[p + 4])
     local stream, ids, marks = K[k + 1], K[k + 2], K[k + 3]
     local begin, count = nil, 0
-    a = a + 4
-    local place = o + 1
     emit('')
-    for i = 1, n do
+    local place = o
+    for _ = 1, n do
       local id, mark, entry_version, value = A[a + 1], A[a + 2], A[a + 3], A[a + 4]
       local seq = id ~= '' and call('HGET', ids, id)
       if not seq then
-        local fields = { 'v', value }
-        if id ~= '' then fields[3], fields[4] = 'i', id end
-        if mark ~= '' then fields[#fields + 1], fields[#fields + 2] = 'm', mark end
-        if entry_version ~= '1' then fields[#fields + 1], fields[#fields + 2] = 'n', entry_version end
+        local entry = { 'v', value }
+        if id ~= '' then entry[3], entry[4] = 'i', id end
+        if mark ~= '' then entry[#entry + 1], entry[#entry + 2] = 'm', mark end
+        if entry_version ~= '1' then entry[#entry + 1], entry[#entry + 2] = 'n', entry_version end
         local wanted = (begin or start == '') and '0-*' or '0-' .. start
-        seq = sub(call('XADD', stream, wanted, unpack(fields)), 3)
+        seq = sub(call('XADD', stream, wanted, unpack(entry)), 3)
         if id ~= '' then call('HSET', ids, id, seq) end
         if mark ~= '' then call('ZADD', marks, 0, marked(mark, seq)) end
         begin = begin or seq
@@ -405,122 +387,127 @@ local APPLY = {
       a = a + 4
     end
     out[place] = count
-    if begin then
-      if begin == '1' or start ~= '' then call('ZADD', names, 0, NUL .. log) end
-      change('a', log, begin, count)
-    end
-    k = k + 3
+    if not begin then return end
+    found_log(field, hash, names, log)
+    change('a', log, begin, count)
   end,
   w = function()
-    local log, seq, mark, value = A[a + 1], A[a + 2], A[a + 4], A[a + 5]
+    local log, seq, mark = P[p + 1], P[p + 2], P[p + 4]
     local current, old = entry_state(K[k + 1], K[k + 2], seq)
     local now = format('%.0f', tonumber(current) + 1)
     local new = mark == '=' and old or sub(mark, 2)
-    call('HSET', K[k + 2], seq, now .. NUL .. new .. NUL .. value)
+    a = a + 1
+    call('HSET', K[k + 2], seq, now .. NUL .. new .. NUL .. A[a])
     if new ~= old then
       if old ~= '' then call('ZREM', K[k + 3], marked(old, seq)) end
       if new ~= '' then call('ZADD', K[k + 3], 0, marked(new, seq)) end
     end
     emit(now)
     change('w', log, seq, now)
-    k, a = k + 3, a + 5
   end,
   t = function()
-    local log, before, after = A[a + 1], A[a + 2], A[a + 3]
+    local log, before, after = P[p + 1], P[p + 2], P[p + 3]
     local stream, count = K[k + 1], 0
     if call('EXISTS', stream) == 1 then
       if call('EXISTS', K[k + 2], K[k + 3], K[k + 4]) > 0 then
         if after ~= '' then forget_labels(stream, K[k + 2], K[k + 3], K[k + 4], '(0-' .. after, '+') end
-        if before ~= '' and before ~= '0' then forget_labels(stream, K[k + 2], K[k + 3], K[k + 4], '-', '(0-' .. before) end
+        if before ~= '' and before ~= '0' then
+          forget_labels(stream, K[k + 2], K[k + 3], K[k + 4], '-', '(0-' .. before)
+        end
       end
       if after ~= '' then count = cut_newest(stream, after) end
       if before ~= '' then count = count + call('XTRIM', stream, 'MINID', '=', '0-' .. before) end
     end
     emit(count)
-    if count > 0 then
-      local last = last_seq(stream)
-      local oldest = call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
-      local newest = call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
-      local begin = oldest and sub(oldest[1], 3) or format('%.0f', tonumber(last) + 1)
-      change('t', log, begin, newest and sub(newest[1], 3) or last)
-    end
-    k, a = k + 4, a + 4
+    if count == 0 then return end
+    local last = last_seq(stream)
+    local oldest = call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+    local newest = call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+    local begin = oldest and sub(oldest[1], 3) or format('%.0f', tonumber(last) + 1)
+    change('t', log, begin, newest and sub(newest[1], 3) or last)
   end,
   e = function(_, hash)
-    local expiry = A[a + 1]
+    local expiry = P[p + 1]
     expiry_places('ZREM', have[1])
     expiry_places('ZADD', expiry)
     call('HSET', hash, '', expiry)
     change('e', sub(expiry, 17))
-    a = a + 1
   end,
   x = function(_, hash, names)
-    local wanted, n = A[a + 1], tonumber(A[a + 2])
-    if have[1] then
-      drop(names, hash, n)
-      emit('1')
-      change('x', wanted == '' and '0' or '1')
-    else
-      emit('0')
-    end
-    k, a = k + n * 4, a + 2 + n
+    emit(have[1] and '1' or '0')
+    if not have[1] then return end
+    drop(names, hash, tonumber(P[p + 2]))
+    change('x', P[p + 1] == '' and '0' or '1')
   end,
 }
 
--- The logs of a partition to be dropped, where some are not declared.
-local function undeclared(names)
+-- How many fields, keys and pieces of the shape an operation takes.
+local FIELDS = { c = 1, p = 1, ['+'] = 2, d = 1, a = 1, A = 1 }
+local KEYS_OF = { a = 1, A = 3, w = 3, t = 4 }
+local PIECES = { c = 1, p = 4, ['+'] = 1, d = 1, a = 4, A = 4, w = 4, t = 4, e = 1, x = 2 }
+
+-- Takes a step over the operation whose code is the last piece that was taken.
+local function step(code)
+  if code == 'p' then p = p + P[p + 4] * 3
+  elseif code == '+' then p = p + P[p + 1] * 2
+  elseif code == 'x' then
+    k = k + P[p + 2] * 4
+    p = p + P[p + 2]
+  end
+  k = k + (KEYS_OF[code] or 0)
+  p = p + PIECES[code]
+end
+
+-- Whether keys would be written that were not declared; with the logs of a partition that is to be dropped.
+local function undeclared(names, first)
+  if not complete then
+    for i = 1, #fields do
+      local field = fields[i]
+      if not have[i] and (field == '' or sub(field, 1, 2) == '\0\0') then return { 'g', 0 } end
+    end
+    return nil
+  end
+  if P[first + 1] ~= 'x' then return nil end
   local declared, missing = {}, false
-  for i = 1, tonumber(A[a + 3]) do declared[A[a + 3 + i]] = true end
+  for i = 1, P[first + 3] do declared[P[first + 3 + i]] = true end
   local logs = call('ZRANGE', names, '[\0', '(\1', 'BYLEX')
   for i = 1, #logs do
     logs[i] = sub(logs[i], 2)
     missing = missing or not declared[logs[i]]
   end
-  return missing and logs
-end
-
-local FIELDS = { c = 1, p = 1, ['+'] = 2, d = 1 }
-
-local function read_fields(hash, n)
-  if n <= 1000 then return call('HMGET', hash, unpack(A, first + 1, first + n)) end
-  local all = {}
-  for i = 1, n, 1000 do
-    local part = call('HMGET', hash, unpack(A, first + i, first + math.min(i + 999, n)))
-    for j = 1, #part do all[i + j - 1] = part[j] end
-  end
-  return all
+  if missing then return { 'g', #logs, unpack(logs) } end
 end
 
 -- Tells what is wrong with a batch, and leaves the cursors at its operations.
 local function judge_all(operations, names)
-  local keys_at, args_at = k, a
-  local field, problem = 2, false
+  local problem = undeclared(names, p)
+  if problem then return problem end
+  local keys_at, first = k, p
+  local field = 2
   for i = 0, operations - 1 do
-    local code = A[a + 1]
-    if code == 'x' then
-      local logs = undeclared(names)
-      if logs then problem = { 'g', #logs, unpack(logs) } break end
-    end
-    a = a + 1
+    p = p + 1
+    local code = P[p]
     local facts = JUDGE[code](field)
     if facts then
       problem = { 'f', i, #facts, unpack(facts) }
       break
     end
     field = field + (FIELDS[code] or 0)
+    step(code)
   end
-  k, a = keys_at, args_at
+  k, p = keys_at, first
   return problem
 end
 
 local function apply_all(operations, hash, names)
   local field, dropped = 2, false
   for _ = 1, operations do
-    local code = A[a + 1]
-    a = a + 1
+    p = p + 1
+    local code = P[p]
     APPLY[code](field, hash, names)
     field = field + (FIELDS[code] or 0)
     dropped = code == 'x'
+    step(code)
   end
   if c > 0 and not have[1] and not dropped then
     call('HSETNX', hash, '', '')
@@ -528,21 +515,62 @@ local function apply_all(operations, hash, names)
   end
 end
 
+local function read_fields(hash)
+  if #fields <= 1000 then return call('HMGET', hash, unpack(fields)) end
+  local all = {}
+  for i = 1, #fields, 1000 do
+    local part = call('HMGET', hash, unpack(fields, i, math.min(i + 999, #fields)))
+    for j = 1, #part do all[i + j - 1] = part[j] end
+  end
+  return all
+end
+
+local plans = {}
+
+-- A shape taken apart: its pieces, the fields to read, and where the operations begin.
+local function plan_of(shape)
+  local plan = plans[shape]
+  if plan then return plan end
+  local pieces = split(shape)
+  local wanted, w, place = { '' }, 1, 4
+  for _ = 1, pieces[4] do
+    if pieces[place + 1] == 'l' then
+      wanted[w + 1] = NUL .. NUL .. pieces[place + 2]
+      w, place = w + 1, place + 2
+    else
+      local name = pieces[place + 2] .. NUL .. pieces[place + 3]
+      wanted[w + 1] = NUL .. name
+      w = w + 1
+      if pieces[place + 1] == 'v' then
+        wanted[w + 1] = name
+        w = w + 1
+      end
+      place = place + 3
+    end
+  end
+  plan = { pieces, wanted, place + 1, tonumber(pieces[place + 1]) }
+  plans[shape] = plan
+  return plan
+end
+
 local changed = false
 
 local function commit_batch(journal, receipts, order)
-  local hash, names = K[k + 1], K[k + 2]
-  local id = A[a + 2]
-  pk = A[a + 1]
-  local keys_end, args_end = k + 2 + A[a + 3], a + 4 + A[a + 4]
-  local n = tonumber(A[a + 5])
-  first = a + 5
-  local operations = tonumber(A[first + n + 1])
-  k, a = k + 2, first + n + 1
+  local plan = plan_of(A[a + 1])
+  local operations = plan[4]
+  P, fields, p = plan[1], plan[2], plan[3]
+  pk = A[a + 2]
+  local hash, names, id = K[k + 1], nil, P[1]
+  k, a = k + 1, a + 2
+  if complete then
+    k = k + 1
+    names = K[k]
+  end
+  local keys_end, values_end = k + P[3], a + P[2]
   local before = id ~= '' and call('HGET', receipts, pk .. NUL .. id)
   local problem
   if not before then
-    have = read_fields(hash, n)
+    have = read_fields(hash)
     problem = judge_all(operations, names)
   end
   if before then
@@ -551,7 +579,7 @@ local function commit_batch(journal, receipts, order)
   elseif problem then
     for i = 1, #problem do emit(problem[i]) end
   else
-    split_partition()
+    if complete then split_partition() end
     changes, c, version = {}, 0, nil
     emit('o')
     emit('')
@@ -568,16 +596,19 @@ local function commit_batch(journal, receipts, order)
       call('ZADD', order, position, pk .. NUL .. id)
     end
   end
-  k, a = keys_end, args_end
+  k, a = keys_end, values_end
 end
 
 for _ = 1, tonumber(A[4]) do
-  local journal, receipts, order = K[k + 1], K[k + 4], K[k + 5]
-  index, counter = K[k + 2], K[k + 3]
-  versions = nil
-  local batches = tonumber(A[a + 1])
-  k, a = k + 5, a + 1
-  for _ = 1, batches do commit_batch(journal, receipts, order) end
+  local batches, journal, receipts, order = A[a + 1], K[k + 1], nil, nil
+  k, a, versions = k + 1, a + 1, nil
+  complete = sub(batches, -1) == '+'
+  if complete then
+    batches = sub(batches, 1, -2)
+    index, counter, receipts, order = K[k + 1], K[k + 2], K[k + 3], K[k + 4]
+    k = k + 4
+  end
+  for _ = 1, tonumber(batches) do commit_batch(journal, receipts, order) end
   if versions then call('SET', counter, format('%.0f', versions)) end
 end
 

@@ -1,0 +1,37 @@
+import type { Batch } from '../../core/store.ts';
+import { partitionKey } from '../shared/pages.ts';
+import type { Sending } from './pack.ts';
+
+const MAX_REMEMBERED = 50_000;
+
+/**
+ * Logs that were there when they were last written to. An append to one of them takes half the keys that one to a new
+ * log takes. It is a guess: where it is wrong, the server does nothing and asks for the other keys.
+ */
+export class KnownLogs {
+  readonly #known = new Set<string>();
+
+  /** Whether all that these batches do is append to logs that are known. */
+  haveAll(sendings: readonly Sending[]): boolean {
+    return sendings.every(({ batch }) => this.#has(batch));
+  }
+
+  /** A batch was committed: its logs are there, and a partition that was dropped will be asked for. */
+  note({ partition, operations }: Batch): void {
+    for (const operation of operations) {
+      if (operation.op !== 'append') continue;
+      if (this.#known.size >= MAX_REMEMBERED) this.#known.clear();
+      this.#known.add(`${partitionKey(partition)}\0${operation.log}`);
+    }
+  }
+
+  #has({ id, partition, operations }: Batch): boolean {
+    if (id !== undefined) return false;
+    for (const operation of operations) {
+      if (operation.op === 'check') continue;
+      if (operation.op !== 'append') return false;
+      if (!this.#known.has(`${partitionKey(partition)}\0${operation.log}`)) return false;
+    }
+    return true;
+  }
+}
