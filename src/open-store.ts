@@ -13,6 +13,22 @@ interface StoreKind {
   /** What is wrong with a URL of one of its schemes, as far as that can be told without a driver. */
   problem(url: string): string | undefined;
   open(url: string, options: StoreOptions): Promise<Store>;
+  /** Absent where there is no schema to bring up to date. */
+  migrate?(url: string, options: MigrateOptions): Promise<Migration>;
+}
+
+export interface MigrateOptions {
+  /** Only tell what would be run. */
+  dryRun: boolean;
+  /** Servers: how long to wait for an answer (milliseconds). */
+  timeoutMs?: number | undefined;
+}
+
+export interface Migration {
+  /** The SQL that was run, or would be: a text for each step. Empty where there is nothing to do. */
+  readonly statements: readonly string[];
+  /** The schema's version before; absent where the store does not tell. */
+  readonly version?: number;
 }
 
 const kinds: readonly StoreKind[] = [
@@ -38,6 +54,10 @@ const kinds: readonly StoreKind[] = [
         ...(lockTimeoutMs !== undefined && { lockTimeoutMs }),
       });
     },
+    async migrate(url, { dryRun }) {
+      const { migrateFile } = await import('./stores/sqlite/migrate.ts');
+      return migrateFile(filePathOf(url)!, { dryRun });
+    },
   },
   {
     schemes: ['redis://', 'rediss://', 'redis-cluster://'],
@@ -58,6 +78,10 @@ const kinds: readonly StoreKind[] = [
     async open(url, options) {
       const { PostgresStore } = await import('./stores/postgres/index.ts');
       return PostgresStore.open(url, serverOptions(options));
+    },
+    async migrate(url, { dryRun, timeoutMs }) {
+      const { PostgresStore } = await import('./stores/postgres/index.ts');
+      return { statements: await PostgresStore.migrate(url, { dryRun, ...serverOptions({ timeoutMs }) }) };
     },
   },
 ];
@@ -87,9 +111,20 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
   }
 }
 
-/** Checks a store's URL without loading a driver. @throws ConfigError. Of the URL only the scheme is told */
-export function checkStoreUrl(url: string): void {
-  kindOf(url);
+/**
+ * Brings the schema of the store that a URL names up to date, as opening it does.
+ * @returns undefined for a store that has no schema
+ */
+export async function migrateStore(url: string, options: MigrateOptions): Promise<Migration | undefined> {
+  return kindOf(url).migrate?.(url, options);
+}
+
+/**
+ * Checks a store's URL without loading a driver. @throws ConfigError. Of the URL only the scheme is told
+ * @param path what the URL is given as
+ */
+export function checkStoreUrl(url: string, path = 'store'): void {
+  kindOf(url, path);
 }
 
 /** Checks what is given as fallback: `none`, or the URL of a store that needs no server. @throws ConfigError */
@@ -137,10 +172,13 @@ function noHost(url: string): string | undefined {
   return /^[^:]+:\/\/[^/?#]/.test(url) ? undefined : 'names no host';
 }
 
-function serverOptions({
-  durability,
-  timeoutMs,
-}: StoreOptions): Pick<StoreOptions, 'durability' | 'timeoutMs'> {
+/** What a store with a server is told. */
+interface ServerOptions {
+  durability?: Durability;
+  timeoutMs?: number;
+}
+
+function serverOptions({ durability, timeoutMs }: StoreOptions): ServerOptions {
   return {
     ...(durability && { durability }),
     ...(timeoutMs !== undefined && { timeoutMs }),

@@ -10,17 +10,19 @@ import {
 } from '../core/config.ts';
 import { ConfigError, isHoldfastError } from '../core/errors.ts';
 import { redactUrl } from '../core/redact-url.ts';
-import { openStore, storeFileOf } from '../open-store.ts';
+import { migrateStore, openStore, storeFileOf } from '../open-store.ts';
 import type { Cli } from './cli.ts';
 import { Progress } from './progress.ts';
 import { checkStoreFile } from './store-file.ts';
-import { size } from './text.ts';
+import { counted, size } from './text.ts';
 import { version } from './version.ts';
 
 /** One thing that was looked at. */
 export interface Check {
   name: string;
   ok: boolean;
+  /** It works, and somebody should look at it. */
+  warning?: true;
   message: string;
   hint?: string;
 }
@@ -41,8 +43,7 @@ export async function diagnose(cli: Cli): Promise<Diagnosis> {
   const resolved = await resolveSettings(cli, checks);
   if (resolved) {
     const facts = await checkStore(cli, resolved.config, checks);
-    if (facts?.sqlite) versions.sqlite = String(facts.sqlite);
-    if (facts?.schema) versions.schema = Number(facts.schema);
+    Object.assign(versions, versionsIn(facts));
   }
   return {
     ok: checks.every((check) => check.ok),
@@ -66,6 +67,20 @@ async function resolveSettings(cli: Cli, checks: Check[]): Promise<ResolvedConfi
   }
 }
 
+/** The versions that a store tells of: of its driver or server, and of its schema. */
+function versionsIn(facts: Facts | undefined): Diagnosis['versions'] {
+  if (!facts) return {};
+  const { sqlite, postgres, server, version: serverVersion, schemaVersion } = facts;
+  // A Postgres schema has a name, and so its version another one.
+  const schema = schemaVersion ?? (postgres === undefined ? facts.schema : undefined);
+  return {
+    ...(sqlite !== undefined && { sqlite: String(sqlite) }),
+    ...(postgres !== undefined && { postgres: String(postgres) }),
+    ...(server !== undefined && { [String(server)]: String(serverVersion) }),
+    ...(schema !== undefined && { schema: Number(schema) }),
+  };
+}
+
 function settingsOf({ config, sources }: ResolvedConfig): NonNullable<Diagnosis['settings']> {
   const names = Object.keys(settings) as SettingName[];
   const entries = names.map((name) => {
@@ -82,7 +97,7 @@ async function checkStore(cli: Cli, config: Config, checks: Check[]): Promise<Fa
     return undefined;
   }
   const path = storeFileOf(config.store);
-  if (path === undefined) return telling(checks, 'store', () => askStore(config, checks));
+  if (path === undefined) return telling(checks, 'store', () => askServer(config, checks));
   checks.push(checkFolder(path));
   const isThere = existsSync(path) && !(statSync(path).isFile() && statSync(path).size === 0);
   if (isThere) return checkFile(cli, path, config, checks);
@@ -132,15 +147,26 @@ function nearestExisting(folder: string): string {
   return existsSync(folder) ? folder : nearestExisting(dirname(folder));
 }
 
+/** Opening would make the tables that a server does not have yet. */
+async function askServer(config: Config, checks: Check[]): Promise<Facts | undefined> {
+  const { store: url, timeoutMs } = config;
+  const pending = (await migrateStore(url, { dryRun: true, timeoutMs }))?.statements.length ?? 0;
+  if (pending === 0) return askStore(config, checks);
+  const message = `${redactUrl(url)} answers; ${counted(pending, 'migration')} will run at first use`;
+  checks.push({ name: 'store', ok: true, message, hint: '`holdfast migrate --dry-run` shows them.' });
+  return undefined;
+}
+
 /** @returns what the store says of itself */
 async function askStore({ store: url, ...options }: Config, checks: Check[]): Promise<Facts> {
-  const { durability, lockTimeoutMs } = options;
-  const store = await openStore(url, { durability, lockTimeoutMs });
+  const { durability, lockTimeoutMs, timeoutMs } = options;
+  const store = await openStore(url, { durability, lockTimeoutMs, timeoutMs });
   try {
     const { ok, problems, facts } = await store.health();
-    const bytes = Number(facts.sizeBytes ?? 0);
-    const message = ok ? `${redactUrl(url)} answers (${size(bytes)})` : problems.join('; ');
-    checks.push({ name: 'store', ok, message });
+    const bytes = Number(facts.sizeBytes ?? facts.usedMemoryBytes ?? 0);
+    if (ok) checks.push({ name: 'store', ok, message: `${redactUrl(url)} answers (${size(bytes)})` });
+    for (const message of problems)
+      checks.push({ name: 'store', ok, message, ...(ok && { warning: true as const }) });
     return facts;
   } finally {
     await store.close();

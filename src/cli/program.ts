@@ -1,9 +1,11 @@
 /** The composition root: the commands, what they share, and how each run ends. */
 import { Command, CommanderError } from 'commander';
 import { Cli, type GlobalOptions } from './cli.ts';
+import { copyCommand } from './commands/copy.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
+import { migrateCommand } from './commands/migrate.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { showCommand } from './commands/show.ts';
@@ -42,7 +44,7 @@ function buildProgram(runner: Runner): Command {
     .version(version(), '--version', 'print the version')
     .helpOption('-h, --help', 'explain the program, or a command')
     .helpCommand('help [COMMAND]', 'explain a command')
-    .option('--store <url>', 'the store: file:PATH (SQLite) or memory: (default: file:./holdfast.db)')
+    .option('--store <url>', 'the store: file:PATH, redis://, postgres://, … (default: file:./holdfast.db)')
     .option('--tenant <name>', 'whose data (default: default)')
     .option('--config <file>', 'the config file (default: holdfast.config.json, where there is one)')
     .option('--json', 'print JSON and nothing else')
@@ -60,6 +62,8 @@ function buildProgram(runner: Runner): Command {
     showCommand,
     windowCommand,
     statsCommand,
+    copyCommand,
+    migrateCommand,
     doctorCommand,
   ]) {
     define(program, runner);

@@ -11,7 +11,8 @@ export const doctorCommand: Define = (program, run) => {
     .summary('check settings, store and versions')
     .description(
       'Checks what Holdfast needs: the settings and where each came from, the store, its folder, the versions. ' +
-        'Nothing is changed, and no store is made. Exits with 1 when something is wrong.',
+        'Nothing is changed, and no store is made; only a keyspace of Redis gets its name. Exits with 1 when something ' +
+        'is wrong.',
     )
     .addHelpText(
       'after',
@@ -56,7 +57,7 @@ function settingLines(out: Output, settings: NonNullable<Diagnosis['settings']>)
   return [out.style('bold', head), ...lines];
 }
 
-function checkLines(out: Output, { name, ok, message, hint }: Check): string[] {
-  const mark = ok ? out.style('green', '✓') : out.style('red', '✗');
+function checkLines(out: Output, { name, ok, warning, message, hint }: Check): string[] {
+  const mark = warning ? out.style('yellow', '!') : ok ? out.style('green', '✓') : out.style('red', '✗');
   return [`${mark} ${name.padEnd(8)}  ${message}`, ...(hint ? [`${' '.repeat(12)}${hint}`] : [])];
 }

@@ -77,6 +77,11 @@ const migrations: readonly string[] = [
 
 export const SCHEMA_VERSION = migrations.length;
 
+/** The SQL that brings a schema of that version up to date, a text for each step. */
+export function migrationsFrom(version: number): readonly string[] {
+  return migrations.slice(version);
+}
+
 /** @throws NewerSchemaError, StoreCorruptError when the file is a newer Holdfast's, or not a Holdfast's at all */
 export function checkSchema(db: Database): void {
   const version = db.pragma('user_version', { simple: true }) as number;
@@ -98,7 +103,7 @@ export function migrate(db: Database): void {
   try {
     checkSchema(db);
     const version = db.pragma('user_version', { simple: true }) as number;
-    for (const migration of migrations.slice(version)) db.exec(migration);
+    for (const migration of migrationsFrom(version)) db.exec(migration);
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma(`user_version = ${SCHEMA_VERSION}`);
     db.exec('COMMIT');

@@ -1,0 +1,120 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ContextEngine } from '../../src/index.ts';
+import { fixture, folder, holdfast, json, start, until } from './program.ts';
+
+/** A store with so many sessions of ten messages. */
+async function filled(cwd: string, sessions: number): Promise<void> {
+  await using engine = await ContextEngine.open(`file:${join(cwd, 'from.db')}`, {
+    durability: 'normal',
+    maintenanceIntervalMs: 0,
+  });
+  const messages = Array.from({ length: 10 }, (_, i) => ({ role: 'user' as const, content: `message ${i}` }));
+  const ids = Array.from({ length: sessions }, (_, i) => `s${i}`);
+  await Promise.all(
+    ids.map(async (id) => {
+      await engine.sessions.create({ id, userId: 'u' });
+      await engine.messages.append(id, messages);
+    }),
+  );
+}
+
+describe('holdfast copy', () => {
+  it('copies a store, compares the two, and can be run again', async () => {
+    const cwd = folder();
+    await holdfast(['import', fixture, '--store', 'file:./from.db'], { cwd });
+    const args = ['copy', 'file:./from.db', 'file:./to.db', '--verify'];
+    const { code, stdout, stderr } = await holdfast(args, { cwd });
+    expect(stdout).toMatch(
+      /^\d+ partitions, \d+ records, \d+ entries \(.+\) in .+ s\nverified: nothing differs\n$/,
+    );
+    expect([code, stderr]).toEqual([0, '']);
+    const list = (store: string) => holdfast(['export', '--store', store], { cwd });
+    expect((await list('file:./to.db')).stdout).toBe((await list('file:./from.db')).stdout);
+    const again = await json(args, { cwd });
+    expect(again).toMatchObject({
+      resumed: true,
+      verified: true,
+      mismatches: [],
+      partitions: expect.any(Number),
+    });
+  });
+
+  it('goes on where it was killed', { timeout: 60_000 }, async () => {
+    const cwd = folder();
+    await filled(cwd, 1500);
+    const args = ['copy', 'file:./from.db', 'file:./to.db'];
+    const child = start(args, { cwd });
+    await until(() => readdirSync(cwd).includes('to.db') && sizeOf(cwd) > 200_000);
+    child.kill('SIGKILL');
+    expect((await child.ended).code).toBe(null);
+    const result = await json([...args, '--verify'], { cwd });
+    expect(result).toMatchObject({ resumed: true, partitions: 1501, entries: 15_000, mismatches: [] });
+  });
+
+  it('ends at Ctrl-C, and says how to go on', { timeout: 60_000 }, async () => {
+    const cwd = folder();
+    await filled(cwd, 1500);
+    const args = ['copy', 'file:./from.db', 'file:./to.db'];
+    const child = start(args, { cwd });
+    await until(() => readdirSync(cwd).includes('to.db') && sizeOf(cwd) > 200_000);
+    child.kill('SIGINT');
+    const { code, stderr } = await child.ended;
+    expect([code, stderr]).toEqual([130, 'holdfast: interrupted; the same command goes on from here\n']);
+    expect(await json([...args, '--verify'], { cwd })).toMatchObject({ resumed: true, mismatches: [] });
+  });
+
+  it('leaves a target untouched that holds anything else', async () => {
+    const cwd = folder();
+    await holdfast(['import', fixture, '--store', 'file:./from.db'], { cwd });
+    await holdfast(['import', fixture, '--store', 'file:./to.db'], { cwd });
+    const { code, stderr } = await holdfast(['copy', 'file:./from.db', 'file:./to.db'], { cwd });
+    expect(stderr).toContain('the target holds data already, which is not from a copy of this one');
+    expect(code).toBe(1);
+  });
+
+  it('makes no store where there is nothing to copy, and shows no password', async () => {
+    const cwd = folder();
+    const missing = await holdfast(['copy', 'file:./none.db', 'file:./to.db'], { cwd });
+    expect(missing.stderr).toContain('the store "./none.db" does not exist');
+    const wrong = await holdfast(['copy', 'file:./none.db', 'oracle://u:hunter2@h'], { cwd });
+    expect(wrong.stderr).toContain('to: no store is known for oracle:');
+    expect(wrong.stderr + missing.stderr).not.toContain('hunter2');
+    expect([missing.code, wrong.code]).toEqual([1, 2]);
+    expect(readdirSync(cwd)).toEqual([]);
+  });
+});
+
+describe('holdfast migrate', () => {
+  it('shows the SQL of a file that is not there, makes it, and has nothing to do then', async () => {
+    const cwd = folder();
+    const dry = await holdfast(['migrate', '--dry-run'], { cwd });
+    expect(dry.stdout).toContain('CREATE TABLE records');
+    expect(readdirSync(cwd)).toEqual([]);
+    const { stdout, code } = await holdfast(['migrate'], { cwd });
+    expect([stdout, code]).toEqual(['1 migration run: the schema is up to date\n', 0]);
+    const again = await holdfast(['migrate'], { cwd });
+    expect(again.stdout).toBe('nothing to do: the schema is at version 1\n');
+    expect(await json(['migrate', '--dry-run'], { cwd })).toEqual({
+      store: 'file:./holdfast.db',
+      dryRun: true,
+      version: 1,
+      statements: [],
+    });
+    expect(readdirSync(cwd)).toEqual(['holdfast.db']);
+  });
+
+  it('has nothing to do in memory', async () => {
+    const { stdout } = await holdfast(['migrate', '--store', 'memory:'], { cwd: folder() });
+    expect(stdout).toBe('nothing to do: this store has no schema\n');
+  });
+});
+
+/** How much the target has been given, in bytes. */
+function sizeOf(cwd: string): number {
+  return ['to.db', 'to.db-wal'].reduce(
+    (sum, name) => sum + (statSync(join(cwd, name), { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
+}
