@@ -20,8 +20,9 @@ export class Wire {
   mode: Mode = 'up';
   /** Commits that reached the store. */
   commits = 0;
-  /** Called before each commit that reaches the store. */
+  /** Called before each commit that reaches the store, and after it was done. */
   onCommit: (batch: Batch) => void = () => {};
+  afterCommit: () => void = () => {};
 
   before(store: Store): Store {
     return new Proxy(store, {
@@ -45,8 +46,13 @@ export class Wire {
       this.commits++;
     }
     const { mode } = this;
-    if (mode === 'up') return call();
-    if (mode !== 'down' && name === 'commit') await call();
+    const commits = name === 'commit' && mode !== 'down';
+    if (!commits && mode === 'up') return call();
+    if (commits) {
+      const receipt = await call();
+      this.afterCommit();
+      if (mode === 'up') return receipt;
+    }
     if (mode === 'silent') await new Promise(() => {});
     throw new StoreUnavailableError('cut off');
   }
@@ -72,13 +78,6 @@ export async function outagePlace() {
     await target.close();
     await rm(folder, { recursive: true });
   });
-  /** What is left open when a fallback store closes it, so that another can be opened. */
-  const lasting = new Proxy(target, {
-    get: (store, name: keyof Store) => {
-      const member = name === 'close' ? async () => {} : store[name];
-      return typeof member === 'function' ? member.bind(store) : member;
-    },
-  });
   return {
     target,
     wire,
@@ -87,13 +86,43 @@ export async function outagePlace() {
       const file = spool ?? (await SqliteStore.open(join(folder, 'spool.db'), { durability: 'normal' }));
       const source = async () => {
         if (wire.mode !== 'up') throw new StoreUnavailableError('nobody is there');
-        return wire.before(lasting);
+        return wire.before(lasting(target));
       };
       const store = await withFallback(source, file, { ...quick, ...options });
       opened.push(store);
       return store;
     },
   };
+}
+
+/** A store that stays open when it is closed, so that it can be opened again, and passes for a durable one. */
+export function lasting(store: MemoryStore): Store {
+  return new Proxy(store, {
+    get: (target, name: keyof Store) => {
+      if (name === 'features') return { ...target.features, persistent: true };
+      const member = name === 'close' ? async () => {} : target[name];
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+}
+
+/**
+ * What became of entries `WRITER NUMBER`: each writer has numbered its own from 0, and waited for each before the next.
+ * What was not acknowledged may be there all the same.
+ */
+export function account(acknowledged: readonly string[], found: readonly string[]) {
+  const seen = new Set<string>();
+  const next = new Map<string, number>();
+  const sum = { lost: 0, doubled: 0, misordered: 0 };
+  for (const entry of found) {
+    const [writer, number] = entry.split(' ') as [string, string];
+    if (seen.has(entry)) sum.doubled++;
+    else if (Number(number) !== (next.get(writer) ?? 0)) sum.misordered++;
+    else next.set(writer, Number(number) + 1);
+    seen.add(entry);
+  }
+  sum.lost = acknowledged.filter((entry) => !seen.has(entry)).length;
+  return sum;
 }
 
 export function session(id = 's'): Partition {
