@@ -8,7 +8,7 @@ import { ContextEngine, type StoreOptions } from '../../src/index.ts';
 import type { ServerName } from './server-names.ts';
 import { createPlace, removePlace, serverUrl } from './servers.ts';
 
-const servers: readonly ServerName[] = [];
+const servers: readonly ServerName[] = ['redis', 'redis-cluster', 'postgres'];
 
 /** Opens an engine in a test. */
 export type OpenEngine = (options?: EngineOptions) => Promise<ContextEngine>;

@@ -12,38 +12,48 @@ async function session(engine: ContextEngine): Promise<string> {
 }
 
 onEveryStore('windows on random histories', (open) => {
-  test('hold all they must, explain the rest, and are refused only when what must be in does not fit', async () => {
-    const engine = await open({ tokenCounter: letters });
-    let refused = 0;
-    let built = 0;
-    await fc.assert(
-      fc.asyncProperty(steps, fc.array(budget, { minLength: 3, maxLength: 3 }), async (history, budgets) => {
-        const id = await session(engine);
-        await play(engine, id, history);
-        const log = await engine.messages.list(id, { limit: 1000 });
-        for (const maxTokens of budgets) {
-          const { requiredTokens } = expectedOf(log, letters);
-          if (requiredTokens > maxTokens) {
-            refused++;
-            const error = await engine.window.build(id, { maxTokens }).catch((reason: unknown) => reason);
-            expect(error).toBeInstanceOf(BudgetError);
-            if (maxTokens >= 3) expect(error).toMatchObject({ requiredTokens, budgetTokens: maxTokens });
-            continue;
-          }
-          built++;
-          const window = await engine.window.build(id, { maxTokens, record: true });
-          checkWindow(window, log, letters);
-          const again = await engine.window.build(id, { maxTokens });
-          const { manifest, ...first } = window;
-          expect(again).toEqual(first);
-          expect((await engine.window.replay(id, manifest!.id)).messages).toEqual(window.messages);
-          checkOpenAiTools((await engine.window.build(id, { maxTokens, as: 'openai' })).messages);
-        }
-      }),
-      { numRuns: 150 },
-    );
-    expect(Math.min(refused, built)).toBeGreaterThan(20);
-  });
+  // Thousands of round trips, where the store is a server.
+  const slow = { timeout: 120_000 };
+  test(
+    'hold all they must, explain the rest, and are refused only when what must be in does not fit',
+    slow,
+    async () => {
+      const engine = await open({ tokenCounter: letters });
+      let refused = 0;
+      let built = 0;
+      await fc.assert(
+        fc.asyncProperty(
+          steps,
+          fc.array(budget, { minLength: 3, maxLength: 3 }),
+          async (history, budgets) => {
+            const id = await session(engine);
+            await play(engine, id, history);
+            const log = await engine.messages.list(id, { limit: 1000 });
+            for (const maxTokens of budgets) {
+              const { requiredTokens } = expectedOf(log, letters);
+              if (requiredTokens > maxTokens) {
+                refused++;
+                const error = await engine.window.build(id, { maxTokens }).catch((reason: unknown) => reason);
+                expect(error).toBeInstanceOf(BudgetError);
+                if (maxTokens >= 3) expect(error).toMatchObject({ requiredTokens, budgetTokens: maxTokens });
+                continue;
+              }
+              built++;
+              const window = await engine.window.build(id, { maxTokens, record: true });
+              checkWindow(window, log, letters);
+              const again = await engine.window.build(id, { maxTokens });
+              const { manifest, ...first } = window;
+              expect(again).toEqual(first);
+              expect((await engine.window.replay(id, manifest!.id)).messages).toEqual(window.messages);
+              checkOpenAiTools((await engine.window.build(id, { maxTokens, as: 'openai' })).messages);
+            }
+          },
+        ),
+        { numRuns: 150 },
+      );
+      expect(Math.min(refused, built)).toBeGreaterThan(20);
+    },
+  );
 });
 
 const appends = fc.array(message, { minLength: 2, maxLength: 40 });
