@@ -17,8 +17,9 @@ export class WorkerProcess implements AsyncDisposable {
   constructor(file: URL, args: readonly string[], folder: string) {
     const env = { ...process.env, NODE_COMPILE_CACHE: join(folder, 'compile-cache') };
     this.#child = spawn(process.execPath, [fileURLToPath(file), ...args], { env });
-    this.#closed = once(this.#child, 'close').then(() => {
+    this.#closed = once(this.#child, 'close').then(([code, signal]) => {
       this.#gone = true;
+      this.#errors ||= `with ${signal ?? `status ${code}`}, and not a word`;
       this.#heard();
     });
     this.#child.stderr.on('data', (chunk) => {
