@@ -20,6 +20,7 @@ interface Stretch {
 interface Told {
   readonly shard: number;
   readonly position: number;
+  /** Microseconds, by its server's clock. */
   readonly at: number;
   readonly text: string;
 }
@@ -165,7 +166,7 @@ function earlier(a: Told, b: Told): number {
   return a.at - b.at || a.shard - b.shard;
 }
 
-/** A change is `tenant NUL type NUL id NUL batch id NUL time NUL operations`. */
+/** A change is `tenant NUL type NUL id NUL batch id NUL time NUL operations`, the time in microseconds. */
 function timeOf(text: string): number {
   return Number(text.split('\0', 5)[4]);
 }
@@ -174,6 +175,6 @@ function toChange(text: string, cursor: Cursor): Change {
   const pieces = new Pieces(text);
   const [tenant = '', type = '', id = '', batchId = '', at = ''] = pieces.texts(5);
   const partition = { tenant, type, id };
-  const change = { cursor, at: Number(at), partition, operations: readOperations(pieces) };
+  const change = { cursor, at: Math.floor(Number(at) / 1000), partition, operations: readOperations(pieces) };
   return batchId === '' ? change : { ...change, batchId };
 }

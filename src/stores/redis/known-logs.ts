@@ -1,6 +1,6 @@
-import type { Batch } from '../../core/store.ts';
+import type { Batch, Operation } from '../../core/store.ts';
 import { partitionKey } from '../shared/pages.ts';
-import type { Sending } from './pack.ts';
+import { hasLabels, type Sending } from './pack.ts';
 
 const MAX_REMEMBERED = 50_000;
 
@@ -29,9 +29,13 @@ export class KnownLogs {
     if (id !== undefined) return false;
     for (const operation of operations) {
       if (operation.op === 'check') continue;
-      if (operation.op !== 'append') return false;
+      if (operation.op !== 'append' || !isPlain(operation)) return false;
       if (!this.#known.has(`${partitionKey(partition)}\0${operation.log}`)) return false;
     }
     return true;
   }
+}
+
+function isPlain(append: Operation & { op: 'append' }): boolean {
+  return append.ifLastSeq === undefined && append.startSeq === undefined && !hasLabels(append);
 }
