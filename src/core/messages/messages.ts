@@ -190,8 +190,10 @@ export class MessageService {
       if (!oldest) return [];
       const messages = await this.#decode(source, entries.toReversed());
       try {
-        await this.#commit(id, { op: 'truncate', log, after: oldest.seq - 1, ifLastSeq: lastSeq });
-        return messages;
+        const truncate: Operation = { op: 'truncate', log, after: oldest.seq - 1, ifLastSeq: lastSeq };
+        const { count = 0 } = (await this.#commit(id, truncate)).results[1]!;
+        // A log that is popped still ends where it did: who popped at the same time has taken the newest of these.
+        if (count > 0) return messages.slice(0, count);
       } catch (error) {
         if (!lostLog(error)) throw error;
       }
