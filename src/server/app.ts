@@ -9,6 +9,7 @@ import { mount, type ServerEnv } from './route.ts';
 import { channelRoutes } from './routes/channels.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
+import { leaseRoutes } from './routes/leases.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { stateRoutes } from './routes/state.ts';
@@ -59,6 +60,7 @@ export function createApp(engine: ContextEngine, options: AppOptions = {}): App 
   for (const routes of [
     healthRoutes,
     sessionRoutes,
+    leaseRoutes,
     messageRoutes,
     channelRoutes,
     stateRoutes,

@@ -113,6 +113,17 @@ export const SessionQuery = z.strictObject({
 });
 export const Deleted = z.object({ deleted: z.literal(true) });
 
+// Leases
+const milliseconds = z.int().min(0);
+const token = z
+  .int()
+  .min(0)
+  .openapi({ description: 'Writes that carry it go ahead only while it is current' });
+export const RenewLease = z.object({ ttlMs: milliseconds.optional() });
+export const TakeLease = RenewLease.extend({ waitMs: milliseconds.optional(), owner: id.optional() });
+export const RenewedLease = z.object({ token, expiresAt: time });
+export const LeaseAnswer = RenewedLease.extend({ sessionId: id, owner: id });
+
 // Messages
 const role = z.enum(['system', 'user', 'assistant', 'tool']);
 const priority = z.enum(['low', 'normal', 'high']);
@@ -155,7 +166,7 @@ const appendOptions = {
     .openapi({ description: 'The messages are the whole conversation so far: what is new is appended' }),
   channel: id.optional(),
   lease: z
-    .object({ token: z.int().min(0) })
+    .object({ token })
     .optional()
     .openapi({ description: "Only while this is the session's current lease" }),
 } satisfies Fields<AppendOptions>;

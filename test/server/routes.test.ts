@@ -113,6 +113,24 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
     expectError(await call('POST', `${session}/fork`, { atSeq: -1 }), 400, 'invalid-input');
   });
 
+  test('leases sessions to one holder at a time', async () => {
+    const session = await newSession();
+    const taken = await call('POST', `${session}/lease`, { owner: 'ada', ttlMs: 60_000 });
+    expect(taken).toMatchObject({ status: 201, body: { owner: 'ada', token: expect.any(Number) } });
+    expectError(await call('POST', `${session}/lease`, { waitMs: 1 }), 409, 'conflict');
+    const { token, expiresAt } = taken.body;
+    const messages = [{ role: 'user', content: 'mine' }];
+    const mine = { messages, lease: { token } };
+    expect((await call('POST', `${session}/messages`, mine)).status).toBe(201);
+    const renewed = await call('PUT', `${session}/lease/${token}`, { ttlMs: 90_000 });
+    expect(renewed.body.expiresAt).toBeGreaterThan(expiresAt);
+    expect((await call('DELETE', `${session}/lease/${token}`)).body).toEqual({ deleted: true });
+    expectError(await call('PUT', `${session}/lease/${token}`), 409, 'conflict');
+    expectError(await call('POST', `${session}/messages`, mine), 409, 'conflict');
+    expectError(await call('DELETE', `${session}/lease/x`), 400, 'invalid-input');
+    expect((await call('POST', `${session}/lease`)).body.token).toBeGreaterThan(token);
+  });
+
   test('appends one message or several, and lists them', async () => {
     const session = await newSession();
     const one = await call('POST', `${session}/messages`, { role: 'user', content: 'first' });

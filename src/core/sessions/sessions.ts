@@ -84,12 +84,13 @@ export class SessionService {
   readonly activity: Activity;
   /** Sessions as they were last seen: what an update gives back while the store is away. */
   readonly #seen = new Map<string, Seen>();
-  readonly #leases: Leases;
+  /** Leases by their tokens, for those who hold no `Lease`. */
+  readonly leases: Leases;
 
   constructor(context: ServiceContext) {
     this.#context = context;
     this.activity = new Activity(context);
-    this.#leases = new Leases(context, this.activity);
+    this.leases = new Leases(context, this.activity);
   }
 
   /** @throws ConflictError when a session of that id exists */
@@ -257,7 +258,7 @@ export class SessionService {
    * @throws ConflictError when somebody has it, and still has it after `waitMs`; NotFoundError
    */
   lease(sessionId: string, options: LeaseOptions = {}): Promise<Lease> {
-    return this.#leases.take(sessionId, options);
+    return this.leases.take(sessionId, options);
   }
 
   /** Deletes a session and everything in it. @returns false when there was none */
