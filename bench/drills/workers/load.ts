@@ -22,9 +22,12 @@ export interface LoadOptions {
 
 /** Writers that append while something happens to their store. */
 export class Load {
+  /** Lane 3 appends to this and `-3`, and so on. */
+  readonly session: string;
   readonly #workers: readonly WorkerProcess[];
 
-  constructor(workers: readonly WorkerProcess[]) {
+  constructor(session: string, workers: readonly WorkerProcess[]) {
+    this.session = session;
     this.#workers = workers;
   }
 
@@ -79,7 +82,7 @@ export async function underLoad(
   });
   await Promise.all(workers.map((one) => one.heard(1)));
   for (const one of workers) one.go();
-  const load = new Load(workers);
+  const load = new Load(name, workers);
   const consumer = new Consumer(sessions);
   const following = new AbortController();
   const followed = consumer.keepFollowing(store, following.signal);
