@@ -18,7 +18,7 @@ export interface RejectedBatch {
 const OWN: Partition = { tenant: '$system', type: '$spool', id: 'spool' };
 const REJECTED = 'rejected';
 /** Batches that are read at a time. */
-export const PAGE = 256;
+const PAGE = 64;
 /** The expiry of a partition that is through. */
 const THROUGH = 1;
 

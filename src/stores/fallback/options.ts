@@ -12,7 +12,7 @@ export type FallbackState = 'normal' | 'degraded' | 'replaying';
 export interface FallbackOptions {
   /** A call of the store that has no answer after so long counts as failed (milliseconds; 2000). */
   timeoutMs?: number;
-  /** How often a store that is away is tried (milliseconds; 500); up to eight times as long when it stays away. */
+  /** How often a store that is away is tried (milliseconds; 500); up to four times as long when it stays away. */
   probeMs?: number;
   /** How long closing waits for a replay that is under way (milliseconds; 5000). */
   closeTimeoutMs?: number;

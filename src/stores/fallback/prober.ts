@@ -1,6 +1,6 @@
 /** How much longer each wait is than the one before, up to so many times the first. */
 const GROWTH = 1.5;
-const MOST = 8;
+const MOST = 4;
 
 /** Tries again and again, at growing intervals, until it goes well. */
 export class Prober {

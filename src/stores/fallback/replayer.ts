@@ -7,7 +7,7 @@ import type { Gates } from './gates.ts';
 import { isPatch, patched } from './spool.ts';
 
 /** Partitions that are replayed at the same time. */
-const LANES = 32;
+const LANES = 64;
 const MAX_ATTEMPTS = 64;
 /** When so few batches are left, or so many in proportion as before, a partition's new writes wait for the rest. */
 const SHORT = 64;

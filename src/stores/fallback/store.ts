@@ -39,7 +39,7 @@ import { View } from './view.ts';
 /** At start, opening a store may take so many times longer than a call. */
 const START_PATIENCE = 5;
 /** Ids of batches that had none begin like this, and are not shown. */
-const OWN_ID = '$fallback:';
+const OWN_ID = '$fb:';
 
 /**
  * A store that goes on taking writes while it is away: into a spool, from which they are replayed when it is back, each
@@ -436,7 +436,11 @@ export class FallbackStore implements Store {
 
   #enter(state: FallbackState): void {
     this.#state = state;
-    this.#options.onStateChange(state);
+    try {
+      this.#options.onStateChange(state);
+    } catch (error) {
+      this.#options.onError(error);
+    }
   }
 }
 
