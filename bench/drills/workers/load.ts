@@ -86,11 +86,14 @@ export async function underLoad(
   const consumer = new Consumer(sessions);
   const following = new AbortController();
   const followed = consumer.keepFollowing(store, following.signal);
-  await during(load);
-  for (const one of workers) one.go();
-  await Promise.all(workers.map((one) => one.ended()));
-  following.abort();
-  await followed;
+  try {
+    await during(load);
+    for (const one of workers) one.go();
+    await Promise.all(workers.map((one) => one.ended()));
+  } finally {
+    following.abort();
+    await followed;
+  }
   await consumer.follow(store);
   return account(load.acknowledged, sessions, engine, consumer);
 }
