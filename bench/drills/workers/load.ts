@@ -95,7 +95,7 @@ export async function underLoad(
     await followed;
   }
   await consumer.follow(store);
-  return account(load.acknowledged, sessions, engine, consumer);
+  return await account(load.acknowledged, sessions, engine, consumer);
 }
 
 async function account(
