@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClosedError, StoreUnavailableError } from '../../core/errors.ts';
-import { failureOf, translated } from './failures.ts';
-import type { PostgresClient, PostgresPool } from './pool.ts';
+import { codeOf, failureOf, translated } from './failures.ts';
+import { hash } from './hash.ts';
+import { ignoreError, type PostgresClient, type PostgresPool } from './pool.ts';
 
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;
+/** A prepared statement that is not there, or is there already. */
+const LOST_STATEMENT = ['26000', '42P05'];
 
 /** Calls to the server: each as often as it takes, and no longer than the time limit. */
 export class Database {
@@ -12,6 +15,7 @@ export class Database {
   readonly #timeoutMs: number;
   readonly #underWay = new Set<Promise<unknown>>();
   #closed = false;
+  #preparing = true;
 
   constructor(pool: PostgresPool, timeoutMs: number) {
     this.#pool = pool;
@@ -27,6 +31,23 @@ export class Database {
     return this.run(async (client) => {
       const { rows } = await client.query({ text, values, rowMode: 'array' });
       return rows as Row[];
+    });
+  }
+
+  /** The same for a statement that comes again and again: the server keeps it, where it keeps statements. */
+  call<Row>(text: string, values: unknown[]): Promise<Row[]> {
+    return this.run(async (client) => {
+      const name = this.#preparing ? `holdfast_${hash(text, 0).toString(36)}` : undefined;
+      try {
+        const { rows } = await client.query({ text, values, rowMode: 'array', ...(name && { name }) });
+        return rows as Row[];
+      } catch (error) {
+        if (!name || !LOST_STATEMENT.includes(codeOf(error))) throw error;
+        // Behind a pool of transactions each call may meet another connection. Nothing was run.
+        this.#preparing = false;
+        const { rows } = await client.query({ text, values, rowMode: 'array' });
+        return rows as Row[];
+      }
     });
   }
 
@@ -65,6 +86,8 @@ export class Database {
 
   async #attempt<T>(body: (client: PostgresClient) => Promise<T>, deadline: number): Promise<T> {
     const client = await connected(this.#pool, deadline);
+    // A connection that is lost says so by itself as well, and to nobody else while we have it.
+    client.on('error', ignoreError);
     let good = false;
     try {
       const result = await inTime(body(client), deadline, true);
@@ -75,6 +98,7 @@ export class Database {
       good = !(error instanceof StoreUnavailableError) && !failureOf(error).again;
       throw error;
     } finally {
+      if (good) client.removeListener('error', ignoreError);
       client.release(!good);
     }
   }

@@ -20,6 +20,7 @@ export interface PostgresClient {
   /** Gives the connection back; closes it with `true`. */
   release(destroy?: boolean): void;
   on(event: 'error', listener: (error: Error) => void): unknown;
+  removeListener(event: 'error', listener: (error: Error) => void): unknown;
   on(
     event: 'notification',
     listener: (message: { channel: string; payload?: string | undefined }) => void,
@@ -28,12 +29,13 @@ export interface PostgresClient {
 
 export interface PostgresQuery {
   text: string;
+  name?: string;
   values?: unknown[];
   rowMode?: 'array';
 }
 
-/** An idle connection may die at any time; the next call gets another one. */
-export function ignoreIdleError(): void {}
+/** A connection may die at any time: the call that it dies in is told, and the next one gets another. */
+export function ignoreError(): void {}
 
 /** Makes a pool. @throws MissingPackageError, ConfigError for a URL that the driver can't read */
 export async function createPool(
