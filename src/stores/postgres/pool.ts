@@ -20,11 +20,11 @@ export interface PostgresClient {
   /** Gives the connection back; closes it with `true`. */
   release(destroy?: boolean): void;
   on(event: 'error', listener: (error: Error) => void): unknown;
-  removeListener(event: 'error', listener: (error: Error) => void): unknown;
   on(
     event: 'notification',
     listener: (message: { channel: string; payload?: string | undefined }) => void,
   ): unknown;
+  removeListener(event: 'error', listener: (error: Error) => void): unknown;
 }
 
 export interface PostgresQuery {
