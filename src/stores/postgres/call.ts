@@ -77,14 +77,13 @@ export class Call {
     }
   }
 
-  /** The call's arguments from its locks on. */
-  values(locks: readonly number[]): Buffer[] {
+  /** The call's arguments after its locks. */
+  values(): Buffer[] {
     const { partitions } = this.#plan;
     const names = (field: keyof Partition) => textArray(partitions.map((partition) => partition[field]));
     const ends = (at: number) => intArray(this.#w.map((wave) => wave.ends[at]!));
     const [b, o, r, x, h, l, e, m] = [this.#b, this.#o, this.#r, this.#x, this.#h, this.#l, this.#e, this.#m];
     return [
-      bigintArray(locks),
       ...[names('tenant'), names('type'), names('id')],
       ...[intArray(b.partition), textArray(b.id), booleanArray(b.makes)],
       ...[intArray(o.batch), intArray(o.code), textArray(o.head)],
@@ -290,7 +289,7 @@ function makes({ op }: Operation): boolean {
   return op === 'put' || op === 'add' || op === 'append' || op === 'expire';
 }
 
-function conditionOf(ifVersion: IfVersion | undefined): number | null {
+export function conditionOf(ifVersion: IfVersion | undefined): number | null {
   if (ifVersion === 'absent') return -1;
   if (ifVersion === 'present') return -2;
   return ifVersion ?? null;

@@ -1,21 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
-import { isHoldfastError } from '../../core/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
 import type { Batch, Partition, Receipt } from '../../core/store.ts';
 import type { Durability } from '../../core/store-options.ts';
-import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
+import type { Outcome } from '../shared/group-commit.ts';
 import { partitionKey } from '../shared/pages.ts';
+import { AppendCall } from './append-call.ts';
+import { bigintArray } from './arrays.ts';
 import { Call } from './call.ts';
 import type { Database } from './database.ts';
 import { outcomesOf, type Reply } from './facts.ts';
 import { hash } from './hash.ts';
+import { KnownLogs } from './known.ts';
+import { LANES, Lanes } from './lanes.ts';
 import { quoteName } from './schema.ts';
-import { type Plan, planCalls } from './waves.ts';
+import { type Plan, planAlone, planCalls } from './waves.ts';
 
-/** How many groups are under way at once, each on a connection of its own. */
-const LANES = 2;
-/** Of `commit_group`. */
-const PARAMETERS = 63;
+/** The error of `append_group` for a log that was dropped. */
+const LOG_IS_GONE = 'HF001';
 /** Receipts of writers are kept so long after their last call: by then nobody asks again. */
 const FORGET_WRITERS_MS = 24 * 60 * 60 * 1000;
 
@@ -27,38 +29,35 @@ export interface CommitterOptions {
   committed(): void;
 }
 
-/**
- * Commits batches in groups, each with one call. A partition's batches all take the same lane, one group after the
- * other, so they keep their order; groups of different lanes go out side by side.
- */
+/** Commits batches in groups, each with one call. */
 export class Committer {
-  readonly #lanes: readonly GroupCommit[];
+  readonly #lanes: Lanes;
   readonly #database: Database;
   readonly #options: CommitterOptions;
   /** Who this is: the server keeps the last answer to each lane of each writer, in case it gets lost on the way. */
   readonly #writer = randomUUID();
   readonly #turns: number[] = Array(LANES).fill(0);
   readonly #salt: number;
-  readonly #statement: string;
+  readonly #known = new KnownLogs();
+  readonly #commitStatement: string;
+  readonly #appendStatement: string;
 
   constructor(database: Database, options: CommitterOptions) {
     this.#database = database;
     this.#options = options;
     this.#salt = hash(options.schema, 0);
-    const parameters = Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`);
-    this.#statement = `SELECT ${quoteName(options.schema)}.commit_group(${parameters.join(', ')})`;
-    this.#lanes = this.#turns.map((_, lane) => {
-      return new GroupCommit('store', (batches) => this.#commitGroup(lane, batches));
-    });
+    this.#commitStatement = callOf(options.schema, 'commit_group', 63);
+    this.#appendStatement = callOf(options.schema, 'append_group', 20);
+    this.#lanes = new Lanes((lane, batches) => this.#commitGroup(lane, batches));
   }
 
   commit(batch: Batch): Promise<Receipt> {
-    return this.#lanes[hash(partitionKey(batch.partition), 0) % LANES]!.commit(batch);
+    return this.#lanes.commit(batch);
   }
 
   /** Settles what is under way, and takes no more. */
   async close(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.close()));
+    await this.#lanes.close();
     if (this.#turns.every((turn) => turn === 0)) return;
     const writers = `${quoteName(this.#options.schema)}.writers`;
     const before = this.#options.clock.now() - FORGET_WRITERS_MS;
@@ -75,14 +74,10 @@ export class Committer {
 
   /** Commits what goes out in one call. Where a statement fails, each batch goes again alone: a bad one fails alone. */
   async #settle(lane: number, plan: Plan, outcomes: Outcome[]): Promise<void> {
-    const planned = plan.waves.flat();
     try {
-      const { call, reply } = await this.#call(lane, plan);
-      outcomesOf(call, reply).forEach((outcome, i) => {
-        outcomes[call.batches[i]!.place] = outcome;
-      });
-      if (reply.a.some((a) => a !== null && a > 0)) this.#options.committed();
+      if (!(await this.#append(lane, plan, outcomes))) await this.#commit(lane, plan, outcomes);
     } catch (error) {
+      const planned = plan.waves.flat();
       const alone = planned.length > 1 && isHoldfastError(error) && error.code === 'internal';
       for (const { batch, place } of planned) {
         if (alone) await this.#settle(lane, planAlone(batch, place), outcomes);
@@ -91,13 +86,60 @@ export class Committer {
     }
   }
 
-  async #call(lane: number, plan: Plan): Promise<{ call: Call; reply: Reply }> {
+  /** Commits batches that only append to logs that are known; false, and nothing is done, where that can't be done. */
+  async #append(lane: number, plan: Plan, outcomes: Outcome[]): Promise<boolean> {
+    const call = AppendCall.of(plan, this.#known);
+    if (!call) return false;
+    try {
+      const reply = await this.#ask<number[]>(this.#appendStatement, lane, plan, call.values());
+      if (!reply) return false;
+      const receipts = call.outcomes(reply);
+      for (const [i, { place }] of call.batches.entries()) outcomes[place] = receipts[i]!;
+      this.#options.committed();
+      return true;
+    } catch (error) {
+      if (!isHoldfastError(error) || error.details?.code !== LOG_IS_GONE) throw error;
+      this.#known.forget(plan.partitions);
+      return false;
+    }
+  }
+
+  async #commit(lane: number, plan: Plan, outcomes: Outcome[]): Promise<void> {
     const call = new Call(plan);
-    const turn = ++this.#turns[lane]!;
+    const reply = await this.#ask<Reply>(this.#commitStatement, lane, plan, call.values());
+    if (!reply) throw new HoldfastError('internal', 'the database has forgotten the answer to a commit');
+    const settled = outcomesOf(call, reply);
+    for (const [i, { place }] of call.batches.entries()) outcomes[place] = settled[i]!;
+    this.#learn(call, reply);
+    if (reply.a.some((a) => a !== null && a > 0)) this.#options.committed();
+  }
+
+  /** The answer, JSON; undefined for none. A call is made again until there is one, and is done once. */
+  async #ask<T>(
+    statement: string,
+    lane: number,
+    plan: Plan,
+    values: readonly Buffer[],
+  ): Promise<T | undefined> {
     const { durability, clock } = this.#options;
-    const values = [this.#writer, lane, turn, clock.now(), durability, ...call.values(this.#locks(plan))];
-    const [row] = await this.#database.query<[string]>(this.#statement, values);
-    return { call, reply: JSON.parse(row![0]) as Reply };
+    const locks = bigintArray(this.#locks(plan));
+    const turn = ++this.#turns[lane]!;
+    const [row] = await this.#database.call<[string | null]>(statement, [
+      ...[this.#writer, lane, turn, clock.now(), durability, locks],
+      ...values,
+    ]);
+    return row![0] === null ? undefined : (JSON.parse(row![0]) as T);
+  }
+
+  #learn(call: Call, reply: Reply): void {
+    const partitions = new Map(reply.o.map((o, i) => [o, reply.p[i]!]));
+    for (const [i, o] of reply.logsOf.entries()) {
+      const { operation, batch } = call.operations[o - 1]!;
+      const pk = partitions.get(o);
+      const log = reply.logs[i]!;
+      if (!pk || !log || operation.op !== 'append') continue;
+      this.#known.learn(call.batches[batch - 1]!.batch.partition, pk, operation.log, log);
+    }
   }
 
   /** Locks of partitions, in an order that is the same for all. */
@@ -107,6 +149,7 @@ export class Committer {
   }
 }
 
-function planAlone(batch: Batch, place: number): Plan {
-  return { partitions: [batch.partition], waves: [[{ batch, place, partition: 1 }]] };
+function callOf(schema: string, name: string, parameters: number): string {
+  const list = Array.from({ length: parameters }, (_, i) => `$${i + 1}`);
+  return `SELECT ${quoteName(schema)}.${name}(${list.join(', ')})`;
 }

@@ -13,6 +13,10 @@ export interface Reply {
   readonly o: readonly number[];
   readonly a: readonly (number | null)[];
   readonly b: readonly (number | null)[];
+  /** Of each fact, the partition's primary key; and of appends, their logs'. */
+  readonly p: readonly (number | null)[];
+  readonly logsOf: readonly number[];
+  readonly logs: readonly (number | null)[];
   /** What facts can't say in numbers, JSON text: a counter's fields, seqs that don't follow each other, a count. */
   readonly to: readonly number[];
   readonly text: readonly string[];

@@ -97,7 +97,7 @@ export class Journal {
   /** @throws CursorExpiredError, InvalidInputError for a cursor beyond all that is there */
   async #read(from: number | undefined, most: number, after: Position | undefined): Promise<Read> {
     const statement = `SELECT * FROM ${this.#schema}.read_journal($1, $2)`;
-    const [edge, ...rows] = await this.#database.query<Row>(statement, [from ?? null, most]);
+    const [edge, ...rows] = await this.#database.call<Row>(statement, [from ?? null, most]);
     const [count, next, held] = JSON.parse(edge![2]) as [number, number, boolean];
     const oldest = { place: Number(edge![0]), count };
     if (after && after.place > next) throw badCursor();

@@ -52,7 +52,7 @@ export class Reads {
     const found: (Stored | undefined)[] = Array(keys.length).fill(undefined);
     if (keys.length === 0) return found;
     const of = (name: (key: RecordKey) => string) => textArray(keys.map(name));
-    const rows = await this.#database.query<[number, string, string]>(
+    const rows = await this.#database.call<[number, string, string]>(
       `SELECT * FROM ${this.#schema}.get_records($1, $2, $3, $4, $5)`,
       [
         of((key) => key.partition.tenant),
@@ -111,7 +111,7 @@ export class Reads {
 
   async readLog({ tenant, type, id }: Partition, log: string, range: LogRange): Promise<LogPage> {
     const { after = 0, before = Number.MAX_SAFE_INTEGER, limit, reverse = false, mark, ids } = range;
-    const [bounds, ...rows] = await this.#database.query<EntryRow>(
+    const [bounds, ...rows] = await this.#database.call<EntryRow>(
       `SELECT * FROM ${this.#schema}.read_log($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
       [tenant, type, id, log, after, before, limit, reverse, mark ?? null, ids ? textArray(ids) : null],
     );

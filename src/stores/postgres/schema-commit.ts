@@ -36,6 +36,7 @@ DECLARE
   fail_o int[] := '{}'; fail_at bigint[] := '{}'; fail_text text[] := '{}';
   again_b int[] := '{}'; again_receipt text[] := '{}';
   f_o int[] := '{}'; f_p bigint[] := '{}'; f_a bigint[] := '{}'; f_b bigint[] := '{}';
+  g_o int[] := '{}'; g_pk bigint[] := '{}';
   t_o int[] := '{}'; t_text text[] := '{}';
   kinds int; i int;
   b0 int := 1; o0 int := 1; r0 int := 1; x0 int := 1; h0 int := 1; l0 int := 1; e0 int := 1; m0 int := 1;
@@ -48,13 +49,11 @@ BEGIN
 `;
 
 const BEGIN = `
-  IF durability = 'normal' THEN
-    PERFORM set_config('synchronous_commit', 'off', true);
-  ELSIF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
-    PERFORM set_config('synchronous_commit', 'on', true);
-  END IF;
+  {be_durable}
   -- Before anything gets a transaction id: of two transactions on a partition, the later one has the higher one.
-  PERFORM pg_advisory_xact_lock(k) FROM unnest(locks) k;
+  FOREACH num IN ARRAY locks LOOP
+    reply := pg_advisory_xact_lock(num);
+  END LOOP;
   SELECT t.turn, t.reply INTO known FROM {schema}.writers t WHERE t.writer = my_writer AND t.lane = my_lane;
   IF known.turn >= my_turn THEN
     RETURN CASE WHEN known.turn = my_turn THEN known.reply END;
@@ -236,6 +235,8 @@ const APPENDS = `
           SELECT log_pk[l_h[e_l[k]] - h0 + 1], log_base[l_h[e_l[k]] - h0 + 1] + ent_offset[k - e0 + 1],
               coalesce(e_version[k], 1), e_mark[k], e_id[k], e_value[k]
             FROM generate_series(e0, e1) k WHERE ent_offset[k - e0 + 1] IS NOT NULL;
+        SELECT g_o || array_agg(l_o[k]), g_pk || array_agg(log_pk[l_h[k] - h0 + 1]) INTO g_o, g_pk
+          FROM generate_series(l0, l1) k WHERE o_batch_of[l_o[k]] <> ALL (bad);
       END IF;
     END IF;
 `;
@@ -300,7 +301,7 @@ const END = `
           || ']' AS change
         FROM unnest(f_o, f_p, f_a, f_b) f(o, p, a, b) WHERE f.a > 0 GROUP BY o_batch_of[f.o]) s
       HAVING count(*) > 0;
-  reply := json_build_object('place', place, 'o', f_o, 'a', f_a, 'b', f_b, 'to', t_o, 'text', t_text,
+  reply := json_build_object('place', place, 'o', f_o, 'p', f_p, 'logsOf', g_o, 'logs', g_pk, 'a', f_a, 'b', f_b, 'to', t_o, 'text', t_text,
     'failed', fail_o, 'at', fail_at, 'counters', fail_text, 'again', again_b, 'receipts', again_receipt)::text;
   INSERT INTO {schema}.writers AS t (writer, lane, turn, at, reply) VALUES (my_writer, my_lane, my_turn, now_ms, reply)
     ON CONFLICT (writer, lane) DO UPDATE SET turn = excluded.turn, at = excluded.at, reply = excluded.reply

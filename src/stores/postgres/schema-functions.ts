@@ -5,16 +5,17 @@ SET enable_mergejoin = off SET jit = off`;
 
 /** A counter's fields after adding; null where one would be beyond what a number holds. */
 const ADD_COUNTERS = `
-CREATE FUNCTION {schema}.add_counters(fields text, deltas text) RETURNS text LANGUAGE sql IMMUTABLE AS $body$
-  SELECT CASE WHEN count(*) FILTER (WHERE s.total IS NULL) = 0
+CREATE FUNCTION {schema}.add_counters(fields text, deltas text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $body$
+BEGIN
+  RETURN (SELECT CASE WHEN count(*) FILTER (WHERE s.total IS NULL) = 0
     THEN '{' || coalesce(string_agg(to_json(s.field)::text || ':' || to_json(s.total)::text, ',' ORDER BY s.a, s.b), '')
       || '}' END
   FROM (SELECT coalesce(f.field, d.field) AS field, f.place AS a, d.place AS b,
       CASE WHEN abs(coalesce(f.n::float8, 0) / 2 + coalesce(d.n::float8, 0) / 2) <= 8.988465674311579e307
         THEN coalesce(f.n::float8, 0) + coalesce(d.n::float8, 0) END AS total
     FROM json_each_text(coalesce(fields, '{}')::json) WITH ORDINALITY f(field, n, place)
-    FULL JOIN json_each_text(deltas::json) WITH ORDINALITY d(field, n, place) ON d.field = f.field) s
-$body$;
+    FULL JOIN json_each_text(deltas::json) WITH ORDINALITY d(field, n, place) ON d.field = f.field) s);
+END $body$;
 `;
 
 const DROP_PARTITION = `
@@ -36,11 +37,12 @@ END $body$;
 
 const GET_RECORDS = `
 CREATE FUNCTION {schema}.get_records(tenants text[], types text[], partitions text[], kinds text[], ids text[])
-RETURNS TABLE (place int, version bigint, value text) LANGUAGE sql STABLE ${PLANS} AS $body$
-  SELECT k, r.version, r.value FROM generate_series(1, cardinality(ids)) k
+RETURNS TABLE (place int, version bigint, value text) LANGUAGE plpgsql STABLE ${PLANS} AS $body$
+BEGIN
+  RETURN QUERY SELECT k, r.version, r.value FROM generate_series(1, cardinality(ids)) k
     JOIN {schema}.partitions p ON p.tenant = tenants[k] AND p.type = types[k] AND p.id = partitions[k]
-    JOIN {schema}.records r ON r.partition = p.pk AND r.kind = kinds[k] AND r.id = ids[k]
-$body$;
+    JOIN {schema}.records r ON r.partition = p.pk AND r.kind = kinds[k] AND r.id = ids[k];
+END $body$;
 `;
 
 /** The first row is the log's bounds: its first seq, its last, and how many entries there are. */

@@ -1,4 +1,5 @@
 import { CODES, KINDS } from './codes.ts';
+import { APPEND_GROUP } from './schema-append.ts';
 import { COMMIT_GROUP } from './schema-commit.ts';
 import { FUNCTIONS } from './schema-functions.ts';
 import { TABLES } from './schema-tables.ts';
@@ -10,7 +11,14 @@ const ENTRY_TABLES = 8;
  * Migrations, oldest first; the schema's version is how many have run. Never edit one that was released: add another.
  * While old processes are still running, what they call has to stay.
  */
-const migrations: readonly string[] = [TABLES + FUNCTIONS + COMMIT_GROUP];
+const migrations: readonly string[] = [TABLES + FUNCTIONS + COMMIT_GROUP + APPEND_GROUP];
+
+/** In a function: sees to it that its transaction is acknowledged no sooner than was asked for. */
+const BE_DURABLE = `IF durability = 'normal' THEN
+    reply := set_config('synchronous_commit', 'off', true);
+  ELSIF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
+    reply := set_config('synchronous_commit', 'on', true);
+  END IF;`;
 
 export const SCHEMA_VERSION = migrations.length;
 
@@ -40,6 +48,7 @@ function fill(sql: string, schema: string): string {
   const words: Record<string, string | number> = {
     ...CODES,
     schema: name,
+    be_durable: BE_DURABLE,
     versions: quoteText(`${name}.versions`),
     entry_tables: entryTables(),
     ...kindWords(),

@@ -18,6 +18,8 @@ export interface Planned {
 export interface Plan {
   readonly partitions: readonly Batch['partition'][];
   readonly waves: readonly (readonly Planned[])[];
+  /** Whether all that its batches do is to append at the ends of logs. */
+  readonly plain: boolean;
 }
 
 interface Seen {
@@ -41,10 +43,16 @@ export function planCalls(batches: readonly Batch[]): Plan[] {
   return plans;
 }
 
+/** A call for one batch. */
+export function planAlone(batch: Batch, place: number): Plan {
+  return { partitions: [batch.partition], waves: [[{ batch, place, partition: 1 }]], plain: false };
+}
+
 function planCall(batches: readonly Batch[], start: number): { plan: Plan; count: number } {
   const partitions: Batch['partition'][] = [];
   const waves: Planned[][] = [];
   const seen = new Map<string, Seen>();
+  let allPlain = true;
   let characters = 0;
   let place = start;
   for (; place < batches.length; place++) {
@@ -57,12 +65,13 @@ function planCall(batches: readonly Batch[], start: number): { plan: Plan; count
     const full = partitions.length === MAX_PARTITIONS && !known;
     if (place > start && (full || wave === MAX_WAVES || characters > MAX_CHARACTERS)) break;
     const partition = known?.partition ?? partitions.push(batch.partition);
+    allPlain &&= plain;
     seen.set(key, { partition, wave, plain });
     const planned = { batch, place, partition };
     if (waves[wave]) waves[wave].push(planned);
     else waves[wave] = [planned];
   }
-  return { plan: { partitions, waves }, count: place - start };
+  return { plan: { partitions, waves, plain: allPlain }, count: place - start };
 }
 
 /** Whether all a batch does is to append, without looking at what is in the log. */
