@@ -5,6 +5,7 @@ import type { StoreOptions } from './core/store-options.ts';
 import { openStore } from './open-store.ts';
 
 export type { Channel } from './core/channels/channels.ts';
+export type { CopyProgress, CopyResult } from './core/copy/copy.ts';
 export type { EngineOptions } from './core/engine.ts';
 export {
   BudgetError,
@@ -28,6 +29,7 @@ export type { Message, MessageInput, Part } from './core/model/message.ts';
 export type { Session } from './core/model/session.ts';
 export type { ContextWindow, WindowManifest } from './core/model/window.ts';
 export type { SessionHandle } from './core/session-handle.ts';
+export type { Lease } from './core/sessions/lease.ts';
 export type { Store } from './core/store.ts';
 export type { StoreOptions } from './core/store-options.ts';
 export type { TokenCounter } from './core/tokens/counter.ts';

@@ -100,6 +100,7 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
   const { fallback = 'none', onError } = options;
   if (fallback === 'none') return kindOf(url).open(url, options);
   checkFallbackUrl(fallback);
+  if (fallback === url) throw new ConfigError([{ path: 'fallback', message: 'is the store itself' }]);
   const { withFallback } = await import('./stores/fallback/index.ts');
   const { durability } = options;
   const spool = await openStore(fallback, { durability: durability === 'normal' ? 'normal' : 'full' });
@@ -159,7 +160,7 @@ function unknown(url: string, path: string): ConfigError {
 }
 
 /** A promise that can't be kept is not made. @throws ConfigError */
-function checkDurability(url: string, durability: Durability | undefined): void {
+export function checkDurability(url: string, durability: Durability | undefined): void {
   const { durabilities, schemes } = kindOf(url);
   if (durability === undefined || durabilities.includes(durability)) return;
   const message = `${durability} is not to be had from ${schemes[0]}, only ${durabilities.join(' or ')}`;

@@ -72,6 +72,22 @@ describe('what a store is opened with', () => {
     }
   });
 
+  test('a store that is away opens with its fallback, and says so', async () => {
+    const url = 'redis://user:secret@127.0.0.1:1';
+    await expect(ContextEngine.open(url, { timeoutMs: 200 })).rejects.toMatchObject({
+      code: 'store-unavailable',
+    });
+    await using engine = await ContextEngine.open(url, { timeoutMs: 200, fallback: 'memory:' });
+    const { problems } = await engine.storeHealth();
+    expect(problems.join()).toMatch(/degraded|away/);
+    expect(problems.join()).not.toContain('secret');
+  });
+
+  test('as fallback is not the store itself', async () => {
+    const opening = openStore('file:./never-made.db', { fallback: 'file:./never-made.db' });
+    await expect(opening).rejects.toThrow('fallback: is the store itself');
+  });
+
   test('as fallback needs no server', async () => {
     for (const url of ['none', 'memory:', 'file:./spool.db']) checkFallbackUrl(url);
     for (const fallback of ['redis://localhost', 'postgres://u:secret@h/db']) {

@@ -10,7 +10,7 @@ import {
 } from '../core/config.ts';
 import { ConfigError, isHoldfastError } from '../core/errors.ts';
 import { redactUrl } from '../core/redact-url.ts';
-import { migrateStore, openStore, storeFileOf } from '../open-store.ts';
+import { checkDurability, migrateStore, openStore, storeFileOf } from '../open-store.ts';
 import type { Cli } from './cli.ts';
 import { Progress } from './progress.ts';
 import { checkStoreFile } from './store-file.ts';
@@ -92,6 +92,9 @@ function settingsOf({ config, sources }: ResolvedConfig): NonNullable<Diagnosis[
 
 /** @returns what the store says of itself */
 async function checkStore(cli: Cli, config: Config, checks: Check[]): Promise<Facts | undefined> {
+  if (!(await telling(checks, 'store', async () => checkPromises(config)))) return undefined;
+  const spool = config.fallback === 'none' ? undefined : storeFileOf(config.fallback);
+  if (spool !== undefined) checks.push({ ...checkFolder(spool), name: 'fallback' });
   if (config.store === 'memory:') {
     checks.push({ name: 'store', ok: true, message: 'memory: nothing outlives the process' });
     return undefined;
@@ -128,6 +131,13 @@ async function checkFile(
     checks.push({ name: 'pages', ok: true, message: `of ${path} are sound, all of them` });
   });
   return facts;
+}
+
+/** @throws ConfigError when the store can't be what the settings want it to be */
+function checkPromises({ store, durability, fallback }: Config): true {
+  checkDurability(store, durability);
+  if (fallback === store) throw new ConfigError([{ path: 'fallback', message: 'is the store itself' }]);
+  return true;
 }
 
 function checkFolder(file: string): Check {

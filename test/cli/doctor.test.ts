@@ -123,6 +123,15 @@ describe('holdfast doctor', () => {
     });
   });
 
+  it('tells of promises that the store can not keep', async () => {
+    const env = { HOLDFAST_DURABILITY: 'replicated', HOLDFAST_FALLBACK: 'file:./no/spool.db' };
+    const { code, stdout } = await holdfast(['doctor'], { cwd: folder(), env });
+    expect(stdout).toMatch(/✗ store +replicated is not to be had from file:, only normal or full/);
+    expect(code).toBe(1);
+    const spool = await holdfast(['doctor'], { cwd: folder(), env: { ...env, HOLDFAST_DURABILITY: 'full' } });
+    expect(spool.stdout).toMatch(/✓ fallback +\S+ is not there yet: it is made at first use/);
+  });
+
   it('shows every problem of the settings, and no secret of a URL', async () => {
     const cwd = folder();
     const env = { HOLDFAST_STORE: 'oracle://user:hunter2@db', HOLDFAST_PORT: '-1' };

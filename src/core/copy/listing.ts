@@ -10,7 +10,7 @@ import {
   type Stored,
 } from '../store.ts';
 
-const FIRST_PAGE = 64;
+const FIRST_PAGE = 16;
 const MAX_PAGE = 1024;
 const PAGE_BYTES = 1024 * 1024;
 const INDEX_PAGE = 256;
