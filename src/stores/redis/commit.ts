@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Batch, Partition, Receipt } from '../../core/store.ts';
 import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
-import { partitionKey } from '../shared/pages.ts';
 import type { Cursors } from './cursor.ts';
 import type { Keys } from './keys.ts';
 import { KnownLogs } from './known-logs.ts';
@@ -74,10 +73,10 @@ class Writer {
   async commit(batches: readonly Batch[]): Promise<Outcome[]> {
     const { keys } = this.#parts;
     const sendings = batches.map(
-      (batch, place): Sending => ({ batch, place, shard: keys.shardOf(batch.partition) }),
+      (batch, place): Sending => ({ batch, place, names: keys.partition(batch.partition) }),
     );
     // Those of one shard lie together, in the order they came.
-    sendings.sort((a, b) => a.shard - b.shard);
+    sendings.sort((a, b) => a.names.shard - b.names.shard);
     const ready = batches.some(isDrop) ? await this.#withLogs(sendings) : sendings;
     const outcomes: Outcome[] = new Array(batches.length);
     for (const part of partsOf(ready)) await this.#settle(part, outcomes, false);
@@ -125,9 +124,9 @@ class Writer {
     packer.args.push(String(++this.#calls), MEMO_SECONDS, keys.channel(this.#lane), '');
     let shards = 0;
     for (let start = 0; start < sendings.length; shards++) {
-      const { shard } = sendings[start]!;
+      const { shard } = sendings[start]!.names;
       let end = start + 1;
-      while (sendings[end]?.shard === shard) end++;
+      while (sendings[end]?.names.shard === shard) end++;
       const batches = sendings.slice(start, end);
       packer.addShard(shard, batches, complete || !this.#logs.haveAll(batches));
       start = end;
@@ -138,11 +137,12 @@ class Writer {
   }
 
   /** The cursor of a receipt is what the store knew when it sent the call, with the commit's own shard at the commit. */
-  #receipt({ batch, shard }: Sending, { position, replayed, results }: Committed, known: number[]): Receipt {
+  #receipt(sending: Sending, { position, replayed, results }: Committed, known: number[]): Receipt {
     const { cursors, known: now } = this.#parts;
+    const { shard } = sending.names;
     const mine = position ?? known[shard]!;
     if (mine > now[shard]!) now[shard] = mine;
-    this.#logs.note(batch);
+    this.#logs.note(sending);
     let cursor: string | undefined;
     return {
       // Seldom asked for, and not made for nothing.
@@ -162,17 +162,15 @@ class Writer {
   /** A drop has to declare all logs: those that are there, and those that batches before it in the call make. */
   async #withLogs(sendings: readonly Sending[]): Promise<Sending[]> {
     const made = new Map<string, string[]>();
-    for (const { batch } of sendings) {
+    for (const { batch, names } of sendings) {
       const logs = batch.operations.flatMap((operation) => ('log' in operation ? operation.log : []));
-      const name = partitionKey(batch.partition);
-      made.set(name, (made.get(name) ?? []).concat(logs));
+      made.set(names.name, (made.get(names.name) ?? []).concat(logs));
     }
     return Promise.all(
       sendings.map(async (sending) => {
-        const { partition } = sending.batch;
         if (!isDrop(sending.batch)) return sending;
-        const there = await this.#parts.logsOf(partition);
-        return { ...sending, logs: [...new Set(there.concat(made.get(partitionKey(partition))!))] };
+        const there = await this.#parts.logsOf(sending.batch.partition);
+        return { ...sending, logs: [...new Set(there.concat(made.get(sending.names.name)!))] };
       }),
     );
   }

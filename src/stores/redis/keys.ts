@@ -22,10 +22,7 @@ export class Keys {
 
   /** The shard of a partition. It must never change: FNV-1a of its key's UTF-16 code units. */
   shardOf(partition: Partition): number {
-    const key = partitionKey(partition);
-    let hash = 0x811c9dc5;
-    for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-    return (hash >>> 0) % this.shards;
+    return this.#shardOfName(partitionKey(partition));
   }
 
   /** A stream: every commit of the shard. Its last id and its length tell what was trimmed. */
@@ -63,19 +60,30 @@ export class Keys {
     return `${this.#tags[shard]}changes`;
   }
 
-  /** The keys of a partition begin with this, and a letter. */
-  partition(shard: number, partition: Partition): PartitionKeys {
-    return new PartitionKeys(this.#tags[shard]!, partitionKey(partition));
+  /** The keys of a partition. */
+  partition(partition: Partition): PartitionKeys {
+    const name = partitionKey(partition);
+    const shard = this.#shardOfName(name);
+    return new PartitionKeys(this.#tags[shard]!, shard, name);
+  }
+
+  #shardOfName(name: string): number {
+    let hash = 0x811c9dc5;
+    for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+    return (hash >>> 0) % this.shards;
   }
 }
 
+/** The keys of one partition. They begin with its shard's tag, and a letter. */
 export class PartitionKeys {
   readonly #tag: string;
+  readonly shard: number;
   /** The partition as text. */
   readonly name: string;
 
-  constructor(tag: string, name: string) {
+  constructor(tag: string, shard: number, name: string) {
     this.#tag = tag;
+    this.shard = shard;
     this.name = name;
   }
 

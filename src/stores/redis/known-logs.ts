@@ -1,5 +1,4 @@
-import type { Batch, Operation } from '../../core/store.ts';
-import { partitionKey } from '../shared/pages.ts';
+import type { Operation } from '../../core/store.ts';
 import { hasLabels, type Sending } from './pack.ts';
 
 const MAX_REMEMBERED = 50_000;
@@ -13,24 +12,24 @@ export class KnownLogs {
 
   /** Whether all that these batches do is append to logs that are known. */
   haveAll(sendings: readonly Sending[]): boolean {
-    return sendings.every(({ batch }) => this.#has(batch));
+    return sendings.every((sending) => this.#has(sending));
   }
 
   /** A batch was committed: its logs are there, and a partition that was dropped will be asked for. */
-  note({ partition, operations }: Batch): void {
-    for (const operation of operations) {
+  note({ batch, names }: Sending): void {
+    for (const operation of batch.operations) {
       if (operation.op !== 'append') continue;
       if (this.#known.size >= MAX_REMEMBERED) this.#known.clear();
-      this.#known.add(`${partitionKey(partition)}\0${operation.log}`);
+      this.#known.add(`${names.name}\0${operation.log}`);
     }
   }
 
-  #has({ id, partition, operations }: Batch): boolean {
-    if (id !== undefined) return false;
-    for (const operation of operations) {
+  #has({ batch, names }: Sending): boolean {
+    if (batch.id !== undefined) return false;
+    for (const operation of batch.operations) {
       if (operation.op === 'check') continue;
       if (operation.op !== 'append' || !isPlain(operation)) return false;
-      if (!this.#known.has(`${partitionKey(partition)}\0${operation.log}`)) return false;
+      if (!this.#known.has(`${names.name}\0${operation.log}`)) return false;
     }
     return true;
   }

@@ -3,11 +3,11 @@ import type { AppendEntry, Batch, IfVersion, Operation } from '../../core/store.
 import type { Keys, PartitionKeys } from './keys.ts';
 import { encodeOrder } from './order.ts';
 
-/** A batch on its way: its place in its group, its shard and, for a drop, the logs that go with the partition. */
+/** A batch on its way: its place in its group, its keys and, for a drop, the logs that go with the partition. */
 export interface Sending {
   readonly batch: Batch;
   readonly place: number;
-  readonly shard: number;
+  readonly names: PartitionKeys;
   readonly logs?: readonly string[];
 }
 
@@ -42,9 +42,8 @@ export class CallPacker {
     for (const sending of batches) this.#addBatch(sending, complete);
   }
 
-  #addBatch({ batch, shard, logs = [] }: Sending, complete: boolean): void {
+  #addBatch({ batch, names, logs = [] }: Sending, complete: boolean): void {
     const { keys, args } = this;
-    const names = this.#keys.partition(shard, batch.partition);
     keys.push(names.hash);
     if (complete) keys.push(names.names);
     const keysAt = keys.length;

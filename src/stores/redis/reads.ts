@@ -56,8 +56,8 @@ export class Reads {
     }
     const found: (Stored | undefined)[] = new Array(wanted.length);
     const reading = [...groups.values()].map(async ({ partition, places }) => {
-      const shard = this.#keys.shardOf(partition);
-      const command = ['HMGET', this.#keys.partition(shard, partition).hash];
+      const { hash, shard } = this.#keys.partition(partition);
+      const command = ['HMGET', hash];
       for (const place of places) {
         const name = `${wanted[place]!.kind}\0${wanted[place]!.id}`;
         command.push(`\0${name}`, name);
@@ -81,8 +81,7 @@ export class Reads {
     kind: string | undefined,
     { after, limit, reverse, whole }: RecordRange,
   ): Promise<Page<Stored>> {
-    const shard = this.#keys.shardOf(partition);
-    const { hash, names } = this.#keys.partition(shard, partition);
+    const { hash, names, shard } = this.#keys.partition(partition);
     let from = kind === undefined ? '[\x01' : `[${kind}\0`;
     let to = kind === undefined ? '+' : `(${kind}\x01`;
     if (after !== undefined) {
@@ -109,8 +108,8 @@ export class Reads {
 
   /** The names of a partition's logs, sorted by their bytes. */
   async logNames(partition: Partition): Promise<string[]> {
-    const shard = this.#keys.shardOf(partition);
-    const command = ['ZRANGE', this.#keys.partition(shard, partition).names, '[\0', '(\x01', 'BYLEX'];
+    const { names, shard } = this.#keys.partition(partition);
+    const command = ['ZRANGE', names, '[\0', '(\x01', 'BYLEX'];
     const found = (await this.#servers.call({ slot: this.#keys.slots[shard]!, command })) as string[];
     return found.map((name) => name.slice(1));
   }
@@ -127,15 +126,14 @@ export class Reads {
 
   async readLog(partition: Partition, log: string, range: LogRange): Promise<LogPage> {
     const { after = 0, before, limit, reverse, mark, ids } = range;
-    const shard = this.#keys.shardOf(partition);
-    const names = this.#keys.partition(shard, partition);
+    const names = this.#keys.partition(partition);
     const keys = [names.stream(log), names.overlay(log), names.ids(log), names.marks(log)];
     const last = before === undefined ? '' : String(Math.max(before - 1, 0));
     const bounds = [String(Math.max(after, 0) + 1), last];
     const args = ids
       ? ['ids', ...bounds, ...new Set(ids)]
       : [mark === undefined ? 'range' : 'mark', ...bounds, String(limit), reverse ? 'rev' : '', mark ?? ''];
-    const reply = await this.#servers.run('read-log', this.#keys.slots[shard]!, keys, args);
+    const reply = await this.#servers.run('read-log', this.#keys.slots[names.shard]!, keys, args);
     const pieces = new Pieces(reply as string);
     const [firstSeq, lastSeq, count] = [pieces.number(), pieces.number(), pieces.number()];
     const entries: Entry[] = [];
