@@ -47,7 +47,10 @@ export class RawLists {
 async function connect(url: string): Promise<Client> {
   if (!url.startsWith('redis-cluster:')) return createClient({ url }).connect();
   const { host } = new URL(url.replace('redis-cluster:', 'http:').split(',')[0]!);
-  return createCluster({ rootNodes: [{ url: `redis://${host}` }] }).connect();
+  const cluster = createCluster({ rootNodes: [{ url: `redis://${host}` }] });
+  // What goes wrong is told by the call that it goes wrong in.
+  cluster.on('error', () => {});
+  return cluster.connect();
 }
 
 /** The memory that the masters of a server or cluster use (bytes). */
