@@ -1,4 +1,5 @@
 import { ClosedError, MissingPackageError } from '../../core/errors.ts';
+import { CONNECTION_LOST } from './failures.ts';
 import type { Access, NodeAddress } from './options.ts';
 import type { Scripts } from './scripts.ts';
 
@@ -126,7 +127,7 @@ export class Connection {
       throw new ClosedError('store');
     }
     client.on('terminated', () => this.#lost(client));
-    if (!client.isReady) throw new Error('connection lost');
+    if (!client.isReady) throw CONNECTION_LOST;
     this.#client = client;
     return client;
   }

@@ -1,9 +1,6 @@
 import type { Cursor } from '../../core/store.ts';
 import { badCursor } from '../shared/pages.ts';
 
-/** A position in each shard's journal. */
-export type Positions = readonly number[];
-
 /**
  * Cursors: the position in each shard's journal, as numbers of variable length behind the keyspace's id, so that the
  * cursor of another keyspace is not mistaken for one of this.

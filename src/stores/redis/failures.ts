@@ -14,12 +14,19 @@ export type Remedy =
   | { readonly kind: 'reconnect' }
   | { readonly kind: 'none' };
 
+/** A connection that broke before anybody used it. */
+export const CONNECTION_LOST = new StoreUnavailableError('the connection was lost');
+/** A slot that no node has, as far as the nodes know. */
+export const NO_OWNER = new StoreUnavailableError('a slot of the cluster has no node');
+
 const WAIT = ['TRYAGAIN', 'CLUSTERDOWN', 'LOADING', 'MASTERDOWN', 'READONLY', 'BUSY', 'NOREPLICAS'];
 
 /** Errors that a server answered with, as the driver has them. */
 export type ErrorReplyClass = abstract new (...args: never[]) => Error;
 
 export function remedyFor(error: unknown, ErrorReply: ErrorReplyClass): Remedy {
+  if (error === CONNECTION_LOST) return { kind: 'reconnect' };
+  if (error === NO_OWNER) return { kind: 'wait' };
   if (isHoldfastError(error)) return { kind: 'none' };
   if (!(error instanceof ErrorReply)) return { kind: 'reconnect' };
   const [code, , address] = error.message.split(' ');
@@ -67,6 +74,7 @@ export function unavailable(error: unknown, timeoutMs: number, inDoubt: boolean)
       ? 'Try again later. A write that was under way may have been done: give batches an id to try them again.'
       : 'Try again later. Nothing was written.',
     details: { inDoubt },
+    cause: error,
   });
 }
 

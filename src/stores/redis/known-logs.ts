@@ -2,6 +2,8 @@ import type { Operation } from '../../core/store.ts';
 import { hasLabels, type Sending } from './pack.ts';
 
 const MAX_REMEMBERED = 50_000;
+/** The short way is for small batches. */
+const MAX_OPERATIONS = 100;
 
 /**
  * Logs that were there when they were last written to. An append to one of them takes half the keys that one to a new
@@ -25,7 +27,7 @@ export class KnownLogs {
   }
 
   #has({ batch, names }: Sending): boolean {
-    if (batch.id !== undefined) return false;
+    if (batch.id !== undefined || batch.operations.length > MAX_OPERATIONS) return false;
     for (const operation of batch.operations) {
       if (operation.op === 'check') continue;
       if (operation.op !== 'append' || !isPlain(operation)) return false;

@@ -22,9 +22,19 @@ export function loadScripts(): Promise<Scripts> {
 async function readAll(): Promise<Scripts> {
   const entries = await Promise.all(
     NAMES.map(async (name): Promise<[ScriptName, Script]> => {
-      const text = await readFile(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
+      const text = await readScript(name);
       return [name, { text, sha: createHash('sha1').update(text).digest('hex') }];
     }),
   );
   return Object.fromEntries(entries) as Record<ScriptName, Script>;
+}
+
+/** A script's text. A line `-- include NAME` stands for another file: the longest one is in parts. */
+async function readScript(name: string): Promise<string> {
+  const text = await readFile(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
+  const lines = text.split('\n').map((line) => {
+    const part = /^ *-- include ([\w-]+)$/.exec(line)?.[1];
+    return part === undefined ? line : readScript(part);
+  });
+  return (await Promise.all(lines)).join('\n');
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ClosedError } from '../../core/errors.ts';
 import { type Command, Connection, type Driver } from './connection.ts';
-import { notReplicated, refusal, remedyFor, unavailable } from './failures.ts';
+import { NO_OWNER, notReplicated, refusal, remedyFor, unavailable } from './failures.ts';
 import type { RedisSettings } from './options.ts';
 import type { ScriptName, Scripts } from './scripts.ts';
 import { type Address, parseAddress, Topology } from './topology.ts';
@@ -135,7 +135,7 @@ export class Servers {
     if (address === undefined) {
       await this.learn();
       address = this.#topology.owner(slot);
-      if (address === undefined) throw new this.#driver.ErrorReply('CLUSTERDOWN a slot has no node');
+      if (address === undefined) throw NO_OWNER;
     }
     const node = this.#node(address);
     const commands = asked === undefined ? [command] : [ASKING, command];
