@@ -1,6 +1,6 @@
 import { Database } from './database.ts';
 import { type PostgresStoreOptions, type Settings, settingsOf, splitUrl } from './options.ts';
-import { createPool, ignoreError, type PostgresPool } from './pool.ts';
+import { createPool, ignoreError, type PostgresClient, type PostgresPool } from './pool.ts';
 
 /** A store's way to its server. */
 export interface Connection {
@@ -48,7 +48,11 @@ function connectionOf(
 ): Connection {
   const database = new Database(pool, settings.timeoutMs);
   const pools = new Set([pool, ...(listenSource ? [listenSource] : [])]);
-  for (const each of pools) each.on('error', ignoreError);
+  for (const each of pools) {
+    each.on('error', ignoreError);
+    // A new connection can be cut before whoever asked for it has got it.
+    each.on('connect', ignoreErrorsOf);
+  }
   return {
     database,
     settings,
@@ -56,7 +60,15 @@ function connectionOf(
     async close() {
       await database.close();
       await Promise.all(own.map((each) => each.end()));
-      for (const each of pools) if (!own.includes(each)) each.removeListener('error', ignoreError);
+      for (const each of pools) {
+        if (own.includes(each)) continue;
+        each.removeListener('error', ignoreError);
+        each.removeListener('connect', ignoreErrorsOf);
+      }
     },
   };
+}
+
+function ignoreErrorsOf(client: PostgresClient): void {
+  client.on('error', ignoreError);
 }

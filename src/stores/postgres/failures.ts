@@ -37,7 +37,11 @@ export function failureOf(error: unknown): Failure {
 
 /** An error of the driver in our words. It carries the server's message, but never the row or value that it names. */
 export function translated(error: unknown, inDoubt = false): HoldfastError {
-  if (isHoldfastError(error)) return error;
+  if (isHoldfastError(error)) {
+    // The last attempt was too late; an earlier one may have been done.
+    const doubtful = inDoubt && error.code === 'store-unavailable' && !error.details?.inDoubt;
+    return doubtful ? new StoreUnavailableError(error.message, { details: { inDoubt } }) : error;
+  }
   const code = codeOf(error);
   const message = error instanceof Error ? error.message : 'unknown error';
   const options = {

@@ -74,13 +74,15 @@ function versionOf(database: Database, schema: string): Promise<number> {
 /** @throws NewerSchemaError; ConfigError where tables of that name are another program's */
 async function readVersion(client: PostgresClient, schema: string): Promise<number> {
   const { rows } = await client.query({
-    text: 'SELECT to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL',
-    values: [`${quoteName(schema)}.meta`, `${quoteName(schema)}.writers`],
+    // Not to_regclass: what that knows may be from before we had the lock.
+    text: `SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = $1 AND c.relname IN ('meta', 'writers')`,
+    values: [schema],
     rowMode: 'array',
   });
-  const [meta, writers] = rows[0] as [boolean, boolean];
-  if (!meta) return 0;
-  if (!writers) {
+  const tables = (rows as [string][]).map(([name]) => name);
+  if (!tables.includes('meta')) return 0;
+  if (!tables.includes('writers')) {
     const message = 'has a table meta that is not of Holdfast';
     throw new ConfigError([{ path: 'schema', message }], { hint: 'Give Holdfast a schema of its own.' });
   }

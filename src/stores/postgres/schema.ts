@@ -50,12 +50,12 @@ function fill(sql: string, schema: string): string {
     schema: name,
     be_durable: BE_DURABLE,
     versions: quoteText(`${name}.versions`),
-    entry_tables: entryTables(),
     ...kindWords(),
   };
   return sql
+    .replace('{entry_tables}', entryTables())
     .replaceAll('$body$', () => body)
-    .replaceAll(/\{(\w+)\}/g, (word, key: string) => String(words[key] ?? word).replaceAll('{schema}', name));
+    .replaceAll(/\{(\w+)\}/g, (word, key: string) => String(words[key] ?? word));
 }
 
 function kindWords(): Record<string, number> {

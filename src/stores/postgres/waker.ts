@@ -10,8 +10,6 @@ const POLLING_MS = 25;
 const HELD_MS = 10;
 /** Notifications are sent at most this often: sending one takes a lock that all of the database's share. */
 const NOTIFY_EVERY_MS = 5;
-/** A notification of our own that takes longer does not arrive at all. */
-const ARRIVES_WITHIN_MS = 1000;
 const RECONNECT_MS = 1000;
 
 /**
@@ -119,7 +117,7 @@ export class Waker {
     const test = randomUUID();
     client.on('error', () => this.#lost(client));
     client.on('notification', ({ payload }) => {
-      // Behind a pool of transactions, not even our own arrives.
+      // Until our own arrives, none may: behind a pool of transactions it never does.
       if (payload === test) this.#arrives = true;
       this.wake();
     });
@@ -127,10 +125,6 @@ export class Waker {
     await this.#notify(test);
     // What was committed before LISTEN was through is not notified: whoever waits looks once more.
     this.wake();
-    this.#reconnect = setTimeout(() => {
-      // It stays in use: a connection that was given back might be another program's next one, and listen on.
-      if (!this.#arrives) this.#wakeWithin(POLLING_MS);
-    }, ARRIVES_WITHIN_MS);
   }
 
   #lost(client: PostgresClient): void {

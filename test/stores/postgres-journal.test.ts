@@ -1,0 +1,131 @@
+import pg from 'pg';
+import { expect } from 'vitest';
+import type { Change } from '../../src/core/store.ts';
+import { PostgresStore } from '../../src/stores/postgres/index.ts';
+import type { PostgresPool } from '../../src/stores/postgres/pool.ts';
+import { commit, follow, partition, put, times } from '../../src/testing/words.ts';
+import { createPlace, needs, removePlace } from '../support/servers.ts';
+
+const { describe, it } = needs('postgres');
+
+/** A pool of one connection, in whose open transactions a store's calls run along. */
+async function connectionOf(url: string): Promise<{ client: pg.Client; pool: PostgresPool }> {
+  const client = new pg.Client({ connectionString: url.replace(/\?.*/, '') });
+  await client.connect();
+  const handle = {
+    query: client.query.bind(client),
+    on: () => {},
+    removeListener: () => {},
+    release: () => {},
+  };
+  const pool = {
+    connect: async () => handle,
+    end: async () => {},
+    on: () => {},
+    removeListener: () => {},
+    totalCount: 1,
+    idleCount: 0,
+    waitingCount: 0,
+  };
+  return { client, pool: pool as unknown as PostgresPool };
+}
+
+async function inPlace(
+  body: (place: { url: string; schema: string; store: PostgresStore }) => Promise<void>,
+) {
+  const url = await createPlace('postgres');
+  const schema = new URL(url).searchParams.get('schema')!;
+  const store = await PostgresStore.open(url, { durability: 'normal' });
+  try {
+    await body({ url, schema, store });
+  } finally {
+    await store.close();
+    await removePlace(url);
+  }
+}
+
+const idsOf = (changes: readonly Change[]) =>
+  changes.map(({ operations: [first] }) => (first && 'id' in first ? first.id : '?'));
+
+describe('the journal of the postgres store', () => {
+  it('skips no commit that becomes visible after later ones, and tells none twice', () =>
+    inPlace(async ({ url, schema, store }) => {
+      const { client, pool } = await connectionOf(url);
+      const late = await PostgresStore.open(pool, { schema, listen: false, durability: 'normal' });
+      const { cursor } = await store.readChanges('newest', 1);
+      await client.query('BEGIN');
+      await commit(late, partition('late'), put('late', 1));
+      for (const i of times(5, (n) => n)) await commit(store, partition(`p${i}`), put(`r${i}`, i));
+      // The late one has its place before theirs: nobody may read past it.
+      expect(idsOf((await store.readChanges(cursor, 100)).changes)).toEqual([]);
+      const newest = await store.readChanges('newest', 1);
+      const following = follow(store, cursor, (changes) => changes.length >= 6, 2);
+      await client.query('COMMIT');
+      expect(idsOf((await following).changes)).toEqual(['late', 'r0', 'r1', 'r2', 'r3', 'r4']);
+      expect(idsOf((await store.readChanges(newest.cursor, 100)).changes)).toContain('late');
+      await late.close();
+      await client.end();
+    }));
+
+  it('goes on behind a transaction of another program that holds it back, and says so in health', () =>
+    inPlace(async ({ url, store }) => {
+      const { client } = await connectionOf(url);
+      const { cursor } = await store.readChanges('newest', 1);
+      await client.query('BEGIN');
+      await client.query('SELECT pg_current_xact_id()');
+      const receipts = await Promise.all(
+        times(10, (i) => commit(store, partition(`p${i % 3}`), put(`r${i}`, i))),
+      );
+      expect((await store.readChanges(cursor, 100)).changes).toEqual([]);
+      // A receipt's cursor is ahead of what can be read: what comes after it is told later, what comes before is not.
+      const last = receipts.at(-1)!.cursor;
+      expect((await store.readChanges(last, 100)).changes).toEqual([]);
+      expect((await store.health()).facts.changesHeldBack).toBeGreaterThan(0);
+      await commit(store, partition(), put('after', 1));
+      const [all, after] = [
+        follow(store, cursor, (one) => one.length >= 11),
+        follow(store, last, (one) => one.length > 0),
+      ];
+      await client.query('ROLLBACK');
+      expect(idsOf((await all).changes).sort()).toEqual([...times(10, (i) => `r${i}`), 'after'].sort());
+      expect(idsOf((await after).changes)).toContain('after');
+      expect((await store.health()).facts.changesHeldBack).toBe(0);
+      await client.end();
+    }));
+
+  it('tells the problem and who it is when it has been held back for long', () =>
+    inPlace(async ({ url, schema }) => {
+      const { client } = await connectionOf(url);
+      let now = Date.now();
+      const clock = { now: () => now };
+      await using clean = new AsyncDisposableStack();
+      const store = await PostgresStore.open(url, { clock, schema, durability: 'normal' });
+      clean.defer(() => store.close());
+      await client.query('BEGIN');
+      const { rows } = await client.query<{ pid: number }>(
+        'SELECT pg_current_xact_id(), pg_backend_pid() AS pid',
+      );
+      await commit(store, partition(), put('a', 1));
+      now += 60_000;
+      const { ok, problems } = await store.health();
+      expect(ok).toBe(false);
+      expect(problems.join()).toContain(`process ${rows[0]!.pid}`);
+      await client.end();
+    }));
+
+  it('goes on after its tables were moved to a server that has counted fewer transactions', () =>
+    inPlace(async ({ url, schema, store }) => {
+      const first = await commit(store, partition(), put('before', 1));
+      const { client } = await connectionOf(url);
+      // As a restored dump looks: positions that this server's transactions have not come to.
+      await client.query(`UPDATE ${schema}.journal SET position = position + 1000000000`);
+      await client.query(`UPDATE ${schema}.meta SET trimmed_position = 999999999`);
+      await client.end();
+      const moved = await PostgresStore.open(url, { durability: 'normal' });
+      const receipt = await commit(moved, partition(), put('after', 1));
+      expect(receipt.results[0]!.version).toBeGreaterThan(first.results[0]!.version!);
+      const { changes } = await follow(moved, 'oldest', (all) => all.length >= 2);
+      expect(idsOf(changes)).toEqual(['before', 'after']);
+      await moved.close();
+    }));
+});
