@@ -3,7 +3,7 @@ import { parseInput } from '../input.ts';
 import type { Change, Partition, Store } from '../store.ts';
 import { changedPartitions, newestVersion } from './changed.ts';
 import { expiryPages, partitionPages } from './listing.ts';
-import { type CopyCounts, copyPartition, type Stores } from './partition.ts';
+import { type CopyCounts, type CopyPartition, copyPartition, type Stores } from './partition.ts';
 import { expired, isExpired, SavedPlace } from './place.ts';
 import { sideBySide } from './side-by-side.ts';
 import { compareExpiry, comparePartition, type Mismatch, verifyCopy } from './verify.ts';
@@ -95,7 +95,12 @@ class Copy {
         signal?.throwIfAborted();
         const counts = { partitions: 0, records: 0, entries: 0, bytes: 0 };
         found.push(counts);
-        await copyPartition({ from, to }, partition, { counts, signal, fresh });
+        await copyPartition({ from, to }, partition, {
+          counts,
+          signal,
+          fresh,
+          ...this.#versions(),
+        });
         counts.partitions++;
         this.#tell('copying', sum([place.counts, ...found]));
       });
@@ -125,13 +130,23 @@ class Copy {
       if (changes.length === 0) return;
       const counts = { partitions: 0, records: 0, entries: 0, bytes: 0 };
       const { signal } = this.#options;
+      place.version = Math.max(place.version, newestVersion(changes));
+      const how = { counts, signal, ...this.#versions() };
       await sideBySide(changedPartitions(changes), WIDTH, (changed) =>
-        copyPartition(this.#stores, changed.partition, { changed, counts, signal }),
+        copyPartition(this.#stores, changed.partition, { ...how, changed }),
       );
       this.#followed += changes.length;
       this.#tell('following', place.counts);
-      await this.#saved.save({ cursor, version: Math.max(place.version, newestVersion(changes)) });
+      await this.#saved.save({ cursor });
     }
+  }
+
+  #versions(): Pick<CopyPartition, 'versionsBeyond' | 'seenVersion'> {
+    const { place } = this.#saved;
+    const seenVersion = (version: number) => {
+      place.version = Math.max(place.version, version);
+    };
+    return { versionsBeyond: place.apart ? place.version : undefined, seenVersion };
   }
 
   async #changes(): Promise<{ changes: readonly Change[]; cursor: string }> {
@@ -148,10 +163,15 @@ class Copy {
     const onProgress = (counts: CopyCounts) => this.#tell('verifying', counts);
     const { counts, mismatches } = await verifyCopy(this.#stores, { width: WIDTH, signal, onProgress });
     this.#saved.place.counts = counts;
-    if (mismatches.length === 0) return [];
-    await this.#follow();
-    const again = mismatches.map(({ partition }) => this.#compare(partition));
-    return (await Promise.all(again)).filter((mismatch) => mismatch !== undefined);
+    let left = mismatches;
+    while (left.length > 0) {
+      await this.#follow();
+      const again = await Promise.all(left.map(({ partition }) => this.#compare(partition)));
+      left = again.filter((mismatch) => mismatch !== undefined);
+      // Nothing was written while they were compared: they differ.
+      if ((await this.#changes()).changes.length === 0) break;
+    }
+    return left;
   }
 
   #compare(partition: Partition | undefined): Promise<Mismatch | undefined> {

@@ -3,6 +3,7 @@ import type { Changed } from './changed.ts';
 import { bytesOf, wholeRecords } from './listing.ts';
 import { copyLog, type Pair } from './logs.ts';
 import { copyRecords, isSystem } from './records.ts';
+import { raiseVersions } from './versions.ts';
 import { Writer } from './writer.ts';
 
 /** How much was found in the source. */
@@ -24,6 +25,10 @@ export interface CopyPartition {
   readonly changed?: Changed | undefined;
   /** The target is known to have nothing of the partition. */
   readonly fresh?: boolean | undefined;
+  /** What later versions are to be beyond; absent where the target knows. */
+  readonly versionsBeyond?: number | undefined;
+  /** Hears of the versions of the source's records. */
+  readonly seenVersion: (version: number) => void;
   /** Counts what is found. */
   readonly counts: CopyCounts;
   readonly signal: AbortSignal | undefined;
@@ -34,13 +39,15 @@ export interface CopyPartition {
  * What is there already stays; what was half copied is completed. Of one that holds nothing, nothing is copied.
  */
 export async function copyPartition(stores: Stores, partition: Partition, how: CopyPartition): Promise<void> {
-  const { changed, counts, signal } = how;
+  const { changed, counts, signal, seenVersion } = how;
   const writer = new Writer(stores.to, partition, signal);
   const pair: Pair = { ...stores, partition, writer };
   const dropped = changed?.dropped ?? false;
+  if (how.versionsBeyond !== undefined && !isSystem(partition))
+    await raiseVersions(stores.to, partition, how.versionsBeyond);
   if (dropped) await drop(stores.to, partition);
   if (changed?.gone) return;
-  const anew = { counts, signal, fresh: !isSystem(partition) };
+  const anew = { counts, signal, seenVersion, fresh: !isSystem(partition) };
   if (!(await copyContents(pair, dropped || how.fresh ? anew : how))) {
     // Not a state that the source ever had since it was made: it was dropped, and made again.
     writer.discard();
@@ -52,9 +59,13 @@ export async function copyPartition(stores: Stores, partition: Partition, how: C
 }
 
 /** @returns false when the target has what was never in the source's logs */
-async function copyContents(pair: Pair, { changed, fresh, counts }: CopyPartition): Promise<boolean> {
+async function copyContents(
+  pair: Pair,
+  { changed, fresh, counts, seenVersion }: CopyPartition,
+): Promise<boolean> {
   const { from, to, partition, writer } = pair;
-  const record = ({ value }: Stored) => {
+  const record = ({ value, version }: Stored) => {
+    seenVersion(version);
     counts.records++;
     counts.bytes += Buffer.byteLength(value);
   };

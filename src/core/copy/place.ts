@@ -6,6 +6,7 @@ import { Records, type Versioned } from '../records.ts';
 import { type Cursor, type Operation, PARTITION_INDEX, type Store } from '../store.ts';
 import type { CopyCounts, Stores } from './partition.ts';
 import { isSystem } from './records.ts';
+import { countsApart } from './versions.ts';
 
 /** How far a copy is. Kept in the target; whoever goes on finds it there. */
 export interface Place {
@@ -20,6 +21,8 @@ export interface Place {
   counts: CopyCounts;
   /** The greatest version that is known of the source. */
   version: number;
+  /** The target counts versions apart in different partitions: each has to be told of that one. Absent: to be found out. */
+  apart?: boolean;
   /** Where the target's journal was when the copy was done: nobody but us may have written before it goes on. */
   end?: Cursor | undefined;
 }
@@ -49,31 +52,15 @@ export class SavedPlace {
     if (from === to || own?.value.id === identity.id)
       throw refused('is the store itself', 'Name another target.');
     const known = await records.get<Place>(SYSTEM_PARTITION, kinds.copy);
-    if (!known) {
-      await checkEmpty(to);
-      const { cursor } = await from.readChanges('newest', 0);
-      const counts = { partitions: 0, records: 0, entries: 0, bytes: 0 };
-      const place: Place = {
-        source: identity.id,
-        phase: 'partitions',
-        cursor,
-        counts,
-        version: identity.version,
-      };
-      const begun = new SavedPlace(to, place, undefined);
-      await begun.save({});
-      return begun;
-    }
-    const { value: place } = known;
-    if (place.source !== identity.id) throw refused('holds a copy of another store', emptyHint);
-    if (place.phase === 'done') {
-      await checkUntouched(to, place.end!);
-      place.phase = 'changes';
-    }
-    await checkJournal(from, place.cursor);
-    const claimed = new SavedPlace(to, place, known);
-    await claimed.save({ version: Math.max(place.version, identity.version) });
-    return claimed;
+    const place = known
+      ? await goOn({ from, to }, known.value, identity.id)
+      : await begin({ from, to }, identity.id);
+    place.version = Math.max(place.version, identity.version);
+    const saved = new SavedPlace(to, place, known);
+    // Writing it anew ends another copy that is under way.
+    await saved.#put(known ? {} : { version: place.version });
+    if (place.apart === undefined) await saved.save({ apart: await countsApart(to, saved.#version!) });
+    return saved;
   }
 
   /** @throws ConflictError when another copy goes on from here */
@@ -106,6 +93,22 @@ export class SavedPlace {
       throw refused('is being written by another copy', 'Let one of them end.', error);
     }
   }
+}
+
+/** @throws ConflictError when the target holds anything */
+async function begin({ from, to }: Stores, source: string): Promise<Place> {
+  await checkEmpty(to);
+  const { cursor } = await from.readChanges('newest', 0);
+  const counts = { partitions: 0, records: 0, entries: 0, bytes: 0 };
+  return { source, phase: 'partitions', cursor, counts, version: 0 };
+}
+
+/** @throws ConflictError when it is not for this copy to go on */
+async function goOn({ from, to }: Stores, place: Place, source: string): Promise<Place> {
+  if (place.source !== source) throw refused('holds a copy of another store', emptyHint);
+  if (place.phase === 'done') await checkUntouched(to, place.end!);
+  await checkJournal(from, place.cursor);
+  return place.phase === 'done' ? { ...place, phase: 'changes' } : place;
 }
 
 /** What tells a store from every other; made when it is first copied. Its version is beyond all that were given before. */

@@ -4,13 +4,13 @@ import type { IndexEntry, Partition, Stored } from '../store.ts';
 import type { Writer } from './writer.ts';
 
 /** What the engine keeps about this one store, and means nothing in another. */
-const ownKinds: readonly string[] = [kinds.consumer, kinds.identity, kinds.copy];
+const ownKinds: readonly string[] = [kinds.consumer, kinds.identity];
 
 /** Whether a record goes along when its partition is copied. */
 export function isCopied({ partition: { tenant, type, id }, kind }: Stored): boolean {
   const { tenant: system, type: systemType, id: systemId } = SYSTEM_PARTITION;
   const inSystem = tenant === system && type === systemType && id === systemId;
-  return !inSystem || !ownKinds.includes(kind);
+  return kind !== kinds.copy && !(inSystem && ownKinds.includes(kind));
 }
 
 export function isSystem({ tenant }: Partition): boolean {

@@ -59,3 +59,24 @@ describe.each(places)('a copy from %s', (source) => {
     },
   );
 });
+
+describe('versions in a copy', () => {
+  it.for(places)(
+    'go on beyond those of the source, also of what was deleted, in %s',
+    async (target, context) => {
+      const [from, to] = [await empty('memory', context), await empty(target, context)];
+      const partition = { tenant: 'a', type: 'session', id: 'p' };
+      const put = (id: string) => ({ op: 'put' as const, kind: 'note', id, value: '1' });
+      try {
+        for (let i = 0; i < 50; i++) await from.commit({ partition, operations: [put('x')] });
+        const { results } = await from.commit({ partition, operations: [put('gone')] });
+        await from.commit({ partition, operations: [{ op: 'delete', kind: 'note', id: 'gone' }] });
+        await copyStore(from, to);
+        const next = await to.commit({ partition, operations: [put('x'), put('gone')] });
+        for (const { version } of next.results) expect(version).toBeGreaterThan(results[0]!.version!);
+      } finally {
+        await Promise.all([from.close(), to.close()]);
+      }
+    },
+  );
+});
