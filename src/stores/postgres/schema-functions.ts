@@ -1,7 +1,7 @@
 /** Functions that reading and committing are made of. Each reads on one snapshot: that of the statement that calls it. */
 const PLANS = `
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off
-SET enable_mergejoin = off SET jit = off`;
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off`;
 
 /** A counter's fields after adding; null where one would be beyond what a number holds. */
 const ADD_COUNTERS = `
