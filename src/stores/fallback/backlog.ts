@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { ignoreConflict, isHoldfastError } from '../../core/errors.ts';
 import { decodeJson } from '../../core/json.ts';
 import { type Batch, type Operation, PARTITION_INDEX, type Partition, type Store } from '../../core/store.ts';
@@ -19,12 +20,21 @@ const OWN: Partition = { tenant: '$system', type: '$spool', id: 'spool' };
 const REJECTED = 'rejected';
 /** Batches that are read at a time. */
 const PAGE = 64;
+/** How long a partition is a process's own without being renewed. */
+const CLAIM_MS = 2000;
+const FREE = { by: '', until: 0 };
 /** The expiry of a partition that is through. */
 const THROUGH = 1;
+
+/** A partition that this process replays: the version of the record that says so. */
+export interface Claim {
+  readonly version: number | 'absent';
+}
 
 /** What is in the spool and still to be replayed: in each partition a log of batches, whose beginning goes bit by bit. */
 export class Backlog {
   readonly #spool: Store;
+  readonly #name = randomUUID();
   /** How many batches are left, as far as this process knows: others may share the spool. */
   count = 0;
 
@@ -59,15 +69,29 @@ export class Backlog {
   }
 
   /**
-   * Begins the replay of a partition: others may clear it away meanwhile, and others again write there anew. What is
-   * given back holds as long as it is the same one.
+   * Claims a partition, so that processes that share the spool don't all replay the same. Undefined while another one
+   * has it. A claim is lost when it is not renewed in time, and never holds for what was written there after the
+   * partition was cleared away: then using it is a conflict.
    */
-  async begin(partition: Partition): Promise<Operation> {
-    for (;;) {
-      const [known] = await this.#spool.getRecords([{ partition, ...MARK }]);
-      const ifVersion = known?.version ?? (await this.#mark(partition));
-      if (ifVersion !== undefined) return { op: 'check', ...MARK, ifVersion };
+  async claim(partition: Partition): Promise<Claim | undefined> {
+    const [known] = await this.#spool.getRecords([{ partition, ...MARK }]);
+    const { by, until } = known ? decodeJson<{ by: string; until: number }>(known.value) : FREE;
+    const now = Date.now();
+    if (by !== this.#name && now < until && until <= now + CLAIM_MS) return undefined;
+    try {
+      const operations = [this.#claiming({ version: known?.version ?? 'absent' })];
+      const receipt = await this.#spool.commit({ partition, operations });
+      return { version: receipt.results[0]!.version! };
+    } catch (error) {
+      ignoreConflict(error);
+      return undefined;
     }
+  }
+
+  /** Lets others replay a partition. @throws ConflictError when the claim is lost */
+  async release(partition: Partition, { version: ifVersion }: Claim): Promise<void> {
+    const value = JSON.stringify(FREE);
+    await this.#spool.commit({ partition, operations: [{ op: 'put', ...MARK, value, ifVersion }] });
   }
 
   /** The oldest batches of a partition, and where its log ends. */
@@ -80,31 +104,32 @@ export class Backlog {
   }
 
   /**
-   * Forgets a partition's batches up to a place: they are in the store.
-   * @throws ConflictError when it is no longer the same partition
+   * Forgets a partition's batches up to a place: they are in the store. Renews the claim.
+   * @throws ConflictError when the claim is lost
    */
-  async done(partition: Partition, upTo: number, same: Operation): Promise<void> {
-    const receipt = await this.#spool.commit({
+  async done(partition: Partition, upTo: number, claim: Claim): Promise<Claim> {
+    const { results } = await this.#spool.commit({
       partition,
-      operations: [same, { op: 'truncate', log: SPOOL_LOG, before: upTo + 1 }],
+      operations: [this.#claiming(claim), { op: 'truncate', log: SPOOL_LOG, before: upTo + 1 }],
     });
-    this.#gone(receipt.results[1]!.count!);
+    this.#gone(results[1]!.count!);
+    return { version: results[0]!.version! };
   }
 
   /**
    * Clears a partition away whose batches are all in the store, up to this last one.
-   * @throws ConflictError when somebody has added to it meanwhile, or it is no longer the same one
+   * @throws ConflictError when the claim is lost, or somebody has added to it meanwhile
    */
-  async clear(partition: Partition, lastSeq: number, same: Operation): Promise<void> {
-    const receipt = await this.#spool.commit({
+  async clear(partition: Partition, lastSeq: number, claim: Claim): Promise<void> {
+    const { results } = await this.#spool.commit({
       partition,
       operations: [
-        same,
+        { op: 'check', ...MARK, ifVersion: claim.version },
         { op: 'truncate', log: SPOOL_LOG, before: lastSeq + 1, ifLastSeq: lastSeq },
         { op: 'expire', at: THROUGH },
       ],
     });
-    this.#gone(receipt.results[1]!.count!);
+    this.#gone(results[1]!.count!);
     await this.#spool.commit({ partition, operations: [{ op: 'drop', ifExpiredAt: THROUGH }] });
   }
 
@@ -140,14 +165,9 @@ export class Backlog {
     await this.#spool.trimChanges((await this.#spool.readChanges('newest', 0)).cursor);
   }
 
-  async #mark(partition: Partition): Promise<number | undefined> {
-    try {
-      const put: Operation = { op: 'put', ...MARK, value: 'true', ifVersion: 'absent' };
-      return (await this.#spool.commit({ partition, operations: [put] })).results[0]!.version;
-    } catch (error) {
-      ignoreConflict(error);
-      return undefined;
-    }
+  #claiming({ version: ifVersion }: Claim): Operation {
+    const value = JSON.stringify({ by: this.#name, until: Date.now() + CLAIM_MS });
+    return { op: 'put', ...MARK, value, ifVersion };
   }
 
   #gone(count: number): void {

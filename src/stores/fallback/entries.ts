@@ -7,7 +7,7 @@ export const SPOOL_LOG = '$spool';
 /** A record with which a partition says that it began in the spool: what is not there is nowhere. */
 export const BORN = { kind: '$born', id: '$born' } as const;
 
-/** A record that a replay makes in a partition: it goes with the partition, and its version is never the same again. */
+/** A record that says who replays a partition: it goes with the partition, and its version is never the same again. */
 export const MARK = { kind: '$replay', id: '$replay' } as const;
 
 /** A batch as it is to be replayed. Conditions that the spool has judged are judged. */

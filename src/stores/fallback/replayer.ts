@@ -2,13 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ignoreConflict, isConflict, isHoldfastError, StoreUnavailableError } from '../../core/errors.ts';
 import type { Batch, Operation, Partition, Stored } from '../../core/store.ts';
 import { partitionKey } from '../shared/pages.ts';
-import type { Backlog, RejectedBatch } from './backlog.ts';
+import type { Backlog, Claim, RejectedBatch } from './backlog.ts';
 import type { Gates } from './gates.ts';
 import { isPatch, patched } from './spool.ts';
 
 /** Partitions that are replayed at the same time. */
 const LANES = 64;
 const MAX_ATTEMPTS = 64;
+/** How often to look whether another process is through with a partition. */
+const LOOK_MS = 20;
 /** When so few batches are left, or so many in proportion as before, a partition's new writes wait for the rest. */
 const SHORT = 64;
 
@@ -77,28 +79,47 @@ export class Replayer {
   /** Replays a partition's oldest batches, so many or a page more; all of them, and it is cleared away. */
   async #replay(partition: Partition, most: number): Promise<void> {
     const { backlog } = this.#parts;
-    let same = await backlog.begin(partition);
+    let claim: Claim | undefined;
     for (let count = 0; count < most; ) {
+      claim ??= await this.#claim(partition);
+      if (!claim) return;
       const { page, lastSeq } = await backlog.read(partition);
-      for (const { batch } of page) await this.#commit(batch);
+      try {
+        for (const { batch } of page) await this.#commit(batch);
+      } catch (error) {
+        await backlog.release(partition, claim).catch(ignoreConflict);
+        throw error;
+      }
       count += page.length;
       const upTo = page.at(-1)?.seq ?? lastSeq;
       const through = most === Infinity && upTo === lastSeq;
       try {
-        await (through ? backlog.clear(partition, lastSeq, same) : backlog.done(partition, upTo, same));
-        if (through || page.length === 0) return;
+        if (through) return await backlog.clear(partition, lastSeq, claim);
+        claim = await backlog.done(partition, upTo, claim);
+        if (page.length === 0) return;
       } catch (error) {
-        // Another process has added to it, or replayed it all: what has been committed here is not committed again.
+        // Another process has added to it, or replayed it: what was committed here is not committed again.
         ignoreConflict(error);
-        same = await backlog.begin(partition);
+        claim = undefined;
       }
     }
+  }
+
+  /** Waits for a partition that another process replays. @returns undefined when there is nothing left to do */
+  async #claim(partition: Partition): Promise<Claim | undefined> {
+    while (await this.#parts.backlog.holds(partition)) {
+      if (!this.#parts.active()) throw interrupted();
+      const claim = await this.#parts.backlog.claim(partition);
+      if (claim) return claim;
+      await delay(LOOK_MS);
+    }
+    return undefined;
   }
 
   /** Commits a batch, once: it has an id. What the store refuses is kept aside. */
   async #commit(batch: Batch): Promise<void> {
     const { active, backlog, onRejected } = this.#parts;
-    if (!active()) throw new StoreUnavailableError('the replay was interrupted');
+    if (!active()) throw interrupted();
     try {
       if (batch.operations.some(isPatch)) await this.#commitPatches(batch);
       else if (batch.operations.length > 0) await this.#parts.commit(batch);
@@ -130,6 +151,10 @@ export class Replayer {
     const now = await this.#parts.get(partition, put.kind, put.id);
     return { ...put, value: patched(now?.value, patch), ifVersion: now?.version ?? 'absent' };
   }
+}
+
+function interrupted(): StoreUnavailableError {
+  return new StoreUnavailableError('the replay was interrupted');
 }
 
 /** Whether the store has understood a batch and won't have it; trying again would not help. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { isUnavailable, StoreUnavailableError } from '../../core/errors.ts';
 import type {
   Batch,
@@ -421,6 +422,8 @@ export class FallbackStore implements Store {
         const found = await this.#replayer.all();
         // Nothing is in the spool, nor on its way there.
         if (found === 0 && this.#spool.underWay === 0 && this.#spool.taken === taken) break;
+        // What is on its way may need the event loop to get there.
+        await setImmediate();
       }
     } catch (error) {
       if (this.#stopped) return;
