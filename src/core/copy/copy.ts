@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseInput } from '../input.ts';
 import type { Change, Partition, Store } from '../store.ts';
 import { changedPartitions, newestVersion } from './changed.ts';
-import { expiryPages, partitionPages } from './listing.ts';
+import { countPartitions, expiryPages, partitionPages } from './listing.ts';
 import { type CopyCounts, type CopyPartition, copyPartition, type Stores } from './partition.ts';
 import { expired, isExpired, SavedPlace } from './place.ts';
 import { sideBySide } from './side-by-side.ts';
@@ -161,6 +161,7 @@ class Copy {
   async #verify(): Promise<Mismatch[]> {
     const { signal } = this.#options;
     const onProgress = (counts: CopyCounts) => this.#tell('verifying', counts);
+    this.#totalPartitions = await countPartitions(this.#stores.from);
     const { counts, mismatches } = await verifyCopy(this.#stores, { width: WIDTH, signal, onProgress });
     this.#saved.place.counts = counts;
     let left = mismatches;
@@ -182,12 +183,6 @@ class Copy {
     const { onProgress } = this.#options;
     onProgress?.({ phase, totalPartitions: Math.max(this.#totalPartitions, counts.partitions), ...counts });
   }
-}
-
-async function countPartitions(store: Store): Promise<number> {
-  let count = 0;
-  for await (const { items } of partitionPages(store)) count += items.length;
-  return count;
 }
 
 function sum(all: readonly CopyCounts[]): CopyCounts {

@@ -20,6 +20,12 @@ export async function* partitionPages(store: Store, after?: string): AsyncGenera
   yield* indexPages(store, PARTITION_INDEX, after);
 }
 
+export async function countPartitions(store: Store): Promise<number> {
+  let count = 0;
+  for await (const { items } of partitionPages(store)) count += items.length;
+  return count;
+}
+
 /** Partitions that expire; `order` is when. */
 export async function* expiryPages(store: Store, after?: string): AsyncGenerator<Page<IndexHit>> {
   yield* indexPages(store, EXPIRY_INDEX, after);

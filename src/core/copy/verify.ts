@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { LogInfo, Partition, Store } from '../store.ts';
-import { bytesOf, entryPages, expiryPages, partitionPages, wholeRecords } from './listing.ts';
+import {
+  bytesOf,
+  countPartitions,
+  entryPages,
+  expiryPages,
+  partitionPages,
+  wholeRecords,
+} from './listing.ts';
 import type { CopyCounts, Stores } from './partition.ts';
 import { fingerprint, isCopied } from './records.ts';
 import { sideBySide } from './side-by-side.ts';
@@ -108,12 +115,6 @@ async function digestExpiry(store: Store): Promise<Digest> {
     }
   }
   return { records, entries: 0, hash: sum.toString(16) };
-}
-
-async function countPartitions(store: Store): Promise<number> {
-  let count = 0;
-  for await (const { items } of partitionPages(store)) count += items.length;
-  return count;
 }
 
 /** Partitions of the target that the source knows nothing of. */
