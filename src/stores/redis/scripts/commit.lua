@@ -61,7 +61,9 @@ local at = time[1] .. format('%06d', time[2])
 local out, o = {}, 0
 -- The last key and value taken.
 local k, a = 1, 4
-local plans, changed = {}, false
+local plans, short_plans, changed = {}, {}, false
+-- How a change in the journal goes on behind its partition, where the batch has no id.
+local head = NUL .. NUL .. at
 
 local function split(text)
   local pieces, n, from = {}, 0, 1
@@ -114,47 +116,55 @@ local function plan_of(shape)
   return plan
 end
 
--- Commits a batch that only appends to logs that are there, and checks records: nearly all messages come this way.
-local function append_batch(journal)
-  local plan = plans[A[a + 1]] or plan_of(A[a + 1])
-  local P, p, pk = plan[1], plan[3], A[a + 2]
-  local keys_end, values_end = k + 1 + P[3], a + 2 + P[2]
-  local have = call('HMGET', K[k + 1], unpack(plan[2]))
-  local there = have[1]
+-- The same for a batch that only checks records and appends to logs that are there: its checks, and its appends.
+local function short_plan_of(shape)
+  local plan = plan_of(shape)
+  local P, p, checks, appends = plan[1], plan[3], {}, {}
   for i = 1, plan[4] do
-    local meta = have[i + 1]
     if P[p + 1] == 'a' then
-      there = there and meta
+      local told = '\0a\0' .. P[p + 2] .. NUL
+      appends[#appends + 1] = { field = i + 1, n = tonumber(P[p + 5]), told = told, count = NUL .. P[p + 5] }
       p = p + 5
-    elseif holds(P[p + 2], meta) then
-      p = p + 2
     else
-      out[o + 1], out[o + 2], out[o + 3], out[o + 4] = 'f', i - 1, 1, version_of(meta)
-      k, a, o = keys_end, values_end, o + 4
+      checks[#checks + 1] = { field = i + 1, condition = P[p + 2], place = i - 1 }
+      p = p + 2
+    end
+  end
+  plan = { fields = plan[2], checks = checks, appends = appends, keys = 1 + P[3], values = 2 + P[2] }
+  short_plans[shape] = plan
+  return plan
+end
+
+-- Commits such a batch: nearly all messages come this way.
+local function append_batch(journal)
+  local plan = short_plans[A[a + 1]] or short_plan_of(A[a + 1])
+  local key, value, appends = k + 1, a + 2, plan.appends
+  k, a = k + plan.keys, a + plan.values
+  local have = call('HMGET', K[key], unpack(plan.fields))
+  for _, check in ipairs(plan.checks) do
+    local meta = have[check.field]
+    if not holds(check.condition, meta) then
+      out[o + 1], out[o + 2], out[o + 3], out[o + 4] = 'f', check.place, 1, version_of(meta)
+      o = o + 4
       return
     end
   end
+  local there = have[1]
+  for i = 1, #appends do there = there and have[appends[i].field] end
   if not there then
     out[o + 1], out[o + 2] = 'g', 0
-    k, a, o = keys_end, values_end, o + 2
+    o = o + 2
     return
   end
-  local told, place = pk .. '\0\0' .. at, o + 2
-  out[o + 1] = 'o'
-  k, a, o, p = k + 1, a + 2, place, plan[3]
-  for _ = 1, plan[4] do
-    if P[p + 1] == 'a' then
-      local n = P[p + 5]
-      k, o = k + 1, o + 1
-      local seq = sub(call('XADD', K[k], '0-*', 'v', A[a + 1]), 3)
-      for i = a + 2, a + n do call('XADD', K[k], '0-*', 'v', A[i]) end
-      a = a + n
-      out[o] = seq
-      told = told .. '\0a\0' .. P[p + 2] .. NUL .. seq .. NUL .. n
-      p = p + 5
-    else
-      p = p + 2
-    end
+  local told, place = A[value] .. head, o + 2
+  out[o + 1], o = 'o', place
+  for i = 1, #appends do
+    local append, stream = appends[i], K[key + i]
+    local seq = sub(call('XADD', stream, '0-*', 'v', A[value + 1]), 3)
+    for entry = value + 2, value + append.n do call('XADD', stream, '0-*', 'v', A[entry]) end
+    value, o = value + append.n, o + 1
+    out[o] = seq
+    told = told .. append.told .. seq .. append.count
   end
   out[place] = sub(call('XADD', journal, '0-*', 'c', told), 3)
   changed = true
