@@ -22,6 +22,14 @@ async function arrived(url: string, session: string, messages: ReadonlyMap<strin
   }
 }
 
+/** Replays what writers had left when they ended. @returns how much that was */
+async function replayRest(url: string, spool: string): Promise<number> {
+  await using engine = await ContextEngine.open(url, { fallback: spool, maintenanceIntervalMs: 0 });
+  const left = (await engine.storeHealth()).facts.spooled as number;
+  while ((await engine.storeHealth()).facts.fallback !== 'normal') await delay(LOOK_MS);
+  return left;
+}
+
 function notYet(error: unknown): undefined {
   if (!isHoldfastError(error) || error.code !== 'not-found') throw error;
 }
@@ -30,12 +38,17 @@ async function run(context: Context): Promise<Row[]> {
   const awayMs = (context.options.seconds as number) * 1000;
   const server = context.resources.use(await startRedis({ appendOnly: 'everysec' }));
   const spools = await context.temporaryFolder();
-  const spoolOf = (writer: number) => `spool-${context.options.spool === 'own' ? writer : 'shared'}.db`;
+  const own = context.options.spool === 'own';
+  const spoolOf = (writer: number) => `file:${join(spools, `${own ? writer : 'shared'}.db`)}`;
   let away = 0;
   let backMs = 0;
+  let left = 0;
+  const afterwards = async () => {
+    for (const spool of new Set([0, 1, 2, 3].map(spoolOf))) left += await replayRest(server.url, spool);
+  };
   const rows = await underLoad(
     context,
-    { url: server.url, engine: (writer) => ({ fallback: `file:${join(spools, spoolOf(writer))}` }) },
+    { url: server.url, engine: (writer) => ({ fallback: spoolOf(writer) }), afterwards },
     async (load) => {
       await load.answered(50);
       await server.stop();
@@ -57,6 +70,7 @@ async function run(context: Context): Promise<Row[]> {
   return [
     ...rows,
     { case: 'acknowledged while away', value: away, unit: 'messages', target: { atLeast: 1 } },
+    { case: 'left in the spool at the end', value: left, unit: 'messages, then replayed' },
     { case: 'switch back', value: Math.round(backMs), unit: 'ms from the first answer to all in the store' },
   ];
 }

@@ -18,6 +18,8 @@ export interface LoadOptions {
   engine?: object | ((writer: number) => object);
   /** Rest of each lane after each message (milliseconds): so that a long drill does not fill the machine. */
   pauseMs?: number;
+  /** Done after the writers have ended, before it is counted. */
+  afterwards?: () => Promise<void>;
 }
 
 /** Writers that append while something happens to their store. */
@@ -58,7 +60,7 @@ export class Load {
  */
 export async function underLoad(
   context: Context,
-  { url, writersUrl = url, engine: options, pauseMs = 1 }: LoadOptions,
+  { url, writersUrl = url, engine: options, pauseMs = 1, afterwards }: LoadOptions,
   during: (load: Load) => Promise<void>,
 ): Promise<Row[]> {
   const folder = await context.temporaryFolder();
@@ -90,6 +92,7 @@ export async function underLoad(
     await during(load);
     for (const one of workers) one.go();
     await Promise.all(workers.map((one) => one.ended()));
+    await afterwards?.();
   } finally {
     following.abort();
     await followed;
