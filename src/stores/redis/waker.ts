@@ -21,6 +21,7 @@ export class Waker {
   #looking: Promise<void> | undefined;
   #lookAgain = false;
   #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(servers: Servers, keys: Keys, readEnds: () => Promise<number[]>) {
     this.#servers = servers;
@@ -43,6 +44,7 @@ export class Waker {
   }
 
   close(): void {
+    this.#closed = true;
     this.#stop();
     this.#waiters.close('store');
   }
@@ -96,7 +98,7 @@ export class Waker {
   }
 
   async #listenTo(shard: number, address: string | undefined): Promise<void> {
-    if (address === undefined) return;
+    if (address === undefined || this.#closed) return;
     let listener = this.#listeners.get(address);
     if (!listener) {
       const lost = () => this.#listeners.get(address)?.shards.clear();
