@@ -6,11 +6,6 @@ import { cursorOf } from './facts.ts';
 import type { KnownLogs, KnownPartition } from './known.ts';
 import type { Plan, Planned } from './waves.ts';
 
-interface Head {
-  readonly log: number;
-  readonly entries: AppendEntry[];
-}
-
 /** An append: its log, how many entries of the group stand there before its own, and its own. */
 interface Append {
   readonly head: number;
@@ -21,7 +16,7 @@ interface Append {
 /** A group of batches that only append to known logs and check records, as `append_group` takes it. */
 export class AppendCall {
   readonly batches: readonly Planned[];
-  readonly #heads: Head[] = [];
+  readonly #logs = { pk: [] as number[], count: [] as number[] };
   readonly #places = new Map<number, number>();
   readonly #checks = {
     partition: [] as number[],
@@ -29,7 +24,8 @@ export class AppendCall {
     id: [] as string[],
     if: [] as number[],
   };
-  readonly #lines = { appends: [] as Append[], heads: [] as string[], tails: [] as string[] };
+  readonly #entries = { log: [] as number[], offset: [] as number[], given: [] as AppendEntry[] };
+  readonly #lines: string[] = [];
   /** Of each batch, its operations: an append, or nothing for a check. */
   readonly #appends: (Append | undefined)[][] = [];
 
@@ -41,7 +37,7 @@ export class AppendCall {
       const partition = known.find(batch.partition);
       if (!partition || !call.#add(batch.operations, partition)) return undefined;
     }
-    return call.#lines.appends.length > 0 ? call : undefined;
+    return call;
   }
 
   private constructor(batches: readonly Planned[]) {
@@ -49,29 +45,17 @@ export class AppendCall {
   }
 
   /** The call's arguments after its locks. */
-  values(): Buffer[] {
-    const { appends, heads, tails } = this.#lines;
-    const [c, h] = [this.#checks, this.#heads];
-    const entries = h.flatMap((head) => head.entries);
-    let from = 0;
-    const starts = h.map((head) => {
-      from += head.entries.length;
-      return from - head.entries.length;
-    });
-    const marked = entries.some(({ mark }) => mark !== undefined);
-    const versioned = entries.some(({ version }) => version !== undefined);
+  values(): (Buffer | string)[] {
+    const [c, h, e] = [this.#checks, this.#logs, this.#entries];
+    const marked = e.given.some(({ mark }) => mark !== undefined);
+    const versioned = e.given.some(({ version }) => version !== undefined);
     return [
       ...[bigintArray(c.partition), textArray(c.kind), textArray(c.id), bigintArray(c.if)],
-      ...[
-        bigintArray(h.map(({ log }) => log)),
-        intArray(starts),
-        intArray(h.map((head) => head.entries.length)),
-      ],
-      textArray(entries.map(({ value }) => value)),
-      textArray(marked ? entries.map(({ mark }) => mark ?? null) : []),
-      intArray(versioned ? entries.map(({ version }) => version ?? null) : []),
-      ...[intArray(appends.map(({ head }) => head)), intArray(appends.map(({ offset }) => offset + 1))],
-      ...[textArray(heads), textArray(tails)],
+      ...[bigintArray(h.pk), intArray(h.count), intArray(e.log), intArray(e.offset)],
+      textArray(e.given.map(({ value }) => value)),
+      textArray(marked ? e.given.map(({ mark }) => mark ?? null) : []),
+      intArray(versioned ? e.given.map(({ version }) => version ?? null) : []),
+      `[${this.#lines.join(',')}]`,
     ];
   }
 
@@ -100,16 +84,14 @@ export class AppendCall {
         appends.push(undefined);
       } else if (operation.op === 'append') {
         const log = logs.get(operation.log);
-        if (log === undefined || appends.some((append) => append !== undefined)) return false;
-        line += `,["a",${JSON.stringify(operation.log)},`;
-        appends.push(this.#append(log, operation.entries));
+        if (log === undefined) return false;
+        const append = this.#append(log, operation.entries);
+        line += `,["A",${JSON.stringify(operation.log)},${append.head},${append.offset},${append.count}]`;
+        appends.push(append);
       }
     }
-    const append = appends.find((one) => one !== undefined);
-    if (!append) return false;
-    this.#lines.appends.push(append);
-    this.#lines.heads.push(line);
-    this.#lines.tails.push(`,${append.count}]]`);
+    if (!appends.some((append) => append !== undefined)) return false;
+    this.#lines.push(`${line}]`);
     this.#appends.push(appends);
     return true;
   }
@@ -117,12 +99,17 @@ export class AppendCall {
   #append(log: number, entries: readonly AppendEntry[]): Append {
     let head = this.#places.get(log);
     if (head === undefined) {
-      head = this.#heads.push({ log, entries: [] });
+      head = this.#logs.pk.push(log);
+      this.#logs.count.push(0);
       this.#places.set(log, head);
     }
-    const known = this.#heads[head - 1]!.entries;
-    const append = { head, offset: known.length, count: entries.length };
-    for (const entry of entries) known.push(entry);
-    return append;
+    const offset = this.#logs.count[head - 1]!;
+    for (const [i, entry] of entries.entries()) {
+      this.#entries.log.push(head);
+      this.#entries.offset.push(offset + i + 1);
+      this.#entries.given.push(entry);
+    }
+    this.#logs.count[head - 1] = offset + entries.length;
+    return { head, offset, count: entries.length };
   }
 }

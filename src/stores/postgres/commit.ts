@@ -47,7 +47,7 @@ export class Committer {
     this.#options = options;
     this.#salt = hash(options.schema, 0);
     this.#commitStatement = callOf(options.schema, 'commit_group', 63);
-    this.#appendStatement = callOf(options.schema, 'append_group', 20);
+    this.#appendStatement = callOf(options.schema, 'append_group', 18);
     this.#lanes = new Lanes((lane, batches) => this.#commitGroup(lane, batches));
   }
 
@@ -119,7 +119,7 @@ export class Committer {
     statement: string,
     lane: number,
     plan: Plan,
-    values: readonly Buffer[],
+    values: readonly (Buffer | string)[],
   ): Promise<T | undefined> {
     const { durability, clock } = this.#options;
     const locks = bigintArray(this.#locks(plan));

@@ -9,7 +9,7 @@ import { quoteName } from './schema.ts';
 const ROWS_AT_ONCE = 16;
 const MAX_NAMES = 20_000;
 
-type Row = [place: string, at: string, changes: string];
+type Row = [place: string, at: string, changes: string, bases: string | null];
 /** `[partition, batch id or 0, …operations]`. */
 type PackedChange = [number, string | 0, ...PackedOperation[]];
 type PackedOperation = [string, ...(string | number | null)[]];
@@ -18,6 +18,7 @@ interface Told {
   position: Position;
   at: number;
   change: PackedChange;
+  bases: readonly number[];
 }
 
 interface Read {
@@ -27,7 +28,7 @@ interface Read {
   horizon: number;
   /** Whether there are commits that can't be read yet. */
   held: boolean;
-  rows: { place: number; at: number; changes: PackedChange[] }[];
+  rows: { place: number; at: number; changes: PackedChange[]; bases: number[] }[];
 }
 
 /**
@@ -53,12 +54,12 @@ export class Journal {
     for (;;) {
       const { oldest, rows } = await this.#read(position?.place, most, position);
       position ??= oldest;
-      for (const { place, at, changes } of rows) {
+      for (const { place, at, changes, bases } of rows) {
         const start: number = place === position.place ? position.count : 0;
         for (let i = start; i < changes.length; i++) {
           if (told.length === limit) return this.#page(told, position);
           position = { place, count: i + 1 };
-          told.push({ position, at, change: changes[i]! });
+          told.push({ position, at, change: changes[i]!, bases });
         }
       }
       if (rows.length < most) return this.#page(told, position);
@@ -108,15 +109,20 @@ export class Journal {
       oldest,
       horizon: Number(edge![1]),
       held,
-      rows: rows.map(([place, at, changes]) => {
-        return { place: Number(place), at: Number(at), changes: JSON.parse(changes) as PackedChange[] };
+      rows: rows.map(([place, at, changes, bases]) => {
+        return {
+          place: Number(place),
+          at: Number(at),
+          changes: JSON.parse(changes) as PackedChange[],
+          bases: bases === null ? [] : bases.split(',').map(Number),
+        };
       }),
     };
   }
 
   async #page(told: readonly Told[], end: Position): Promise<ChangePage> {
     await this.#learnNames(told.map(({ change: [pk] }) => pk));
-    const changes = told.map(({ position, at, change: [pk, batchId, ...operations] }): Change => {
+    const changes = told.map(({ position, at, change: [pk, batchId, ...operations], bases }): Change => {
       const partition = this.#names.get(pk);
       // Trimmed since the rows were read, and its name with it.
       if (!partition) throw new CursorExpiredError();
@@ -124,7 +130,7 @@ export class Journal {
         cursor: cursorOf(position),
         at,
         partition: { ...partition },
-        operations: operations.map(unpack),
+        operations: operations.map((operation) => unpack(operation, bases)),
         ...(batchId !== 0 && { batchId }),
       };
     });
@@ -160,7 +166,7 @@ function isBefore(one: Position, other: Position): boolean {
   return one.place < other.place || (one.place === other.place && one.count < other.count);
 }
 
-function unpack([op, ...fields]: PackedOperation): ChangeOperation {
+function unpack([op, ...fields]: PackedOperation, bases: readonly number[]): ChangeOperation {
   const [text, a, b, c] = fields as [string, number, number, number];
   switch (op) {
     case 'put':
@@ -170,6 +176,8 @@ function unpack([op, ...fields]: PackedOperation): ChangeOperation {
       return { op, kind: text, id: String(a) };
     case 'a':
       return { op: 'append', log: text, firstSeq: a, count: b };
+    case 'A':
+      return { op: 'append', log: text, firstSeq: bases[a - 1]! + b + 1, count: c };
     case 'rewrite':
       return { op, log: text, seq: a, version: b };
     case 'truncate':

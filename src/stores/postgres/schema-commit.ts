@@ -51,9 +51,7 @@ BEGIN
 const BEGIN = `
   {be_durable}
   -- Before anything gets a transaction id: of two transactions on a partition, the later one has the higher one.
-  FOREACH num IN ARRAY locks LOOP
-    reply := pg_advisory_xact_lock(num);
-  END LOOP;
+  PERFORM pg_advisory_xact_lock(k) FROM unnest(locks) k;
   SELECT t.turn, t.reply INTO known FROM {schema}.writers t WHERE t.writer = my_writer AND t.lane = my_lane;
   IF known.turn >= my_turn THEN
     RETURN CASE WHEN known.turn = my_turn THEN known.reply END;

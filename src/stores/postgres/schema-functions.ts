@@ -96,7 +96,7 @@ END $body$;
  */
 const READ_JOURNAL = `
 CREATE FUNCTION {schema}.read_journal(from_position bigint, most bigint)
-RETURNS TABLE (place bigint, at bigint, changes text) LANGUAGE plpgsql STABLE ${PLANS} AS $body$
+RETURNS TABLE (place bigint, at bigint, changes text, bases text) LANGUAGE plpgsql STABLE ${PLANS} AS $body$
 DECLARE
   meta record; horizon bigint;
 BEGIN
@@ -106,7 +106,7 @@ BEGIN
   changes := json_build_array(meta.trimmed_count, pg_snapshot_xmax(pg_current_snapshot())::text::bigint + meta.shift,
     EXISTS (SELECT FROM {schema}.journal j WHERE j.position >= horizon));
   RETURN NEXT;
-  RETURN QUERY SELECT j.position, j.at, j.changes FROM {schema}.journal j
+  RETURN QUERY SELECT j.position, j.at, j.changes, j.bases FROM {schema}.journal j
     WHERE j.position >= coalesce(from_position, meta.trimmed_position) AND j.position < horizon
     ORDER BY j.position LIMIT most;
 END $body$;

@@ -57,9 +57,10 @@ CREATE UNIQUE INDEX entries_by_given_id ON {schema}.entries (log, given_id) WHER
 CREATE INDEX entries_by_mark ON {schema}.entries (log, mark, seq) WHERE mark IS NOT NULL;
 {entry_tables}
 
--- A row for each transaction that changed something: a JSON array with a change for each of its batches.
+-- A row for each transaction that changed something: a JSON array with a change for each of its batches. Where it was
+-- written before the seqs were known, they count on from the last seqs of the logs, which are listed in bases.
 CREATE TABLE {schema}.journal (
-  position bigint PRIMARY KEY, at bigint NOT NULL, changes text NOT NULL
+  position bigint PRIMARY KEY, at bigint NOT NULL, changes text NOT NULL, bases text
 );
 
 -- Names of partitions that are gone, for as long as the journal speaks of them.
