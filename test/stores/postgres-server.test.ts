@@ -2,7 +2,17 @@ import pg from 'pg';
 import { expect } from 'vitest';
 import { isHoldfastError } from '../../src/core/errors.ts';
 import { PostgresStore } from '../../src/stores/postgres/index.ts';
-import { append, commit, fails, logValues, partition, put, times, valueAt } from '../../src/testing/words.ts';
+import {
+  add,
+  append,
+  commit,
+  fails,
+  logValues,
+  partition,
+  put,
+  times,
+  valueAt,
+} from '../../src/testing/words.ts';
 import { createPlace, needs, removePlace } from '../support/servers.ts';
 
 const { describe, it } = needs('postgres');
@@ -128,6 +138,45 @@ describe('a postgres store and its server', () => {
         expect(slow.filter((one) => one.startsWith(`${n}.`))).toEqual(times(20, (i) => `${n}.${i}`));
       }
       await store.close();
+    }));
+
+  it('does a commit once, and gives the first answer, however often answers are lost on the way', () =>
+    inPlace(async ({ url, server }) => {
+      const pool = new pg.Pool({ connectionString: server });
+      const schema = schemaOf(url);
+      const sound = await PostgresStore.open(pool, { schema, durability: 'normal' });
+      let lost = 0;
+      const losing = new Proxy(pool, {
+        get: (target, name) =>
+          name === 'connect'
+            ? async () => losingClient(await target.connect())
+            : Reflect.get(target, name, target),
+      });
+      // What was asked is done, and every other answer is lost.
+      const losingClient = (client: pg.PoolClient) => ({
+        on: client.on.bind(client),
+        removeListener: client.removeListener.bind(client),
+        release: () => client.release(),
+        async query(query: pg.QueryConfig) {
+          const result = await client.query(query);
+          if (!query.text.includes('_group(') || lost++ % 2 === 1) return result;
+          throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+        },
+      });
+      const store = await PostgresStore.open(losing as unknown as pg.Pool, {
+        schema,
+        durability: 'normal',
+        listen: false,
+      });
+      const receipts = [];
+      for (let i = 0; i < 10; i++) receipts.push(await commit(store, partition(), append([i])));
+      const counted = await Promise.all(times(5, () => commit(store, partition(), add('c', { n: 1 }))));
+      expect(lost).toBeGreaterThan(20);
+      expect(receipts.map(({ results }) => results[0]!.seqs![0])).toEqual(times(10, (i) => i + 1));
+      expect(await logValues(sound, partition())).toEqual(times(10, (i) => i));
+      expect(counted.map(({ results }) => results[0]!.counters!.n)).toEqual([1, 2, 3, 4, 5]);
+      await Promise.all([store.close(), sound.close()]);
+      await pool.end();
     }));
 
   it('gives up in time on a server that is not there, and shows no password', async () => {

@@ -18,22 +18,22 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 SET enable_mergejoin = off SET enable_bitmapscan = off SET jit = off
 AS $body$
 DECLARE
-  place bigint; broken boolean; my_row tid; known_turn bigint; known_reply text; moved text; reply text;
+  place bigint; broken boolean; known_turn bigint; known_reply text; moved text; reply text;
 BEGIN
   {be_durable}
   -- Before anything gets a transaction id: of two transactions on a partition, the later one has the higher one.
   PERFORM pg_advisory_xact_lock(k) FROM unnest(locks) k;
-  SELECT m.shift, w.ctid, w.turn, w.reply, EXISTS (
+  SELECT m.shift, w.turn, w.reply, EXISTS (
       SELECT FROM generate_series(1, cardinality(c_partition)) i
         LEFT JOIN {schema}.records t ON t.partition = c_partition[i] AND t.kind = c_kind[i] AND t.id = c_id[i]
         WHERE CASE c_if[i] WHEN -1 THEN t.version IS NOT NULL WHEN -2 THEN t.version IS NULL
           ELSE t.version IS DISTINCT FROM c_if[i] END)
-    INTO place, my_row, known_turn, known_reply, broken
+    INTO place, known_turn, known_reply, broken
     FROM {schema}.meta m LEFT JOIN {schema}.writers w ON w.writer = my_writer AND w.lane = my_lane;
   IF known_turn >= my_turn THEN
     RETURN CASE WHEN known_turn = my_turn THEN known_reply END;
   END IF;
-  IF broken OR my_row IS NULL THEN
+  IF broken OR known_turn IS NULL THEN
     RETURN NULL;
   END IF;
   place := place + pg_current_xact_id()::text::bigint;
@@ -54,7 +54,7 @@ BEGIN
     INSERT INTO {schema}.journal (position, at, changes, bases) SELECT place, now_ms, told, f.list FROM found f
   ), answered AS (
     UPDATE {schema}.writers t SET turn = my_turn, at = now_ms, reply = '[' || place || ',' || f.list || ']'
-      FROM found f WHERE t.ctid = my_row
+      FROM found f WHERE t.writer = my_writer AND t.lane = my_lane AND t.turn < my_turn
   )
   SELECT f.list INTO moved FROM found f;
   IF moved IS NULL THEN

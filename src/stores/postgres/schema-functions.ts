@@ -116,17 +116,20 @@ END $body$;
 const TRIM_JOURNAL = `
 CREATE FUNCTION {schema}.trim_journal(upto bigint, upto_count int) RETURNS void LANGUAGE plpgsql ${PLANS} AS $body$
 DECLARE
-  horizon bigint; whole boolean;
+  horizon bigint; bound bigint;
 BEGIN
   PERFORM 1 FROM {schema}.meta FOR UPDATE;
   SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + m.shift INTO horizon FROM {schema}.meta m;
   IF upto >= horizon THEN
     upto := horizon; upto_count := 0;
   END IF;
-  SELECT json_array_length(j.changes::json) <= upto_count INTO whole FROM {schema}.journal j WHERE j.position = upto;
-  DELETE FROM {schema}.journal j WHERE j.position < upto OR whole AND j.position = upto;
-  DELETE FROM {schema}.batches b WHERE b.position < upto OR whole AND b.position = upto;
-  DELETE FROM {schema}.dropped_partitions d WHERE d.position < upto OR whole AND d.position = upto;
+  -- The row at the position goes where all of it is behind.
+  SELECT upto + (json_array_length(j.changes::json) <= upto_count)::int INTO bound
+    FROM {schema}.journal j WHERE j.position = upto;
+  bound := coalesce(bound, upto);
+  DELETE FROM {schema}.journal j WHERE j.position < bound;
+  DELETE FROM {schema}.batches b WHERE b.position < bound;
+  DELETE FROM {schema}.dropped_partitions d WHERE d.position < bound;
   UPDATE {schema}.meta m SET trimmed_position = upto, trimmed_count = upto_count
     WHERE (m.trimmed_position, m.trimmed_count) < (upto, upto_count);
 END $body$;

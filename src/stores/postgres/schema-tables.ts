@@ -69,6 +69,7 @@ CREATE TABLE {schema}.dropped_partitions (
   tenant text COLLATE "C" NOT NULL, type text COLLATE "C" NOT NULL, id text COLLATE "C" NOT NULL,
   position bigint NOT NULL
 );
+CREATE INDEX dropped_partitions_by_position ON {schema}.dropped_partitions (position);
 
 -- Receipts of batches that have an id. They outlive their partition: a drop has one, too.
 CREATE TABLE {schema}.batches (
