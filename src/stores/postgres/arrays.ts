@@ -16,7 +16,7 @@ type Numbers = readonly (number | null)[];
 
 export function textArray(values: Texts): Buffer {
   let size = HEADER_BYTES;
-  for (const value of values) size += 4 + (value === null ? 0 : value.length * 3);
+  for (const value of values) size += 4 + (value === null ? 0 : Buffer.byteLength(value));
   const buffer = Buffer.allocUnsafe(size);
   let at = writeHeader(buffer, TEXT, values.length);
   for (const value of values) {
