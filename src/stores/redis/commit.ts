@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import type { Batch, Partition, Receipt } from '../../core/store.ts';
+import type { Batch, Operation, Partition, Receipt } from '../../core/store.ts';
 import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
 import type { Cursors } from './cursor.ts';
 import type { Keys } from './keys.ts';
-import { KnownLogs } from './known-logs.ts';
 import { type Committed, readAnswers } from './outcomes.ts';
 import { CallPacker, type Sending } from './pack.ts';
+import { AppendPacker, plainAppend } from './pack-appends.ts';
 import type { Servers } from './servers.ts';
+import { Turns } from './turns.ts';
 
 /** On a single server, shards share this many lanes: while one call is under way, the next is packed. */
 const LANES = 2;
@@ -38,8 +39,9 @@ export class Committer {
   constructor(parts: CommitterParts) {
     this.#parts = parts;
     const count = parts.servers.cluster ? parts.keys.shards : Math.min(LANES, parts.keys.shards);
+    const turns = new Turns();
     this.#lanes = Array.from({ length: count }, (_, lane) => {
-      const writer = new Writer(parts, lane);
+      const writer = new Writer(parts, lane, turns);
       return new GroupCommit('store', (batches) => writer.commit(batches));
     });
   }
@@ -61,13 +63,14 @@ export class Committer {
 class Writer {
   readonly #parts: CommitterParts;
   readonly #lane: number;
+  readonly #turns: Turns;
   readonly #name = randomBytes(9).toString('base64url');
-  readonly #logs = new KnownLogs();
   #calls = 0;
 
-  constructor(parts: CommitterParts, lane: number) {
+  constructor(parts: CommitterParts, lane: number, turns: Turns) {
     this.#parts = parts;
     this.#lane = lane;
+    this.#turns = turns;
   }
 
   async commit(batches: readonly Batch[]): Promise<Outcome[]> {
@@ -80,6 +83,8 @@ class Writer {
     const ready = batches.some(isDrop) ? await this.#withLogs(sendings) : sendings;
     const outcomes: Outcome[] = new Array(batches.length);
     for (const part of partsOf(ready)) await this.#settle(part, outcomes, false);
+    // The nodes of a cluster don't answer together.
+    if (!this.#parts.servers.cluster) await this.#turns.take();
     return outcomes;
   }
 
@@ -117,23 +122,41 @@ class Writer {
     return again;
   }
 
+  /** @param complete not the short way: a log was not there */
   async #send(sendings: readonly Sending[], complete: boolean): Promise<string> {
+    const appends = complete ? undefined : plainAppends(sendings);
     const { servers, keys } = this.#parts;
-    const packer = new CallPacker(keys);
-    packer.keys.push(keys.memo(this.#lane, this.#name));
-    packer.args.push(String(++this.#calls), MEMO_SECONDS, keys.channel(this.#lane), '');
-    let shards = 0;
-    for (let start = 0; start < sendings.length; shards++) {
-      const { shard } = sendings[start]!.names;
-      let end = start + 1;
-      while (sendings[end]?.names.shard === shard) end++;
-      const batches = sendings.slice(start, end);
-      packer.addShard(shard, batches, complete || !this.#logs.haveAll(batches));
-      start = end;
-    }
-    packer.args[3] = String(shards);
+    const head = [String(++this.#calls), MEMO_SECONDS, keys.channel(this.#lane)];
+    const memo = keys.memo(this.#lane, this.#name);
     const slot = keys.slots[this.#lane]!;
-    return (await servers.run('commit', slot, packer.keys, packer.args, true)) as string;
+    let shards = 0;
+    if (appends) {
+      const packer = new AppendPacker(keys);
+      for (const [start, end] of shardsOf(sendings)) {
+        const { shard } = sendings[start]!.names;
+        packer.addShard(shard, sendings.slice(start, end), appends.slice(start, end));
+        shards++;
+      }
+      return (await servers.run(
+        'append',
+        slot,
+        [memo, ...packer.keys],
+        [...head, packer.text(shards)],
+        true,
+      )) as string;
+    }
+    const packer = new CallPacker(keys);
+    for (const [start, end] of shardsOf(sendings)) {
+      packer.addShard(sendings[start]!.names.shard, sendings.slice(start, end));
+      shards++;
+    }
+    return (await servers.run(
+      'commit',
+      slot,
+      [memo, ...packer.keys],
+      [...head, String(shards), ...packer.args],
+      true,
+    )) as string;
   }
 
   /** The cursor of a receipt is what the store knew when it sent the call, with the commit's own shard at the commit. */
@@ -142,7 +165,6 @@ class Writer {
     const { shard } = sending.names;
     const mine = position ?? known[shard]!;
     if (mine > now[shard]!) now[shard] = mine;
-    this.#logs.note(sending);
     let cursor: string | undefined;
     return {
       // Seldom asked for, and not made for nothing.
@@ -173,6 +195,27 @@ class Writer {
         return { ...sending, logs: [...new Set(there.concat(made.get(sending.names.name)!))] };
       }),
     );
+  }
+}
+
+/** The appends of batches that are nothing else; undefined where one is. */
+function plainAppends(sendings: readonly Sending[]): (Operation & { op: 'append' })[] | undefined {
+  const appends: (Operation & { op: 'append' })[] = [];
+  for (const sending of sendings) {
+    const append = plainAppend(sending);
+    if (!append) return undefined;
+    appends.push(append);
+  }
+  return appends;
+}
+
+/** Where each shard's batches begin and end. */
+function* shardsOf(sendings: readonly Sending[]): Generator<[start: number, end: number]> {
+  for (let start = 0; start < sendings.length; ) {
+    let end = start + 1;
+    while (sendings[end]?.names.shard === sendings[start]!.names.shard) end++;
+    yield [start, end];
+    start = end;
   }
 }
 

@@ -168,7 +168,9 @@ export class Connection {
 let model: ReturnType<typeof newModel> | undefined;
 
 function newModel({ createClient }: Driver) {
-  return createClient({ RESP: 2, maintNotifications: 'disabled', disableClientInfo: true });
+  // Its time limit is for commands that were not sent yet, and costs a timer each: how long a call may take is ours.
+  const commandOptions = { timeout: 0 };
+  return createClient({ RESP: 2, maintNotifications: 'disabled', disableClientInfo: true, commandOptions });
 }
 
 function newClient(driver: Driver, { host, port }: NodeAddress, { access, silenceMs }: ConnectionOptions) {

@@ -27,25 +27,18 @@ export class CallPacker {
     this.#keys = keys;
   }
 
-  /**
-   * The batches of one shard.
-   * @param complete declare all keys that they may take; else only those of appends to logs that are there
-   */
-  addShard(shard: number, batches: readonly Sending[], complete: boolean): void {
-    const { keys, args } = this;
+  /** The batches of one shard. */
+  addShard(shard: number, batches: readonly Sending[]): void {
     const names = this.#keys;
-    keys.push(names.journal(shard));
-    if (complete) {
-      keys.push(names.index(shard), names.counter(shard), names.receipts(shard), names.receiptOrder(shard));
-    }
-    args.push(complete ? `${batches.length}+` : String(batches.length));
-    for (const sending of batches) this.#addBatch(sending, complete);
+    this.keys.push(names.journal(shard), names.index(shard), names.counter(shard));
+    this.keys.push(names.receipts(shard), names.receiptOrder(shard));
+    this.args.push(String(batches.length));
+    for (const sending of batches) this.#addBatch(sending);
   }
 
-  #addBatch({ batch, names, logs = [] }: Sending, complete: boolean): void {
+  #addBatch({ batch, names, logs = [] }: Sending): void {
     const { keys, args } = this;
-    keys.push(names.hash);
-    if (complete) keys.push(names.names);
+    keys.push(names.hash, names.names);
     const keysAt = keys.length;
     args.push('', names.name);
     const valuesAt = args.length;
@@ -168,7 +161,8 @@ function logKeys(names: PartitionKeys, log: string): string[] {
   return [names.stream(log), names.overlay(log), names.ids(log), names.marks(log)];
 }
 
-function condition(ifVersion: IfVersion | undefined): string {
+/** A condition as the scripts know it. */
+export function condition(ifVersion: IfVersion | undefined): string {
   if (ifVersion === undefined) return '';
   if (ifVersion === 'absent') return 'a';
   return ifVersion === 'present' ? 'p' : String(ifVersion);

@@ -7,7 +7,15 @@ export interface Script {
   readonly sha: string;
 }
 
-const NAMES = ['open', 'commit', 'list-records', 'read-log', 'read-journal', 'trim-journal'] as const;
+const NAMES = [
+  'open',
+  'commit',
+  'append',
+  'list-records',
+  'read-log',
+  'read-journal',
+  'trim-journal',
+] as const;
 export type ScriptName = (typeof NAMES)[number];
 export type Scripts = Readonly<Record<ScriptName, Script>>;
 

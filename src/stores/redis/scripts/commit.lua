@@ -10,9 +10,8 @@ KEYS  memo, then for each shard: journal, index, counter, receipts, receipt orde
         rewrite          stream, overlay, marks
         truncate         stream, overlay, ids, marks
         drop             the same four for each log
-      Of a shard whose batches only append to logs that are there: journal; for each batch: hash, and its streams.
-ARGV  call number, memo's seconds, channel, number of shards; for each shard: number of batches, behind it a '+' if all
-      its keys are declared; for each batch: shape, partition, values
+ARGV  call number, memo's seconds, channel, number of shards; for each shard: number of batches; for each batch: shape,
+      partition, values
       A shape has NULs between its pieces; batches of a kind share one, which is taken apart once. It is batch id or '',
       number of values, of keys (but for hash and names), of what to read before it is judged, in the operations' order,
         r kind id         a record's meta field
@@ -33,7 +32,7 @@ ARGV  call number, memo's seconds, channel, number of shards; for each shard: nu
 Gives one string of pieces between NULs, for each batch:
       o position results…       committed ('' for no change);  r the same, of a batch that was committed before
       f operation n pieces…     a condition failed: the operation's place from 0, and where things stand
-      g n logs…                 not all keys that it takes were declared, and nothing was done; for a drop, its logs
+      g n logs…                 a drop that did not declare all logs, which are these; nothing was done
 Errors STALE: the writer has done a later call already; nothing was done.
 ]]
 local K, A = KEYS, ARGV
@@ -41,29 +40,12 @@ local call, find, sub, format, concat = redis.call, string.find, string.sub, str
 local NUL = '\0'
 local ZERO = '8000000000000000'
 
-do
-  local known = call('GET', K[1])
-  if known then
-    local cut = find(known, NUL, 1, true)
-    local done, this = tonumber(sub(known, 1, cut - 1)), tonumber(A[1])
-    if done == this then
-      -- A write, so that WAIT on this connection waits for what an earlier one may have left on its way.
-      call('EXPIRE', K[1], A[2])
-      return sub(known, cut + 1)
-    end
-    if done > this then return redis.error_reply('STALE a later call of this writer was done') end
-  end
-end
+-- include call-begin
 
-local time = call('TIME')
--- In microseconds: what was committed after another commit was answered is told after it.
-local at = time[1] .. format('%06d', time[2])
 local out, o = {}, 0
 -- The last key and value taken.
 local k, a = 1, 4
-local plans, short_plans, changed = {}, {}, false
--- How a change in the journal goes on behind its partition, where the batch has no id.
-local head = NUL .. NUL .. at
+local plans, changed = {}, false
 
 local function split(text)
   local pieces, n, from = {}, 0, 1
@@ -116,97 +98,22 @@ local function plan_of(shape)
   return plan
 end
 
--- The same for a batch that only checks records and appends to logs that are there: its checks, and its appends.
-local function short_plan_of(shape)
-  local plan = plan_of(shape)
-  local P, p, checks, appends = plan[1], plan[3], {}, {}
-  for i = 1, plan[4] do
-    if P[p + 1] == 'a' then
-      local told = '\0a\0' .. P[p + 2] .. NUL
-      appends[#appends + 1] = { field = i + 1, n = tonumber(P[p + 5]), told = told, count = NUL .. P[p + 5] }
-      p = p + 5
-    else
-      checks[#checks + 1] = { field = i + 1, condition = P[p + 2], place = i - 1 }
-      p = p + 2
-    end
-  end
-  plan = { fields = plan[2], checks = checks, appends = appends, keys = 1 + P[3], values = 2 + P[2] }
-  short_plans[shape] = plan
-  return plan
-end
+-- The last piece taken of the shape P.
+local p, P = 0, nil
+local index, counter, version, versions
+local have, fields, changes, c, tenant, rest, pk
 
--- Commits such a batch: nearly all messages come this way.
-local function append_batch(journal)
-  local plan = short_plans[A[a + 1]] or short_plan_of(A[a + 1])
-  local key, value, appends = k + 1, a + 2, plan.appends
-  k, a = k + plan.keys, a + plan.values
-  local have = call('HMGET', K[key], unpack(plan.fields))
-  for _, check in ipairs(plan.checks) do
-    local meta = have[check.field]
-    if not holds(check.condition, meta) then
-      out[o + 1], out[o + 2], out[o + 3], out[o + 4] = 'f', check.place, 1, version_of(meta)
-      o = o + 4
-      return
-    end
-  end
-  local there = have[1]
-  for i = 1, #appends do there = there and have[appends[i].field] end
-  if not there then
-    out[o + 1], out[o + 2] = 'g', 0
-    o = o + 2
-    return
-  end
-  local told, place = A[value] .. head, o + 2
-  out[o + 1], o = 'o', place
-  for i = 1, #appends do
-    local append, stream = appends[i], K[key + i]
-    local seq = sub(call('XADD', stream, '0-*', 'v', A[value + 1]), 3)
-    for entry = value + 2, value + append.n do call('XADD', stream, '0-*', 'v', A[entry]) end
-    value, o = value + append.n, o + 1
-    out[o] = seq
-    told = told .. append.told .. seq .. append.count
-  end
-  out[place] = sub(call('XADD', journal, '0-*', 'c', told), 3)
-  changed = true
-end
+-- include commit-facts
+-- include commit-judge
+-- include commit-apply
+-- include commit-batch
 
--- Makes what commits the batches of a shard whose keys are all declared. Making it takes longer than an append: it is
--- made in calls that need it.
-local function make_general()
-  -- The last piece taken of the shape P.
-  local p, P = 0, nil
-  local index, counter, version, versions
-  local have, fields, changes, c, tenant, rest, pk
-
-  -- include commit-facts
-  -- include commit-judge
-  -- include commit-apply
-  -- include commit-batch
-
-  return function(batches)
-    local journal, receipts, order = K[k + 1], K[k + 4], K[k + 5]
-    index, counter, versions = K[k + 2], K[k + 3], nil
-    k = k + 5
-    for _ = 1, batches do commit_batch(journal, receipts, order) end
-    if versions then call('SET', counter, format('%.0f', versions)) end
-  end
-end
-
-local general
 for _ = 1, tonumber(A[4]) do
-  a = a + 1
-  local batches = A[a]
-  if sub(batches, -1) == '+' then
-    general = general or make_general()
-    general(tonumber(sub(batches, 1, -2)))
-  else
-    k = k + 1
-    local journal = K[k]
-    for _ = 1, tonumber(batches) do append_batch(journal) end
-  end
+  local journal, receipts, order = K[k + 1], K[k + 4], K[k + 5]
+  index, counter, versions = K[k + 2], K[k + 3], nil
+  k, a = k + 5, a + 1
+  for _ = 1, tonumber(A[a]) do commit_batch(journal, receipts, order) end
+  if versions then call('SET', counter, format('%.0f', versions)) end
 end
 
-local reply = concat(out, NUL)
-call('SET', K[1], A[1] .. NUL .. reply, 'EX', A[2])
-if changed then call('SPUBLISH', A[3], '1') end
-return reply
+-- include call-end
