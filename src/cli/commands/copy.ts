@@ -106,7 +106,7 @@ function textOf({ phase, partitions, entries, bytes }: CopyProgress): string {
 function report(cli: Cli, result: CopyResult, took: number): number {
   const exitCode = result.mismatches.length > 0 ? exitCodes.failed : exitCodes.ok;
   if (cli.json) {
-    cli.out.json({ ...result, seconds: took });
+    cli.out.json({ ...result, seconds: Math.round(took * 1000) / 1000 });
     return exitCode;
   }
   const { partitions, records, entries, bytes, followed, verified, mismatches } = result;

@@ -43,7 +43,11 @@ function print({ out }: Cli, { versions, settings, checks, ok }: Diagnosis): voi
   out.line();
   for (const line of checks.flatMap((check) => checkLines(out, check))) out.line(line);
   out.line();
-  out.line(ok ? out.style('green', 'All is well.') : out.style('red', 'Something is wrong.'));
+  const warned = checks.some(({ warning }) => warning);
+  const well = warned
+    ? out.style('yellow', 'It works, but see the warnings.')
+    : out.style('green', 'All is well.');
+  out.line(ok ? well : out.style('red', 'Something is wrong.'));
 }
 
 function settingLines(out: Output, settings: NonNullable<Diagnosis['settings']>): string[] {

@@ -122,9 +122,14 @@ async function identify(store: Store): Promise<{ id: string; version: number }> 
 }
 
 async function checkEmpty(store: Store): Promise<void> {
-  const { items } = await store.queryIndex({ index: PARTITION_INDEX, key: '', limit: 2 });
-  if (items.some(({ partition }) => !isSystem(partition)))
-    throw refused('holds data already, which is not from a copy of this one', emptyHint);
+  for (let after: string | undefined; ; ) {
+    const range = { index: PARTITION_INDEX, key: '', limit: 100, ...(after !== undefined && { after }) };
+    const { items, next } = await store.queryIndex(range);
+    if (items.some(({ partition }) => !isSystem(partition)))
+      throw refused('holds data already, which is not from a copy of this one', emptyHint);
+    if (next === undefined) return;
+    after = next;
+  }
 }
 
 /** @throws ConflictError when somebody has written to a finished copy: its data is its own now */
