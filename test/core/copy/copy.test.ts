@@ -167,15 +167,12 @@ describe('a copy', () => {
 
 describe('the target of a copy', () => {
   it('is refused where it holds data behind whatever stores keep for themselves', async () => {
-    const [from, to] = [await openStore('memory:'), await openStore('memory:')];
-    onTestFinished(async () => void (await Promise.all([from.close(), to.close()])));
-    const put = (id: string): Operation => ({ op: 'put', kind: 'k', id, value: '1' });
+    const [from, to] = [await memory(), await memory()];
     for (let i = 0; i < 120; i++) {
       const partition = { tenant: '$system', type: 'system', id: `s${i}` };
       await to.commit({ partition, operations: [put('a')] });
     }
-    const partition = { tenant: 'z', type: 'session', id: 'mine' };
-    await to.commit({ partition, operations: [put('a')] });
+    await commit(to, put('precious'));
     await expect(copyStore(from, to)).rejects.toMatchObject({ code: 'conflict' });
   });
 
