@@ -1,9 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { type Operation, PROVISIONAL } from '../../src/core/store.ts';
 import type { FallbackStore } from '../../src/stores/fallback/index.ts';
 import { withFallback } from '../../src/stores/fallback/index.ts';
 import { MemoryStore } from '../../src/stores/memory/index.ts';
-import { appendOf, outagePlace, recordOf, session, valuesOf, write } from './outages.ts';
+import { appendOf, outagePlace, patientStore, recordOf, session, valuesOf, write } from './outages.ts';
 
 const p = session();
 const warnings: string[] = [];
@@ -111,6 +112,26 @@ test('keeps the order of calls that were under way when the store was lost', asy
   await back(store);
   const expected = Array.from({ length: 100 }, (_, i) => i).filter((i) => i >= 50 || i % 7);
   expect(await valuesOf(target, p)).toEqual(expected);
+});
+
+test('keeps the order of calls that nobody waits for through an outage longer than the store’s patience', async () => {
+  const { open, wire, target } = await outagePlace();
+  let gaveUp = 0;
+  const patient = patientStore(target, wire, () => gaveUp++);
+  const store = await open({ timeoutMs: 30, probeMs: 50 }, { source: patient });
+  await write(store, p, appendOf(0));
+  wire.mode = 'down';
+  const calls: Promise<unknown>[] = [];
+  for (let i = 1; i <= 20; i++) {
+    calls.push(write(store, p, appendOf(i)));
+    // The first is on its way, the others wait in the store.
+    await setImmediate();
+  }
+  await Promise.all(calls);
+  await vi.waitFor(() => expect(gaveUp).toBe(1), { timeout: 10_000, interval: 1 });
+  wire.mode = 'up';
+  await back(store);
+  expect(await valuesOf(target, p)).toEqual(Array.from({ length: 21 }, (_, i) => i));
 });
 
 test('reads what was written meanwhile, and says of nothing that it is not there', async () => {
@@ -321,7 +342,7 @@ test('keeps what is in a durable spool when it is closed, and brings it later', 
 
 test('does not pretend when a spool in memory is closed with something in it', async () => {
   const { open, wire, target } = await outagePlace();
-  const saved = await open({}, new MemoryStore());
+  const saved = await open({}, { spool: new MemoryStore() });
   expect(warnings.filter((message) => message.includes('die with the process'))).toHaveLength(1);
   wire.mode = 'down';
   await write(saved, p, appendOf(1));
@@ -329,7 +350,7 @@ test('does not pretend when a spool in memory is closed with something in it', a
   wire.mode = 'up';
   await saved.close();
   expect(await valuesOf(target, p)).toEqual([1]);
-  const lost = await open({}, new MemoryStore());
+  const lost = await open({}, { spool: new MemoryStore() });
   wire.mode = 'down';
   await write(lost, p, appendOf(2));
   await expect(lost.close()).rejects.toMatchObject({ code: 'store-unavailable' });

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { ClosedError } from '../../src/core/errors.ts';
+import { ClosedError, StoreUnavailableError } from '../../src/core/errors.ts';
 import type { Batch, Receipt } from '../../src/core/store.ts';
 import { GroupCommit, type Outcome } from '../../src/stores/shared/group-commit.ts';
 
@@ -119,4 +119,44 @@ test('settles what it took also when the commit under way at close fails', async
   running[0]!.fail(new ClosedError('disk'));
   await expect(taken).rejects.toThrow(ClosedError);
   await closing;
+});
+
+test.for(['as a whole', 'for one batch'])(
+  'fails what waits behind a group that the store was not there for (%s), and sends none of it',
+  async (how) => {
+    const { group, groups, running } = recorder({ held: true, maxBatches: 2 });
+    const outcomes = Promise.allSettled(['a', 'b', 'c', 'd', 'e'].map((id) => group.commit(batch(id))));
+    await turn();
+    const away = new StoreUnavailableError('nobody is there', { details: { inDoubt: true } });
+    if (how === 'as a whole') running[0]!.fail(away);
+    else running[0]!.settle([receipt('a'), away]);
+    const [first, ...others] = await outcomes;
+    expect(first!.status).toBe(how === 'as a whole' ? 'rejected' : 'fulfilled');
+    expect(others.map(({ status }) => status)).toEqual(Array(4).fill('rejected'));
+    expect(others[0]).toHaveProperty('reason', away);
+    for (const waited of others.slice(1)) {
+      const error = (waited as PromiseRejectedResult).reason as StoreUnavailableError;
+      expect(error).toMatchObject({ code: 'store-unavailable', message: 'nobody is there' });
+      expect(error.details?.inDoubt).toBeUndefined();
+    }
+    const next = group.commit(batch('f'));
+    await vi.waitFor(() => expect(groups).toEqual([['a', 'b'], ['f']]));
+    running[1]!.settle();
+    expect((await next).cursor).toBe('f');
+  },
+);
+
+test('fails what waits also where the store answers at once', async () => {
+  const sent: string[] = [];
+  const group = new GroupCommit(
+    'store',
+    (batches) => {
+      sent.push(...batches.map(({ id }) => id!));
+      throw new StoreUnavailableError('locked');
+    },
+    { maxBatches: 1 },
+  );
+  const outcomes = await Promise.allSettled(['a', 'b'].map((id) => group.commit(batch(id))));
+  expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  expect(sent).toEqual(['a']);
 });

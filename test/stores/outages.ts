@@ -2,11 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { StoreUnavailableError } from '../../src/core/errors.ts';
 import type { Batch, Operation, Partition, Store } from '../../src/core/store.ts';
 import { type FallbackOptions, type FallbackStore, withFallback } from '../../src/stores/fallback/index.ts';
 import { MemoryStore } from '../../src/stores/memory/index.ts';
+import { GroupCommit } from '../../src/stores/shared/group-commit.ts';
 import { SqliteStore } from '../../src/stores/sqlite/index.ts';
 
 /**
@@ -82,17 +84,38 @@ export async function outagePlace() {
     target,
     wire,
     spoolFile: join(folder, 'spool.db'),
-    async open(options: FallbackOptions = {}, spool?: Store): Promise<FallbackStore> {
+    async open(
+      options: FallbackOptions = {},
+      { spool, source }: { spool?: Store; source?: Store } = {},
+    ): Promise<FallbackStore> {
       const file = spool ?? (await SqliteStore.open(join(folder, 'spool.db'), { durability: 'normal' }));
-      const source = async () => {
+      const reach = async () => {
         if (wire.mode !== 'up') throw new StoreUnavailableError('nobody is there');
         return wire.before(lasting(target));
       };
-      const store = await withFallback(source, file, { ...quick, ...options });
+      const store = await withFallback(source ?? reach, file, { ...quick, ...options });
       opened.push(store);
       return store;
     },
   };
+}
+
+/** Sends in groups, as a store on a server does, and tries for a while where nobody answers before it gives up. */
+export function patientStore(target: MemoryStore, wire: Wire, onGaveUp: () => void): Store {
+  const group = new GroupCommit('store', async (batches) => {
+    for (let tries = 1; wire.mode !== 'up'; tries++) {
+      if (tries === 50) {
+        onGaveUp();
+        throw new StoreUnavailableError('nobody answers');
+      }
+      await setTimeout(2);
+    }
+    return Promise.all(batches.map((batch) => target.commit(batch)));
+  });
+  const store = wire.before(lasting(target));
+  return new Proxy(store, {
+    get: (_, name: keyof Store) => (name === 'commit' ? (batch: Batch) => group.commit(batch) : store[name]),
+  });
 }
 
 /** A store that stays open when it is closed, so that it can be opened again, and passes for a durable one. */

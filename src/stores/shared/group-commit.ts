@@ -1,4 +1,4 @@
-import { ClosedError, HoldfastError } from '../../core/errors.ts';
+import { ClosedError, HoldfastError, isUnavailable, StoreUnavailableError } from '../../core/errors.ts';
 import type { Batch, Receipt } from '../../core/store.ts';
 
 /** What became of one batch of a group: its receipt, or why it failed alone. */
@@ -17,7 +17,8 @@ export interface GroupCommitOptions {
 
 /**
  * Group commit: batches that arrive while the event loop is busy, or while a commit is under way, go out together.
- * `apply` commits a group and gives one outcome a batch, in order; a group that throws fails as a whole.
+ * `apply` commits a group and gives one outcome a batch, in order; a group that throws fails as a whole. Where a batch
+ * fails because the store is away, all that wait behind it fail with it: they must not overtake it when it is sent again.
  */
 export class GroupCommit {
   readonly #apply: (batches: readonly Batch[]) => Outcome[] | Promise<Outcome[]>;
@@ -72,9 +73,9 @@ export class GroupCommit {
     try {
       const outcomes = this.#apply(group.map((waiting) => waiting.batch));
       if (outcomes instanceof Promise) this.#follow(group, outcomes);
-      else settle(group, outcomes);
+      else this.#settle(group, outcomes);
     } catch (error) {
-      for (const waiting of group) waiting.reject(error);
+      this.#fail(group, error);
     }
     if (this.#waiting.length > 0) this.#schedule();
   }
@@ -82,22 +83,39 @@ export class GroupCommit {
   #follow(group: readonly Waiting[], outcomes: Promise<Outcome[]>): void {
     this.#running = outcomes
       .then(
-        (settled) => settle(group, settled),
-        (error: unknown) => {
-          for (const waiting of group) waiting.reject(error);
-        },
+        (settled) => this.#settle(group, settled),
+        (error: unknown) => this.#fail(group, error),
       )
       .finally(() => {
         this.#running = undefined;
         if (this.#waiting.length > 0) this.#schedule();
       });
   }
+
+  #settle(group: readonly Waiting[], outcomes: readonly Outcome[]): void {
+    for (let i = 0; i < group.length; i++) {
+      const outcome = outcomes[i] ?? new HoldfastError('internal', 'the store gave no outcome for a batch');
+      if (outcome instanceof Error) group[i]!.reject(outcome);
+      else group[i]!.resolve(outcome);
+    }
+    const away = outcomes.find(isUnavailable);
+    if (away) this.#giveUp(away);
+  }
+
+  #fail(group: readonly Waiting[], error: unknown): void {
+    for (const waiting of group) waiting.reject(error);
+    if (isUnavailable(error)) this.#giveUp(error);
+  }
+
+  /** Fails all that wait. */
+  #giveUp(reason: StoreUnavailableError): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { reject } of waiting) reject(notSent(reason));
+  }
 }
 
-function settle(group: readonly Waiting[], outcomes: readonly Outcome[]): void {
-  for (let i = 0; i < group.length; i++) {
-    const outcome = outcomes[i] ?? new HoldfastError('internal', 'the store gave no outcome for a batch');
-    if (outcome instanceof Error) group[i]!.reject(outcome);
-    else group[i]!.resolve(outcome);
-  }
+/** The error of a batch that waited behind one that failed. Whatever became of that one, this one was not done. */
+function notSent(cause: StoreUnavailableError): StoreUnavailableError {
+  return new StoreUnavailableError(cause.message, { cause, hint: 'Try again later. Nothing was written.' });
 }
