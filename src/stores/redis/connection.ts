@@ -49,7 +49,7 @@ export class Connection {
 
   /** Sends commands right after one another, and gives the last one's answer. */
   async send(commands: readonly Command[]): Promise<unknown> {
-    const client = this.#client ?? (await this.#connect());
+    const client = this.#ready() ?? (await this.#connect());
     return this.#sendOn(client, commands);
   }
 
@@ -59,7 +59,7 @@ export class Connection {
     replicas: number,
     timeoutMs: number,
   ): Promise<[unknown, number]> {
-    const client = this.#client ?? (await this.#connect());
+    const client = this.#ready() ?? (await this.#connect());
     const answer = this.#sendOn(client, commands);
     this.#waiting ??= new Promise((resolve, reject) => {
       setImmediate(() => {
@@ -75,13 +75,20 @@ export class Connection {
 
   /** Listens to a channel of its shard. */
   async subscribe(channel: string, listener: () => void): Promise<void> {
-    const client = this.#client ?? (await this.#connect());
+    const client = this.#ready() ?? (await this.#connect());
     await client.sSubscribe(channel, listener);
   }
 
   close(): void {
     this.#closed = true;
     this.#drop();
+  }
+
+  /** The client, unless it was lost without anybody having been told. */
+  #ready(): Client | undefined {
+    const client = this.#client;
+    if (client && !client.isReady) this.#lost(client);
+    return this.#client;
   }
 
   async #sendOn(client: Client, commands: readonly Command[]): Promise<unknown> {
@@ -108,8 +115,8 @@ export class Connection {
   async #open(): Promise<Client> {
     const { scripts, silenceMs, driver } = this.#options;
     const client = newClient(driver, this.#address, this.#options);
-    // Whoever waits for an answer is told by its rejection; an idle connection's end concerns nobody.
-    client.on('error', () => {});
+    // Whoever waits for an answer is told by its rejection. Not every end is told of by each of these.
+    for (const event of ['error', 'end', 'terminated']) client.on(event, () => this.#lost(client));
     const tooLate = setTimeout(() => client.destroy(), silenceMs);
     try {
       await client.connect();
@@ -126,7 +133,6 @@ export class Connection {
       client.destroy();
       throw new ClosedError('store');
     }
-    client.on('terminated', () => this.#lost(client));
     if (!client.isReady) throw CONNECTION_LOST;
     this.#client = client;
     return client;
@@ -164,7 +170,10 @@ export class Connection {
   }
 }
 
-/** Never connected: making a client takes the driver tens of milliseconds, and making another like it next to nothing. */
+/**
+ * Never connected: making a client takes the driver tens of milliseconds, and making another like it next to nothing.
+ * A cache and no more: it has no address, no password and no connection, so that all stores of the process share it.
+ */
 let model: ReturnType<typeof newModel> | undefined;
 
 function newModel({ createClient }: Driver) {

@@ -19,6 +19,7 @@ const NAMES = [
 export type ScriptName = (typeof NAMES)[number];
 export type Scripts = Readonly<Record<ScriptName, Script>>;
 
+/** A cache: the files are the same for all stores of the process, and don't change while it runs. */
 let loading: Promise<Scripts> | undefined;
 
 /** The scripts, read once from the files beside this one. */

@@ -52,8 +52,8 @@ local JUDGE = {
     if meta and sub(meta, -2) ~= '\0c' then return { '' } end
     if add_up(have[field + 1], tonumber(P[p + 1])) then return nil end
     local facts = split(have[field + 1])
-  table.insert(facts, 1, 'c')
-  return facts
+    table.insert(facts, 1, 'c')
+    return facts
   end,
   a = function() return ends_elsewhere(P[p + 2], P[p + 3]) end,
   w = function()
