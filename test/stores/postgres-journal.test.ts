@@ -1,9 +1,10 @@
 import pg from 'pg';
 import { expect } from 'vitest';
+import { onPostgres, startPostgres } from '../../scripts/servers/postgres.ts';
 import type { Change } from '../../src/core/store.ts';
 import { PostgresStore } from '../../src/stores/postgres/index.ts';
 import type { PostgresPool } from '../../src/stores/postgres/pool.ts';
-import { commit, follow, partition, put, times } from '../../src/testing/words.ts';
+import { commit, fails, follow, partition, put, times } from '../../src/testing/words.ts';
 import { createPlace, needs, removePlace } from '../support/servers.ts';
 
 const { describe, it } = needs('postgres');
@@ -128,4 +129,43 @@ describe('the journal of the postgres store', () => {
       expect(idsOf(changes)).toEqual(['before', 'after']);
       await moved.close();
     }));
+
+  it('begins at the last commit for who asks for the newest, and trims no further', () =>
+    inPlace(async ({ url, store }) => {
+      const { cursor } = await commit(store, partition(), put('a', 1));
+      const { client } = await connectionOf(url);
+      // Ids that are used and rolled back leave no trace: a crash gives them out again.
+      for (let i = 0; i < 3; i++) {
+        await client.query('BEGIN');
+        await client.query('SELECT pg_current_xact_id()');
+        await client.query('ROLLBACK');
+      }
+      await client.end();
+      expect((await store.readChanges('newest', 1)).cursor).toBe(cursor);
+      const unchanged = await commit(store, partition(), { op: 'delete', kind: 'k', id: 'none' });
+      expect(unchanged.cursor).not.toBe(cursor);
+      await store.trimChanges(unchanged.cursor);
+      expect(await store.readChanges('newest', 1)).toEqual({ changes: [], cursor });
+      expect((await store.readChanges('oldest', 1)).cursor).toBe(cursor);
+    }));
+
+  it('tells who heard of commits that the server has lost, and gives their places to no others', async () => {
+    await using server = await startPostgres({ settings: { wal_writer_delay: '10s', autovacuum: 'off' } });
+    const store = await PostgresStore.open(server.url, { durability: 'normal' });
+    await commit(store, partition(), put('kept', 1));
+    await onPostgres(server.url, (client) => client.query('CHECKPOINT'));
+    const kept = await commit(store, partition('sure'), put('kept', 2));
+    await onPostgres(server.url, (client) => client.query('CHECKPOINT'));
+    for (let i = 0; i < 20; i++) await commit(store, partition(), put(`lost${i}`, i));
+    const last = await follow(store, kept.cursor, (changes) => changes.length >= 20);
+    await server.kill();
+    await server.restart();
+    await fails(store.readChanges(last.cursor, 100), 'cursor-expired');
+    for (let i = 0; i < 30; i++) await commit(store, partition(), put(`new${i}`, i));
+    await fails(store.readChanges(last.cursor, 100), 'cursor-expired');
+    await fails(store.trimChanges(last.cursor), 'cursor-expired');
+    const { changes } = await follow(store, kept.cursor, (all) => idsOf(all).includes('new29'));
+    expect(idsOf(changes).filter((id) => id.startsWith('new'))).toEqual(times(30, (i) => `new${i}`));
+    await store.close();
+  });
 });

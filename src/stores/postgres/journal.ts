@@ -24,8 +24,6 @@ interface Told {
 interface Read {
   /** The first position that may be read. */
   oldest: Position;
-  /** Everything before this can be read; from here on, a transaction may be missing that is still under way. */
-  horizon: number;
   /** Whether there are commits that can't be read yet. */
   held: boolean;
   rows: { place: number; at: number; changes: PackedChange[]; bases: number[] }[];
@@ -47,7 +45,7 @@ export class Journal {
   }
 
   async read(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage> {
-    if (after === 'newest') return { changes: [], cursor: cursorOf(await this.#end()) };
+    if (after === 'newest') return { changes: [], cursor: cursorOf(await this.#newest()) };
     const told: Told[] = [];
     const most = Math.min(limit + 2, ROWS_AT_ONCE);
     let position = after === 'oldest' ? undefined : positionOf(after);
@@ -90,24 +88,26 @@ export class Journal {
     ]);
   }
 
-  async #end(): Promise<Position> {
-    const { horizon } = await this.#read(Number.MAX_SAFE_INTEGER, 0, undefined);
-    return { place: horizon, count: 0 };
+  async #newest(): Promise<Position> {
+    const statement = `SELECT * FROM ${this.#schema}.newest_position()`;
+    const [row] = await this.#database.call<[string, number]>(statement, []);
+    return { place: Number(row![0]), count: row![1] };
   }
 
-  /** @throws CursorExpiredError, InvalidInputError for a cursor beyond all that is there */
+  /** @throws CursorExpiredError for a cursor before what is kept, or of commits that the server has lost */
   async #read(from: number | undefined, most: number, after: Position | undefined): Promise<Read> {
     const statement = `SELECT * FROM ${this.#schema}.read_journal($1, $2)`;
     const [edge, ...rows] = await this.#database.call<Row>(statement, [from ?? null, most]);
-    const [count, next, held] = JSON.parse(edge![2]) as [number, number, boolean];
+    const [count, held, found] = JSON.parse(edge![2]) as [number, boolean, boolean];
     const oldest = { place: Number(edge![0]), count };
-    if (after && after.place > next) throw badCursor();
-    if (after && isBefore(after, oldest)) {
-      throw new CursorExpiredError({ after: cursorOf(after), oldest: cursorOf(oldest) });
+    if (after) {
+      const lost = after.place > Number(edge![1]) || (after.count > 0 && !found && isBefore(oldest, after));
+      if (lost || isBefore(after, oldest)) {
+        throw new CursorExpiredError({ after: cursorOf(after), oldest: cursorOf(oldest) });
+      }
     }
     return {
       oldest,
-      horizon: Number(edge![1]),
       held,
       rows: rows.map(([place, at, changes, bases]) => {
         return {
@@ -158,8 +158,9 @@ function positionOf(cursor: Cursor): Position {
 }
 
 function parseCursor(cursor: Cursor): Position | undefined {
-  const match = /^(\d{1,15})\.(\d{1,9})$/.exec(cursor);
-  return match ? { place: Number(match[1]), count: Number(match[2]) } : undefined;
+  const match = /^(\d{1,16})\.(\d{1,9})$/.exec(cursor);
+  const [place, count] = [Number(match?.[1]), Number(match?.[2])];
+  return Number.isSafeInteger(place) ? { place, count } : undefined;
 }
 
 function isBefore(one: Position, other: Position): boolean {

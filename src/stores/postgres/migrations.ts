@@ -96,16 +96,20 @@ async function readVersion(client: PostgresClient, schema: string): Promise<numb
 }
 
 /**
- * Where the data was restored on a server that counts its transactions from further back, positions go on from where
- * the journal ends: they are what this server counts, and a shift.
+ * Where the server was started since the last commit, or the data comes from one that counts its transactions from
+ * further ahead, positions go on from beyond all that were given out.
  */
-export async function adjustShift(database: Database, schema: string): Promise<void> {
+export async function beginEpoch(database: Database, schema: string): Promise<void> {
   const name = quoteName(schema);
-  const behind = `greatest(
-    (SELECT coalesce(max(j.position), 0) FROM ${name}.journal j), m.trimmed_position,
-    (SELECT coalesce(max(b.position), 0) FROM ${name}.batches b)
-  ) - (pg_snapshot_xmax(pg_current_snapshot())::text::bigint + m.shift)`;
-  const [row] = await database.query<[boolean]>(`SELECT ${behind} >= 0 FROM ${name}.meta m`);
-  if (!row![0]) return;
-  await database.query(`UPDATE ${name}.meta m SET shift = m.shift + ${behind} + 1 WHERE ${behind} >= 0`);
+  const [standby] = await database.query<[boolean]>('SELECT pg_is_in_recovery()');
+  if (standby![0]) return;
+  const [begun] = await database.query<[boolean]>(
+    `SELECT EXISTS (SELECT FROM ${name}.epoch e WHERE e.server_start = pg_postmaster_start_time())
+       AND greatest(
+         m.trimmed_position, (SELECT max(j.position) FROM ${name}.journal j),
+         (SELECT max(b.position) FROM ${name}.batches b)
+       ) < pg_snapshot_xmax(pg_current_snapshot())::text::bigint + m.shift
+     FROM ${name}.meta m`,
+  );
+  if (!begun![0]) await database.query(`SELECT ${name}.begin_epoch()`);
 }

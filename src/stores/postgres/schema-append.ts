@@ -23,20 +23,20 @@ BEGIN
   {be_durable}
   -- Before anything gets a transaction id: of two transactions on a partition, the later one has the higher one.
   PERFORM pg_advisory_xact_lock(k) FROM unnest(locks) k;
-  SELECT m.shift, w.turn, w.reply, EXISTS (
+  SELECT w.turn, w.reply, EXISTS (
       SELECT FROM generate_series(1, cardinality(c_partition)) i
         LEFT JOIN {schema}.records t ON t.partition = c_partition[i] AND t.kind = c_kind[i] AND t.id = c_id[i]
         WHERE CASE c_if[i] WHEN -1 THEN t.version IS NOT NULL WHEN -2 THEN t.version IS NULL
           ELSE t.version IS DISTINCT FROM c_if[i] END)
-    INTO place, known_turn, known_reply, broken
-    FROM {schema}.meta m LEFT JOIN {schema}.writers w ON w.writer = my_writer AND w.lane = my_lane;
+    INTO known_turn, known_reply, broken
+    FROM (SELECT) one LEFT JOIN {schema}.writers w ON w.writer = my_writer AND w.lane = my_lane;
   IF known_turn >= my_turn THEN
     RETURN CASE WHEN known_turn = my_turn THEN known_reply END;
   END IF;
   IF broken OR known_turn IS NULL THEN
     RETURN NULL;
   END IF;
-  place := place + pg_current_xact_id()::text::bigint;
+  {be_placed}
   WITH moved AS (
     UPDATE {schema}.logs t SET last = t.last + h_count[i], count = t.count + h_count[i],
         first = CASE WHEN t.count = 0 THEN t.last + 1 ELSE t.first END

@@ -56,7 +56,8 @@ const BEGIN = `
   IF known.turn >= my_turn THEN
     RETURN CASE WHEN known.turn = my_turn THEN known.reply END;
   END IF;
-  SELECT pg_current_xact_id()::text::bigint + t.shift, t.version_base INTO place, base FROM {schema}.meta t;
+  {be_placed}
+  SELECT t.version_base INTO base FROM {schema}.meta t;
   SELECT array_agg(t.pk ORDER BY k) INTO p_pk FROM generate_series(1, cardinality(p_id)) k
     LEFT JOIN {schema}.partitions t ON t.tenant = p_tenant[k] AND t.type = p_type[k] AND t.id = p_id[k];
 

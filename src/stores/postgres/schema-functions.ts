@@ -89,10 +89,49 @@ END $body$;
 `;
 
 /**
+ * Makes sure that no position is given out twice. What a crash took, a backup did not have or a standby was not sent
+ * had positions too, and those who heard of them may come back: so positions go on from the time in microseconds, which
+ * is beyond all that were given out before. `epoch` loses its row in every crash, and knows of every restart: until it
+ * has a new one, all who commit meet at the row of `meta`. Nobody is under way then with a shift from before.
+ */
+const BEGIN_EPOCH = `
+CREATE FUNCTION {schema}.begin_epoch() RETURNS bigint LANGUAGE plpgsql ${PLANS} AS $body$
+DECLARE
+  answer bigint; last bigint;
+BEGIN
+  SELECT m.shift INTO answer FROM {schema}.meta m FOR UPDATE;
+  SELECT greatest(m.trimmed_position, (SELECT max(j.position) FROM {schema}.journal j),
+    (SELECT max(b.position) FROM {schema}.batches b)) INTO last FROM {schema}.meta m;
+  IF last >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint + answer
+      OR NOT EXISTS (SELECT FROM {schema}.epoch e WHERE e.server_start = pg_postmaster_start_time()) THEN
+    answer := greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, last + 1)
+      - pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+    UPDATE {schema}.meta m SET shift = answer;
+    DELETE FROM {schema}.epoch;
+    INSERT INTO {schema}.epoch (server_start) VALUES (pg_postmaster_start_time());
+  END IF;
+  RETURN answer;
+END $body$;
+`;
+
+/** The last change before a horizon: its transaction's position, and how many changes that has. */
+const JOURNAL_END = `
+CREATE FUNCTION {schema}.journal_end(horizon bigint, OUT place bigint, OUT told int) LANGUAGE plpgsql STABLE ${PLANS}
+AS $body$
+BEGIN
+  SELECT j.position, json_array_length(j.changes::json) INTO place, told FROM {schema}.journal j
+    WHERE j.position < horizon ORDER BY j.position DESC LIMIT 1;
+  IF place IS NULL THEN
+    SELECT m.trimmed_position, m.trimmed_count INTO place, told FROM {schema}.meta m;
+  END IF;
+END $body$;
+`;
+
+/**
  * The journal from a position on, up to the horizon: there, a transaction may still be under way that has an earlier
- * place than others that can be seen already. The first row has no change: it is where the journal begins, the
- * horizon, and in place of changes how many changes were trimmed there, the next transaction's position, and whether
- * there are commits beyond the horizon.
+ * place than others that can be seen already. The first row has no change: it is where the journal begins, the next
+ * transaction's position, and in place of changes how many changes were trimmed there, whether there are commits beyond
+ * the horizon, and whether the journal has the position.
  */
 const READ_JOURNAL = `
 CREATE FUNCTION {schema}.read_journal(from_position bigint, most bigint)
@@ -102,9 +141,10 @@ DECLARE
 BEGIN
   SELECT m.shift, m.trimmed_position, m.trimmed_count INTO meta FROM {schema}.meta m;
   horizon := pg_snapshot_xmin(pg_current_snapshot())::text::bigint + meta.shift;
-  place := meta.trimmed_position; at := horizon;
-  changes := json_build_array(meta.trimmed_count, pg_snapshot_xmax(pg_current_snapshot())::text::bigint + meta.shift,
-    EXISTS (SELECT FROM {schema}.journal j WHERE j.position >= horizon));
+  place := meta.trimmed_position; at := pg_snapshot_xmax(pg_current_snapshot())::text::bigint + meta.shift;
+  changes := json_build_array(meta.trimmed_count,
+    EXISTS (SELECT FROM {schema}.journal j WHERE j.position >= horizon),
+    EXISTS (SELECT FROM {schema}.journal j WHERE j.position = from_position));
   RETURN NEXT;
   RETURN QUERY SELECT j.position, j.at, j.changes, j.bases FROM {schema}.journal j
     WHERE j.position >= coalesce(from_position, meta.trimmed_position) AND j.position < horizon
@@ -112,16 +152,26 @@ BEGIN
 END $body$;
 `;
 
-/** Forgets the journal before a position, and of the one at it so many changes; never beyond the horizon. */
+/** Where the journal ends for who reads it now. */
+const NEWEST_POSITION = `
+CREATE FUNCTION {schema}.newest_position(OUT place bigint, OUT told int) LANGUAGE plpgsql STABLE ${PLANS} AS $body$
+BEGIN
+  SELECT e.place, e.told INTO place, told
+    FROM {schema}.meta m, {schema}.journal_end(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + m.shift) e;
+END $body$;
+`;
+
+/** Forgets the journal before a position, and of the one at it so many changes; nothing that can't be read yet. */
 const TRIM_JOURNAL = `
 CREATE FUNCTION {schema}.trim_journal(upto bigint, upto_count int) RETURNS void LANGUAGE plpgsql ${PLANS} AS $body$
 DECLARE
-  horizon bigint; bound bigint;
+  newest record; bound bigint;
 BEGIN
   PERFORM 1 FROM {schema}.meta FOR UPDATE;
-  SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + m.shift INTO horizon FROM {schema}.meta m;
-  IF upto >= horizon THEN
-    upto := horizon; upto_count := 0;
+  SELECT e.place, e.told INTO newest FROM {schema}.newest_position() e;
+  -- A place beyond the last that can be read may be given out again after a crash.
+  IF upto > newest.place THEN
+    upto := newest.place; upto_count := newest.told;
   END IF;
   -- The row at the position goes where all of it is behind.
   SELECT upto + (json_array_length(j.changes::json) <= upto_count)::int INTO bound
@@ -140,6 +190,9 @@ export const FUNCTIONS = [
   DROP_PARTITION,
   GET_RECORDS,
   READ_LOG,
+  BEGIN_EPOCH,
+  JOURNAL_END,
   READ_JOURNAL,
+  NEWEST_POSITION,
   TRIM_JOURNAL,
 ].join('');

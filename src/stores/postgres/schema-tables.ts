@@ -6,8 +6,8 @@ export const TABLES = `
 CREATE TABLE {schema}.meta (
   single boolean PRIMARY KEY DEFAULT true CHECK (single),
   schema_version int NOT NULL,
-  -- What is added to a transaction id to make a position in the journal: more than 0 where the data was moved to
-  -- a server that counts its transactions from further back.
+  -- What is added to a transaction id to make a position in the journal. Another one after each start of the server,
+  -- so that no position is given out twice, whatever it has lost.
   shift bigint NOT NULL DEFAULT 0,
   -- What is added to the sequence of versions: more than 0 where a version was given that was beyond it.
   version_base bigint NOT NULL DEFAULT 0,
@@ -16,6 +16,9 @@ CREATE TABLE {schema}.meta (
 );
 INSERT INTO {schema}.meta (schema_version) VALUES (1);
 CREATE SEQUENCE {schema}.versions;
+
+-- Has a row while the server runs that the shift is for: what is not logged is gone after a crash.
+CREATE UNLOGGED TABLE {schema}.epoch (server_start timestamptz PRIMARY KEY);
 
 CREATE TABLE {schema}.partitions (
   pk bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -20,6 +20,11 @@ const BE_DURABLE = `IF durability = 'normal' THEN
     reply := set_config('synchronous_commit', 'on', true);
   END IF;`;
 
+/** In a function: gives its transaction its position in the journal. The id comes first: a standby refuses that. */
+const BE_PLACED = `place := pg_current_xact_id()::text::bigint;
+  place := place + coalesce((SELECT m.shift FROM {schema}.meta m, {schema}.epoch e
+    WHERE e.server_start = pg_postmaster_start_time()), {schema}.begin_epoch());`;
+
 export const SCHEMA_VERSION = migrations.length;
 
 /** The SQL that brings a schema from a version to the newest one, a text for each step. */
@@ -54,6 +59,7 @@ function fill(sql: string, schema: string): string {
   };
   return sql
     .replace('{entry_tables}', entryTables())
+    .replaceAll('{be_placed}', BE_PLACED)
     .replaceAll('$body$', () => body)
     .replaceAll(/\{(\w+)\}/g, (word, key: string) => String(words[key] ?? word));
 }

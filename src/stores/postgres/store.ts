@@ -34,9 +34,8 @@ import { Committer } from './commit.ts';
 import { type Connection, connect } from './connection.ts';
 import { checkHealth } from './health.ts';
 import { Journal } from './journal.ts';
-import { adjustShift, checkMigrated, checkServer, pendingMigrations, runMigrations } from './migrations.ts';
+import { beginEpoch, checkMigrated, checkServer, pendingMigrations, runMigrations } from './migrations.ts';
 import type { PostgresStoreOptions, Settings } from './options.ts';
-
 import type { PostgresPool } from './pool.ts';
 import { Reads } from './reads.ts';
 import { Waker } from './waker.ts';
@@ -93,7 +92,7 @@ export class PostgresStore implements Store {
       await checkServer(database);
       if (settings.migrate) await runMigrations(database, settings.schema);
       else await checkMigrated(database, settings.schema);
-      await adjustShift(database, settings.schema);
+      await beginEpoch(database, settings.schema);
       if (settings.durability === 'replicated') await checkStandbys(connection);
       return new PostgresStore(connection);
     } catch (error) {
