@@ -60,25 +60,20 @@ export class Wire {
   }
 }
 
-/** Short times, and no failure in the background passes. */
-const quick: FallbackOptions = {
-  probeMs: 5,
-  timeoutMs: 200,
-  onError: (error) => {
-    throw error;
-  },
-};
+const quick: FallbackOptions = { probeMs: 5, timeoutMs: 200 };
 
-/** A store in memory that can be taken away, with a spool in a file. */
+/** A store in memory that can be taken away, with a spool in a file. No failure in the background passes. */
 export async function outagePlace() {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-'));
   const target = new MemoryStore();
   const wire = new Wire();
   const opened: FallbackStore[] = [];
+  const failures: unknown[] = [];
   onTestFinished(async () => {
     await Promise.allSettled(opened.map((store) => store.close()));
     await target.close();
     await rm(folder, { recursive: true });
+    if (failures.length > 0) throw failures[0];
   });
   return {
     target,
@@ -93,7 +88,11 @@ export async function outagePlace() {
         if (wire.mode !== 'up') throw new StoreUnavailableError('nobody is there');
         return wire.before(lasting(target));
       };
-      const store = await withFallback(source ?? reach, file, { ...quick, ...options });
+      const store = await withFallback(source ?? reach, file, {
+        ...quick,
+        onError: (error) => failures.push(error),
+        ...options,
+      });
       opened.push(store);
       return store;
     },

@@ -32,12 +32,12 @@ const DEFAULTS: Required<FallbackOptions> = {
     warn(
       `an acknowledged write was refused when it was replayed (${error.code}): it is kept as rejected ${seq}`,
     ),
-  onError: (error) => warn(error instanceof Error ? error : String(error)),
+  onError: warn,
 };
 const MAX_MS = 2_147_483_647;
 
-function warn(what: string | Error): void {
-  process.emitWarning(what, 'HoldfastWarning');
+function warn(what: unknown): void {
+  process.emitWarning(what instanceof Error ? what : String(what), 'HoldfastWarning');
 }
 
 let warned = false;
@@ -61,7 +61,28 @@ export function withDefaults(options: FallbackOptions): Required<FallbackOptions
   }
   if (issues.length > 0) throw new InvalidInputError('withFallback: options', issues);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return { ...DEFAULTS, ...Object.fromEntries(given) };
+  return guarded({ ...DEFAULTS, ...Object.fromEntries(given) });
+}
+
+/** What callbacks throw is told, and stops nothing. */
+function guarded(options: Required<FallbackOptions>): Required<FallbackOptions> {
+  const onError = guard(options.onError, warn);
+  return {
+    ...options,
+    onError,
+    onStateChange: guard(options.onStateChange, onError),
+    onRejected: guard(options.onRejected, onError),
+  };
+}
+
+function guard<T>(callback: (value: T) => void, onError: (error: unknown) => void): (value: T) => void {
+  return (value) => {
+    try {
+      callback(value);
+    } catch (error) {
+      onError(error);
+    }
+  };
 }
 
 function fits(value: unknown, like: unknown): boolean {

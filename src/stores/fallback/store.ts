@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { isUnavailable, StoreUnavailableError } from '../../core/errors.ts';
 import type {
   Batch,
@@ -32,6 +32,7 @@ import { Gates } from './gates.ts';
 import { type FallbackOptions, type FallbackState, warnOfLoss, withDefaults } from './options.ts';
 import { Prober } from './prober.ts';
 import { Replayer } from './replayer.ts';
+import { SetAside } from './set-aside.ts';
 import { Source, within } from './source.ts';
 import { Spool } from './spool.ts';
 import { needsStore, obstacle } from './truth.ts';
@@ -65,6 +66,7 @@ export class FallbackStore implements Store {
   readonly #view: View;
   readonly #backlog: Backlog;
   readonly #replayer: Replayer;
+  readonly #aside: SetAside;
   readonly #gates = new Gates();
   readonly #flights: Flights;
   readonly #prober: Prober;
@@ -87,14 +89,17 @@ export class FallbackStore implements Store {
     this.#backlog = new Backlog(spool);
     this.#flights = new Flights(options.timeoutMs, () => this.#lose());
     this.#prober = new Prober(options.probeMs, () => this.#probe());
+    this.#aside = new SetAside(options.probeMs);
     this.#replayer = new Replayer({
       backlog: this.#backlog,
       gates: this.#gates,
+      aside: this.#aside,
       commit: (batch) => this.#flights.track(() => source.store.commit(batch)),
       get: async (partition, kind, id) =>
         (await this.#flights.track(() => source.store.getRecords([{ partition, kind, id }])))[0],
       active: () => this.#state === 'replaying' && !this.#stopped,
       onRejected: options.onRejected,
+      onError: options.onError,
     });
   }
 
@@ -244,6 +249,8 @@ export class FallbackStore implements Store {
       const health = await this.#ask('its health', (store) => store.health());
       if (this.#state === 'replaying')
         problems.push(`the store is back; left in the spool: ${facts.spooled}`);
+      if (this.#aside.size > 0)
+        problems.push(`sessions whose replay fails, and is tried again: ${this.#aside.size}`);
       return {
         ok: health.ok,
         problems: [...health.problems, ...problems],
@@ -411,7 +418,7 @@ export class FallbackStore implements Store {
     if (this.#stopped) return true;
     this.#enter('replaying');
     this.#waiters.wake();
-    this.#replaying = this.#replay();
+    this.#replaying = this.#replaying.then(() => this.#replay());
     return true;
   }
 
@@ -419,11 +426,11 @@ export class FallbackStore implements Store {
     try {
       for (;;) {
         const { taken } = this.#spool;
-        const found = await this.#replayer.all();
+        const { found, aside } = await this.#replayer.all();
         // Nothing is in the spool, nor on its way there.
         if (found === 0 && this.#spool.underWay === 0 && this.#spool.taken === taken) break;
-        // What is on its way may need the event loop to get there.
-        await setImmediate();
+        // What is on its way may need the event loop to get there; what is set aside has to wait a moment.
+        await (found > 0 && found === aside ? delay(this.#options.probeMs) : setImmediate());
       }
     } catch (error) {
       if (this.#stopped) return;
@@ -432,6 +439,7 @@ export class FallbackStore implements Store {
     }
     if (this.#state !== 'replaying') return;
     this.#backlog.count = 0;
+    this.#aside.clear();
     this.#prober.calm();
     this.#enter('normal');
     await this.#backlog.tidy().catch(this.#options.onError);
@@ -439,11 +447,7 @@ export class FallbackStore implements Store {
 
   #enter(state: FallbackState): void {
     this.#state = state;
-    try {
-      this.#options.onStateChange(state);
-    } catch (error) {
-      this.#options.onError(error);
-    }
+    this.#options.onStateChange(state);
   }
 }
 
