@@ -138,6 +138,26 @@ test('makes sessions with ids of its own, and uses them', async () => {
   }
 });
 
+test('gives no lease of a session before the store has it, and leases it from then on', async () => {
+  const { engine, engineOn, store, wire, target } = await enginePlace();
+  await engineOn(target).sessions.create({ id: 'stored', userId: 'u' });
+  wire.mode = 'down';
+  const { id } = await engine.sessions.create({ userId: 'u' });
+  for (const one of [id, 'stored']) {
+    await expect(engine.sessions.lease(one)).rejects.toMatchObject({
+      ...away,
+      hint: expect.stringContaining('Try again when'),
+    });
+  }
+  wire.mode = 'up';
+  await back(store);
+  const lease = await engine.sessions.lease(id);
+  expect(lease.token).toBeLessThan(PROVISIONAL);
+  await engine.messages.append(id, user('fenced'), { lease });
+  await lease.release();
+  expect(contents(await engineOn(target).messages.list(id))).toEqual(['fenced']);
+});
+
 test('sends in a channel that it has seen, and in none that it has not', async () => {
   const { engine, engineOn, store, wire, target } = await enginePlace();
   const other = engineOn(target);

@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { ConflictError, isConflict, isHoldfastError, quote } from '../errors.ts';
+import { ConflictError, isConflict, isHoldfastError, quote, StoreUnavailableError } from '../errors.ts';
 import { durationSchema, idSchema, parseInput } from '../input.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { kinds, sessionExists } from '../partitions.ts';
 import type { Versioned } from '../records.ts';
 import { partitionOf, type ServiceContext } from '../services.ts';
-import type { Change, Cursor, Operation, Partition } from '../store.ts';
+import { type Change, type Cursor, type Operation, type Partition, PROVISIONAL } from '../store.ts';
 import { MAX_TIMER_MS } from '../store-options.ts';
 import type { Activity } from './activity.ts';
 import { type Fence, Lease, overError } from './lease.ts';
@@ -71,13 +71,15 @@ export class Leases {
 
   /**
    * Takes a session's lease, which one holder has at a time, over all processes.
-   * @throws ConflictError when somebody has it, and still has it after `waitMs`; NotFoundError
+   * @throws ConflictError when somebody has it, and still has it after `waitMs`; NotFoundError; StoreUnavailableError,
+   * also while a session is only in a fallback's spool
    */
   async take(sessionId: string, options: LeaseOptions = {}): Promise<Lease> {
     const id = parseInput(idSchema, sessionId, 'sessions.lease: id');
     const { waitMs = 0, signal, ...terms } = parseInput(leaseSchema, options, 'sessions.lease');
     signal?.throwIfAborted();
-    await this.#activity.check(id);
+    // A token of the spool would be no lease's any more once the store has the session.
+    if ((await this.#activity.check(id)) >= PROVISIONAL) throw notYetStored(id);
     const { store, clock } = this.#context;
     const giveUpAt = performance.now() + waitMs;
     // Taken before the first look: what is released from then on is not missed.
@@ -250,6 +252,13 @@ function frees({ partition: { tenant, type, id }, operations }: Change, of: Part
 
 function isExpiry(what: object): boolean {
   return 'kind' in what && what.kind === kinds.leaseExpiry;
+}
+
+function notYetStored(id: string): StoreUnavailableError {
+  return new StoreUnavailableError(`session ${quote(id)} can't be leased before the store has it`, {
+    hint: 'It was made while the store was away. Try again when it is back.',
+    details: { sessionId: id },
+  });
 }
 
 function takenError(id: string, { owner, expiresAt }: { owner: string; expiresAt: number }): ConflictError {
