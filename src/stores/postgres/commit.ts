@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
-import { HoldfastError, isHoldfastError } from '../../core/errors.ts';
+import { HoldfastError, isHoldfastError, isUnavailable } from '../../core/errors.ts';
 import type { Batch, Partition, Receipt } from '../../core/store.ts';
 import type { Durability } from '../../core/store-options.ts';
-import type { Outcome } from '../shared/group-commit.ts';
+import { notSent, type Outcome } from '../shared/group-commit.ts';
 import { partitionKey } from '../shared/pages.ts';
 import { AppendCall } from './append-call.ts';
 import { bigintArray } from './arrays.ts';
@@ -39,15 +39,13 @@ export class Committer {
   readonly #turns: number[] = Array(LANES).fill(0);
   readonly #salt: number;
   readonly #known = new KnownLogs();
-  readonly #commitStatement: string;
-  readonly #appendStatement: string;
+  readonly #schema: string;
 
   constructor(database: Database, options: CommitterOptions) {
     this.#database = database;
     this.#options = options;
     this.#salt = hash(options.schema, 0);
-    this.#commitStatement = callOf(options.schema, 'commit_group', 63);
-    this.#appendStatement = callOf(options.schema, 'append_group', 18);
+    this.#schema = quoteName(options.schema);
     this.#lanes = new Lanes((lane, batches) => this.#commitGroup(lane, batches));
   }
 
@@ -59,7 +57,7 @@ export class Committer {
   async close(): Promise<void> {
     await this.#lanes.close();
     if (this.#turns.every((turn) => turn === 0)) return;
-    const writers = `${quoteName(this.#options.schema)}.writers`;
+    const writers = `${this.#schema}.writers`;
     const before = this.#options.clock.now() - FORGET_WRITERS_MS;
     await this.#database
       .query(`DELETE FROM ${writers} WHERE writer = $1 OR at < $2`, [this.#writer, before])
@@ -72,8 +70,16 @@ export class Committer {
     return outcomes;
   }
 
-  /** Commits what goes out in one call. Where a statement fails, each batch goes again alone: a bad one fails alone. */
+  /**
+   * Commits what goes out in one call. Where a statement fails, each batch goes again alone: a bad one fails
+   * alone. After a call that the server was not there for, none is made: what it is for must not overtake that one.
+   */
   async #settle(lane: number, plan: Plan, outcomes: Outcome[]): Promise<void> {
+    const away = outcomes.find(isUnavailable);
+    if (away) {
+      for (const { place } of plan.waves.flat()) outcomes[place] = notSent(away);
+      return;
+    }
     try {
       if (!(await this.#append(lane, plan, outcomes))) await this.#commit(lane, plan, outcomes);
     } catch (error) {
@@ -91,7 +97,7 @@ export class Committer {
     const call = AppendCall.of(plan, this.#known);
     if (!call) return false;
     try {
-      const reply = await this.#ask<number[]>(this.#appendStatement, lane, plan, call.values());
+      const reply = await this.#ask<number[]>('append_group', lane, plan, call.values());
       if (!reply) return false;
       const receipts = call.outcomes(reply);
       for (const [i, { place }] of call.batches.entries()) outcomes[place] = receipts[i]!;
@@ -106,7 +112,7 @@ export class Committer {
 
   async #commit(lane: number, plan: Plan, outcomes: Outcome[]): Promise<void> {
     const call = new Call(plan);
-    const reply = await this.#ask<Reply>(this.#commitStatement, lane, plan, call.values());
+    const reply = await this.#ask<Reply>('commit_group', lane, plan, call.values());
     if (!reply) throw new HoldfastError('internal', 'the database has forgotten the answer to a commit');
     const settled = outcomesOf(call, reply);
     for (const [i, { place }] of call.batches.entries()) outcomes[place] = settled[i]!;
@@ -116,7 +122,7 @@ export class Committer {
 
   /** The answer, JSON; undefined for none. A call is made again until there is one, and is done once. */
   async #ask<T>(
-    statement: string,
+    name: 'append_group' | 'commit_group',
     lane: number,
     plan: Plan,
     values: readonly (Buffer | string)[],
@@ -124,10 +130,9 @@ export class Committer {
     const { durability, clock } = this.#options;
     const locks = bigintArray(this.#locks(plan));
     const turn = ++this.#turns[lane]!;
-    const [row] = await this.#database.call<[string | null]>(statement, [
-      ...[this.#writer, lane, turn, clock.now(), durability, locks],
-      ...values,
-    ]);
+    const all = [this.#writer, lane, turn, clock.now(), durability, locks, ...values];
+    const list = all.map((_, i) => `$${i + 1}`).join(', ');
+    const [row] = await this.#database.call<[string | null]>(`SELECT ${this.#schema}.${name}(${list})`, all);
     return row![0] === null ? undefined : (JSON.parse(row![0]) as T);
   }
 
@@ -147,9 +152,4 @@ export class Committer {
     const locks = partitions.map((partition: Partition) => hash(partitionKey(partition), this.#salt));
     return [...new Set(locks)].sort((a, b) => a - b);
   }
-}
-
-function callOf(schema: string, name: string, parameters: number): string {
-  const list = Array.from({ length: parameters }, (_, i) => `$${i + 1}`);
-  return `SELECT ${quoteName(schema)}.${name}(${list.join(', ')})`;
 }

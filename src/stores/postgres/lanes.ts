@@ -1,6 +1,6 @@
-import { ClosedError, HoldfastError } from '../../core/errors.ts';
+import { ClosedError, HoldfastError, isUnavailable, type StoreUnavailableError } from '../../core/errors.ts';
 import type { Batch, Receipt } from '../../core/store.ts';
-import type { Outcome } from '../shared/group-commit.ts';
+import { notSent, type Outcome } from '../shared/group-commit.ts';
 import { partitionKey } from '../shared/pages.ts';
 
 /** How many groups may be under way at once, each on a connection of its own. */
@@ -21,7 +21,7 @@ interface Waiting {
 /**
  * Group commit over several connections. Batches that arrive together go out together, large groups as two halves, so
  * that the server works on one while this process prepares the other. A partition's batches never overtake one
- * another: those of a partition that is under way wait for its answer.
+ * another: those of a partition that is under way wait for its answer, and fail with it where the server is away.
  */
 export class Lanes {
   readonly #apply: (lane: number, batches: readonly Batch[]) => Promise<Outcome[]>;
@@ -99,10 +99,8 @@ export class Lanes {
       group.map(({ batch }) => batch),
     )
       .then(
-        (outcomes) => settle(group, outcomes),
-        (error: unknown) => {
-          for (const { reject } of group) reject(error);
-        },
+        (outcomes) => this.#settle(group, outcomes),
+        (error: Error) => this.#settle(group, Array(group.length).fill(error)),
       )
       .finally(() => {
         this.#busy[lane] = undefined;
@@ -128,12 +126,28 @@ export class Lanes {
     this.#patience = undefined;
     this.#settled?.();
   }
-}
 
-function settle(group: readonly Waiting[], outcomes: readonly Outcome[]): void {
-  for (const [i, { resolve, reject }] of group.entries()) {
-    const outcome = outcomes[i] ?? new HoldfastError('internal', 'the store gave no outcome for a batch');
-    if (outcome instanceof Error) reject(outcome);
-    else resolve(outcome);
+  #settle(group: readonly Waiting[], outcomes: readonly Outcome[]): void {
+    const away = new Map<string, StoreUnavailableError>();
+    for (const [i, { key, resolve, reject }] of group.entries()) {
+      const outcome = outcomes[i] ?? new HoldfastError('internal', 'the store gave no outcome for a batch');
+      if (!(outcome instanceof Error)) {
+        resolve(outcome);
+        continue;
+      }
+      reject(outcome);
+      if (isUnavailable(outcome)) away.set(key, outcome);
+    }
+    if (away.size > 0) this.#giveUp(away);
+  }
+
+  /** Fails what waits behind batches that the server was not there for: it must not be done before them. */
+  #giveUp(away: ReadonlyMap<string, StoreUnavailableError>): void {
+    const waiting = this.#waiting;
+    this.#waiting = waiting.filter(({ key }) => !away.has(key));
+    for (const { key, reject } of waiting) {
+      const reason = away.get(key);
+      if (reason) reject(notSent(reason));
+    }
   }
 }

@@ -116,6 +116,6 @@ export class GroupCommit {
 }
 
 /** The error of a batch that waited behind one that failed. Whatever became of that one, this one was not done. */
-function notSent(cause: StoreUnavailableError): StoreUnavailableError {
+export function notSent(cause: StoreUnavailableError): StoreUnavailableError {
   return new StoreUnavailableError(cause.message, { cause, hint: 'Try again later. Nothing was written.' });
 }
