@@ -3,6 +3,7 @@ import type { Batch, Operation, Partition, Receipt } from '../../core/store.ts';
 import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
 import type { Cursors } from './cursor.ts';
 import type { Keys } from './keys.ts';
+import type { Known } from './known.ts';
 import { type Committed, readAnswers } from './outcomes.ts';
 import { CallPacker, type Sending } from './pack.ts';
 import { AppendPacker, plainAppend } from './pack-appends.ts';
@@ -20,8 +21,7 @@ export interface CommitterParts {
   readonly servers: Servers;
   readonly keys: Keys;
   readonly cursors: Cursors;
-  /** The position of each shard as far as this store knows; commits advance it. */
-  readonly known: number[];
+  readonly known: Known;
   /** The names of a partition's logs. */
   logsOf(partition: Partition): Promise<string[]>;
   /** Something was committed. */
@@ -104,7 +104,11 @@ class Writer {
     outcomes: Outcome[],
     complete: boolean,
   ): Promise<readonly Sending[]> {
-    const known = this.#parts.known.slice();
+    const refreshing = this.#parts.known.refresh();
+    // In a cluster, the shards of this call must not wait for a node that has others.
+    if (this.#parts.servers.cluster) refreshing.catch(() => {});
+    else await refreshing;
+    const known = this.#parts.known.positions.slice();
     const reply = await this.#send(sendings, complete);
     const answers = readAnswers(
       reply,
@@ -161,7 +165,8 @@ class Writer {
 
   /** The cursor of a receipt is what the store knew when it sent the call, with the commit's own shard at the commit. */
   #receipt(sending: Sending, { position, replayed, results }: Committed, known: number[]): Receipt {
-    const { cursors, known: now } = this.#parts;
+    const { cursors } = this.#parts;
+    const now = this.#parts.known.positions;
     const { shard } = sending.names;
     const mine = position ?? known[shard]!;
     if (mine > now[shard]!) now[shard] = mine;

@@ -23,7 +23,7 @@ export interface ConnectionOptions {
   /** How long the server may be silent while it owes an answer, before the connection is given up (milliseconds). */
   readonly silenceMs: number;
   /** Hears that a connection was lost. */
-  onLost?(): void;
+  onLost(): void;
 }
 
 /**
@@ -141,7 +141,7 @@ export class Connection {
   #lost(client: Client): void {
     if (this.#client !== client) return;
     this.#drop();
-    this.#options.onLost?.();
+    this.#options.onLost();
   }
 
   #drop(): void {

@@ -1,6 +1,5 @@
 import { CursorExpiredError } from '../../core/errors.ts';
 import type { Change, ChangePage, Cursor } from '../../core/store.ts';
-import { badCursor } from '../shared/pages.ts';
 import type { Cursors } from './cursor.ts';
 import type { Keys } from './keys.ts';
 import { mergeShards } from './merge.ts';
@@ -12,8 +11,10 @@ interface Stretch {
   /** Everything up to here was forgotten. */
   readonly trimmed: number;
   readonly last: number;
-  /** One after the other, from the position on that was asked for. */
-  readonly changes: readonly string[];
+  /** Whether the journal has the position that was asked for. */
+  readonly known: boolean;
+  /** One after the other, from that position on. */
+  readonly changes: readonly { readonly position: number; readonly text: string }[];
 }
 
 /** A change on its way into a page. */
@@ -43,9 +44,8 @@ export class Journal {
   async read(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage> {
     const start = after === 'oldest' || after === 'newest' ? undefined : this.#cursors.decode(after);
     if (after === 'newest' || limit === 0) {
-      const ends = await this.#stretches(this.#all());
+      const ends = await this.#ends(start);
       const positions = start ?? ends.map(({ trimmed, last }) => (after === 'newest' ? last : trimmed));
-      check(positions, ends);
       return { changes: [], cursor: this.#cursors.encode(positions) };
     }
     const positions: number[] = start ?? [];
@@ -55,11 +55,11 @@ export class Journal {
         return { shard, count, ...(position !== undefined && { after: position }) };
       });
       const found = await this.#stretches(asked);
-      return found.map(({ trimmed, last, changes }, i) => {
+      check(asked, found);
+      return found.map(({ trimmed, changes }, i) => {
         const { shard, after: from = trimmed } = asked[i]!;
-        checkPosition(from, trimmed, last);
         if (wanted[i]!.last === undefined) positions[shard] = from;
-        return changes.map((text, j) => ({ shard, position: from + j + 1, at: timeOf(text), text }));
+        return changes.map(({ position, text }) => ({ shard, position, at: timeOf(text), text }));
       });
     });
     const changes = told.map((one) => {
@@ -71,24 +71,22 @@ export class Journal {
 
   /** The last position of each shard. */
   async ends(): Promise<number[]> {
-    return (await this.#stretches(this.#all())).map(({ last }) => last);
+    return (await this.#ends()).map(({ last }) => last);
   }
 
   /** The positions of a cursor, and the last ones. @throws CursorExpiredError, InvalidInputError */
   async check(cursor: Cursor): Promise<{ positions: number[]; ends: number[] }> {
     const positions = this.#cursors.decode(cursor);
-    const stretches = await this.#stretches(this.#all());
-    check(positions, stretches);
+    const stretches = await this.#ends(positions);
     return { positions, ends: stretches.map(({ last }) => last) };
   }
 
   async trim(upTo: Cursor, keep: readonly Cursor[]): Promise<void> {
     const positions = this.#cursors.decode(upTo);
-    const stretches = await this.#stretches(this.#all());
-    check(positions, stretches);
+    const stretches = await this.#ends(positions);
     for (const cursor of keep) {
       const kept = this.#cursors.tryDecode(cursor);
-      if (!kept?.every((position, shard) => isWithin(position, stretches[shard]!))) continue;
+      if (!kept || (await this.#stretches(asking(kept))).some(({ known }) => !known)) continue;
       for (const [shard, position] of kept.entries())
         positions[shard] = Math.min(positions[shard]!, position);
     }
@@ -102,8 +100,14 @@ export class Journal {
     await Promise.all(trimming);
   }
 
-  #all(): Asked[] {
-    return Array.from({ length: this.#keys.shards }, (_, shard) => ({ shard, count: 0 }));
+  /** Where each journal begins and ends. @throws CursorExpiredError where one does not have its position */
+  async #ends(positions?: readonly number[]): Promise<Stretch[]> {
+    const asked = positions
+      ? asking(positions)
+      : Array.from({ length: this.#keys.shards }, (_, shard) => ({ shard, count: 0 }));
+    const stretches = await this.#stretches(asked);
+    check(asked, stretches);
+    return stretches;
   }
 
   /** Parts of journals, as many a call as there are that share a server. */
@@ -128,6 +132,11 @@ interface Asked {
   readonly count: number;
 }
 
+/** Asks for no changes, but whether the journals have these positions. */
+function asking(positions: readonly number[]): Asked[] {
+  return positions.map((after, shard) => ({ shard, after, count: 0 }));
+}
+
 function keysOf(keys: Keys, shard: number) {
   return {
     journal: keys.journal(shard),
@@ -138,28 +147,28 @@ function keysOf(keys: Keys, shard: number) {
 
 function readStretches(reply: readonly (string | number)[]): Stretch[] {
   const stretches: Stretch[] = [];
-  for (let i = 0; i < reply.length; ) {
-    const [trimmed, last, count] = [Number(reply[i]), Number(reply[i + 1]), Number(reply[i + 2])];
-    const changes = reply.slice(i + 3, i + 3 + count) as string[];
-    stretches.push({ trimmed, last, changes });
-    i += 3 + count;
+  for (let at = 0; at < reply.length; ) {
+    const [trimmed, last, known, count] = reply.slice(at, at + 4).map(Number) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    at += 4;
+    const changes = Array.from({ length: count }, (_, i) => ({
+      position: Number(reply[at + i * 2]),
+      text: reply[at + i * 2 + 1] as string,
+    }));
+    stretches.push({ trimmed, last, known: known === 1, changes });
+    at += count * 2;
   }
   return stretches;
 }
 
-function isWithin(position: number, { trimmed, last }: Stretch): boolean {
-  return position >= trimmed && position <= last;
-}
-
-function check(positions: readonly number[], stretches: readonly Stretch[]): void {
-  for (const [shard, { trimmed, last }] of stretches.entries())
-    checkPosition(positions[shard]!, trimmed, last);
-}
-
-/** @throws CursorExpiredError, InvalidInputError */
-function checkPosition(position: number, trimmed: number, last: number): void {
-  if (position > last) throw badCursor();
-  if (position < trimmed) throw new CursorExpiredError({ after: position, oldest: trimmed });
+/** @throws CursorExpiredError */
+function check(asked: readonly Asked[], stretches: readonly Stretch[]): void {
+  for (const [i, { trimmed, known }] of stretches.entries())
+    if (!known) throw new CursorExpiredError({ after: asked[i]!.after, oldest: trimmed });
 }
 
 function earlier(a: Told, b: Told): number {

@@ -25,7 +25,7 @@ export class Keys {
     return this.#shardOfName(partitionKey(partition));
   }
 
-  /** A stream: every commit of the shard. Its last id and its length tell what was trimmed. */
+  /** A stream: every commit of the shard. It remembers what it was trimmed up to. */
   journal(shard: number): string {
     return `${this.#tags[shard]}journal`;
   }

@@ -38,6 +38,7 @@ export class Servers {
   readonly #closing = new AbortController();
   readonly #silenceMs: number;
   #learning: Promise<void> | undefined;
+  #losses = 0;
 
   constructor(settings: RedisSettings, driver: Driver, scripts: Scripts) {
     this.#settings = settings;
@@ -52,6 +53,11 @@ export class Servers {
   /** The nodes that have slots, for what is asked of each. */
   get masters(): Address[] {
     return this.#topology.masters;
+  }
+
+  /** How often a connection to a server was lost: there may be another server behind the next one. */
+  get losses(): number {
+    return this.#losses;
   }
 
   /** Runs a script. @throws StoreUnavailableError, with `details.inDoubt` where it may have been done */
@@ -180,19 +186,22 @@ export class Servers {
   #node(address: Address): Node {
     const known = this.#nodes.get(address);
     if (known) return known;
-    const node = { commits: this.#newConnection(address), reads: this.#newConnection(address) };
+    const lost = () => {
+      this.#losses++;
+    };
+    const node = { commits: this.#newConnection(address, lost), reads: this.#newConnection(address, lost) };
     this.#nodes.set(address, node);
     return node;
   }
 
-  #newConnection(address: Address, onLost?: () => void): Connection {
+  #newConnection(address: Address, onLost: () => void): Connection {
     if (this.#closing.signal.aborted) throw new ClosedError('store');
     return new Connection(parseAddress(address), {
       driver: this.#driver,
       access: this.#settings.access,
       scripts: this.#scripts,
       silenceMs: this.#silenceMs,
-      ...(onLost && { onLost }),
+      onLost,
     });
   }
 }

@@ -37,6 +37,7 @@ import { Cursors } from './cursor.ts';
 import { checkVersion, readHealth } from './health.ts';
 import { Journal } from './journal.ts';
 import { Keys, metaKey, slotOf } from './keys.ts';
+import { Known } from './known.ts';
 import { type RedisSettings, type RedisStoreOptions, readSettings } from './options.ts';
 import { Reads } from './reads.ts';
 import { loadScripts } from './scripts.ts';
@@ -67,13 +68,14 @@ export class RedisStore implements Store {
     servers: Servers,
     keys: Keys,
     cursors: Cursors,
-    known: number[],
+    journal: Journal,
+    known: Known,
   ) {
     this.#settings = settings;
     this.#servers = servers;
     this.#keys = keys;
     this.#reads = new Reads(servers, keys);
-    this.#journal = new Journal(servers, keys, cursors);
+    this.#journal = journal;
     this.#waker = new Waker(servers, keys, () => this.#journal.ends());
     this.#committer = new Committer({
       servers,
@@ -102,8 +104,13 @@ export class RedisStore implements Store {
       const { id, shards } = await openKeyspace(servers, settings);
       const keys = new Keys(settings.prefix, shards);
       const cursors = new Cursors(id, shards);
-      const known = await new Journal(servers, keys, cursors).ends();
-      return new RedisStore(settings, servers, keys, cursors, known);
+      const journal = new Journal(servers, keys, cursors);
+      const known = new Known(
+        () => journal.ends(),
+        () => servers.losses,
+      );
+      await known.refresh();
+      return new RedisStore(settings, servers, keys, cursors, journal, known);
     } catch (error) {
       servers.close();
       throw error;

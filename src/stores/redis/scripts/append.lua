@@ -71,7 +71,7 @@ for _ = 1, tonumber(take()) do
     if id then
       local seq = sub(id, 3)
       local told = sub(hash, name_at) .. plan.told .. seq .. plan.behind
-      out[o + 1], out[o + 2], out[o + 3] = 'o', sub(call('XADD', journal, '0-*', 'c', told), 3), seq
+      out[o + 1], out[o + 2], out[o + 3] = 'o', tell(journal, told), seq
       o, changed = o + 3, true
     elseif place then
       out[o + 1], out[o + 2], out[o + 3], out[o + 4] = 'f', place, '1', version

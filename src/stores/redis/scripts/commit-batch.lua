@@ -108,7 +108,7 @@ local function commit_batch(journal, receipts, order)
     apply_all(operations, hash, names)
     if c > 0 then
       local told = pk .. NUL .. id .. NUL .. at .. NUL .. (c == 1 and changes[1] or concat(changes, NUL))
-      out[place] = sub(call('XADD', journal, '0-*', 'c', told), 3)
+      out[place] = tell(journal, told)
       changed = true
     end
     if id ~= '' then
