@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
+import { isUnavailable } from '../../core/errors.ts';
 import type { StoreHealth } from '../../core/store.ts';
 import type { Durability } from '../../core/store-options.ts';
 import type { Database } from './database.ts';
@@ -17,7 +18,8 @@ type Settings = [
   size: string,
 ];
 type Held = [count: string, oldest: string | null];
-type Holder = [pid: number, state: string | null, seconds: number];
+/** Of another user's process, an ordinary user is told no more than its id. */
+type Holder = [pid: number, state: string | null, seconds: number | null];
 
 export interface HealthParts {
   database: Database;
@@ -27,7 +29,18 @@ export interface HealthParts {
   listening: boolean;
 }
 
-export async function checkHealth({
+/** Problems that only make the store less safe are told, and it is well nevertheless. */
+export async function checkHealth(parts: HealthParts): Promise<StoreHealth> {
+  try {
+    return await askHealth(parts);
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    const { schema, durability } = parts;
+    return { ok: false, problems: ['the server does not answer'], facts: { schema, durability } };
+  }
+}
+
+async function askHealth({
   database,
   schema,
   durability,
@@ -40,9 +53,10 @@ export async function checkHealth({
     database.query<[string]>("SELECT state FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')"),
   ]);
   const [server, fsync, synchronousCommit, standbyNames, readOnly, size] = settings!;
+  const warnings: string[] = [];
   const problems: string[] = [];
   if (fsync === 'off' && durability !== 'normal') {
-    problems.push('the server has fsync off: a power cut can lose or damage what was acknowledged');
+    warnings.push('the server has fsync off: a power cut can lose or damage what was acknowledged');
   }
   if (readOnly) problems.push('the server is a standby and takes no writes');
   if (durability === 'replicated' && standbyNames === '')
@@ -56,7 +70,7 @@ export async function checkHealth({
   const { totalCount, idleCount, waitingCount } = database.pool;
   return {
     ok: problems.length === 0,
-    problems,
+    problems: [...problems, ...warnings],
     facts: {
       postgres: server,
       schema,
@@ -86,6 +100,7 @@ async function holder(database: Database, heldMs: number): Promise<string> {
   const what = `the journal's readers have waited for ${seconds} s for a transaction to end`;
   if (!row) return `${what}; it may be a prepared one, see pg_prepared_xacts`;
   const [pid, state, age] = row;
+  if (age === null) return `${what}: that of process ${pid}; members of pg_read_all_stats are told more`;
   return `${what}: that of process ${pid} (${state ?? 'unknown'}), which began ${age} s ago`;
 }
 
