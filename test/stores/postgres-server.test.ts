@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { expect } from 'vitest';
+import { startPostgres } from '../../scripts/servers/postgres.ts';
 import { isHoldfastError } from '../../src/core/errors.ts';
 import { PostgresStore } from '../../src/stores/postgres/index.ts';
 import {
@@ -201,6 +202,24 @@ describe('a postgres store and its server', () => {
       await store.close();
     }));
 
+  it('fails calls at once while the server is known to be away, and goes on when it is back', async () => {
+    await using server = await startPostgres({ fsync: false });
+    const store = await PostgresStore.open(server.url, { timeoutMs: 4000 });
+    await commit(store, partition(), append([1]));
+    await server.kill();
+    await fails(commit(store, partition(), append([2])), 'store-unavailable');
+    await expect
+      .poll(() => fails(store.listLogs(partition()), 'store-unavailable').then(({ message }) => message))
+      .toContain('a moment ago');
+    expect(await store.health()).toMatchObject({ ok: false, problems: ['the server does not answer'] });
+    await server.restart();
+    await expect.poll(() => logValues(store, partition()).catch(() => []), { timeout: 20_000 }).toContain(1);
+    await commit(store, partition(), append([3]));
+    expect((await store.health()).ok).toBe(true);
+    await server.kill();
+    await store.close();
+  });
+
   it('takes a pool that is there, and leaves it open', () =>
     inPlace(async ({ url, server }) => {
       const pool = new pg.Pool({ connectionString: server });
@@ -224,7 +243,8 @@ describe('a postgres store and its server', () => {
   it('tells in health what the server does not keep safe', () =>
     inPlace(async ({ url }) => {
       const store = await PostgresStore.open(url);
-      const { problems, facts } = await store.health();
+      const { ok, problems, facts } = await store.health();
+      expect(ok).toBe(true);
       expect(problems.join()).toContain('fsync');
       expect(facts.fsync).toBe(false);
       await store.close();

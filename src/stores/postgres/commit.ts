@@ -29,6 +29,12 @@ export interface CommitterOptions {
   committed(): void;
 }
 
+/** What the calls of a group share: their lane, and when all have to be through. */
+interface Turn {
+  readonly lane: number;
+  readonly deadline: number;
+}
+
 /** Commits batches in groups, each with one call. */
 export class Committer {
   readonly #lanes: Lanes;
@@ -66,7 +72,8 @@ export class Committer {
 
   async #commitGroup(lane: number, batches: readonly Batch[]): Promise<Outcome[]> {
     const outcomes: Outcome[] = [];
-    for (const plan of planCalls(batches)) await this.#settle(lane, plan, outcomes);
+    const deadline = this.#database.deadline();
+    for (const plan of planCalls(batches)) await this.#settle({ lane, deadline }, plan, outcomes);
     return outcomes;
   }
 
@@ -74,30 +81,30 @@ export class Committer {
    * Commits what goes out in one call. Where a statement fails, each batch goes again alone: a bad one fails
    * alone. After a call that the server was not there for, none is made: what it is for must not overtake that one.
    */
-  async #settle(lane: number, plan: Plan, outcomes: Outcome[]): Promise<void> {
+  async #settle(turn: Turn, plan: Plan, outcomes: Outcome[]): Promise<void> {
     const away = outcomes.find(isUnavailable);
     if (away) {
       for (const { place } of plan.waves.flat()) outcomes[place] = notSent(away);
       return;
     }
     try {
-      if (!(await this.#append(lane, plan, outcomes))) await this.#commit(lane, plan, outcomes);
+      if (!(await this.#append(turn, plan, outcomes))) await this.#commit(turn, plan, outcomes);
     } catch (error) {
       const planned = plan.waves.flat();
       const alone = planned.length > 1 && isHoldfastError(error) && error.code === 'internal';
       for (const { batch, place } of planned) {
-        if (alone) await this.#settle(lane, planAlone(batch, place), outcomes);
+        if (alone) await this.#settle(turn, planAlone(batch, place), outcomes);
         else outcomes[place] = error as Error;
       }
     }
   }
 
   /** Commits batches that only append to logs that are known; false, and nothing is done, where that can't be done. */
-  async #append(lane: number, plan: Plan, outcomes: Outcome[]): Promise<boolean> {
+  async #append(turn: Turn, plan: Plan, outcomes: Outcome[]): Promise<boolean> {
     const call = AppendCall.of(plan, this.#known);
     if (!call) return false;
     try {
-      const reply = await this.#ask<number[]>('append_group', lane, plan, call.values());
+      const reply = await this.#ask<number[]>('append_group', turn, plan, call.values());
       if (!reply) return false;
       const receipts = call.outcomes(reply);
       for (const [i, { place }] of call.batches.entries()) outcomes[place] = receipts[i]!;
@@ -110,9 +117,9 @@ export class Committer {
     }
   }
 
-  async #commit(lane: number, plan: Plan, outcomes: Outcome[]): Promise<void> {
+  async #commit(turn: Turn, plan: Plan, outcomes: Outcome[]): Promise<void> {
     const call = new Call(plan);
-    const reply = await this.#ask<Reply>('commit_group', lane, plan, call.values());
+    const reply = await this.#ask<Reply>('commit_group', turn, plan, call.values());
     if (!reply) throw new HoldfastError('internal', 'the database has forgotten the answer to a commit');
     const settled = outcomesOf(call, reply);
     for (const [i, { place }] of call.batches.entries()) outcomes[place] = settled[i]!;
@@ -123,7 +130,7 @@ export class Committer {
   /** The answer, JSON; undefined for none. A call is made again until there is one, and is done once. */
   async #ask<T>(
     name: 'append_group' | 'commit_group',
-    lane: number,
+    { lane, deadline }: Turn,
     plan: Plan,
     values: readonly (Buffer | string)[],
   ): Promise<T | undefined> {
@@ -132,7 +139,11 @@ export class Committer {
     const turn = ++this.#turns[lane]!;
     const all = [this.#writer, lane, turn, clock.now(), durability, locks, ...values];
     const list = all.map((_, i) => `$${i + 1}`).join(', ');
-    const [row] = await this.#database.call<[string | null]>(`SELECT ${this.#schema}.${name}(${list})`, all);
+    const [row] = await this.#database.call<[string | null]>(
+      `SELECT ${this.#schema}.${name}(${list})`,
+      all,
+      deadline,
+    );
     return row![0] === null ? undefined : (JSON.parse(row![0]) as T);
   }
 

@@ -1,21 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClosedError, StoreUnavailableError } from '../../core/errors.ts';
+import { Breaker } from '../shared/breaker.ts';
 import { codeOf, failureOf, translated } from './failures.ts';
 import { hash } from './hash.ts';
 import { ignoreError, type PostgresClient, type PostgresPool } from './pool.ts';
 
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;
+/** How long the server may take to answer when it is only asked whether it is there. */
+const PROBE_MS = 1000;
 /** A prepared statement that is not there, or is there already. */
 const LOST_STATEMENT = ['26000', '42P05'];
 
-/** Calls to the server: each as often as it takes, and no longer than the time limit. */
+/**
+ * Calls to the server: each as often as it takes, and no longer than the time limit. After one that the server was not
+ * there for, the next ones fail at once until it is back.
+ */
 export class Database {
   readonly #pool: PostgresPool;
   readonly #timeoutMs: number;
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #breaker = new Breaker(() => this.#probe());
   #closed = false;
   #preparing = true;
+  #suspecting = false;
 
   constructor(pool: PostgresPool, timeoutMs: number) {
     this.#pool = pool;
@@ -24,6 +32,11 @@ export class Database {
 
   get pool(): PostgresPool {
     return this.#pool;
+  }
+
+  /** When a call has to be through that begins now, with all that it asks of the server. */
+  deadline(): number {
+    return performance.now() + this.#timeoutMs;
   }
 
   /** Rows of a statement, each an array. What is run this way must bear being run again. */
@@ -35,7 +48,7 @@ export class Database {
   }
 
   /** The same for a statement that comes again and again: the server keeps it, where it keeps statements. */
-  call<Row>(text: string, values: unknown[]): Promise<Row[]> {
+  call<Row>(text: string, values: unknown[], deadline = this.deadline()): Promise<Row[]> {
     return this.run(async (client) => {
       const name = this.#preparing ? `holdfast_${hash(text, 0).toString(36)}` : undefined;
       try {
@@ -48,16 +61,18 @@ export class Database {
         const { rows } = await client.query({ text, values, rowMode: 'array' });
         return rows as Row[];
       }
-    });
+    }, deadline);
   }
 
   /**
    * Runs a body on a connection, again on another one where a connection is lost or the server is not there.
-   * @throws StoreUnavailableError when the time is over (`details.inDoubt`: it may have been done nevertheless)
+   * @throws StoreUnavailableError when the time is over (`details.inDoubt`: it may have been done nevertheless), or at
+   * once while the server is known to be away
    */
-  run<T>(body: (client: PostgresClient) => Promise<T>): Promise<T> {
-    if (this.#closed) return Promise.reject(new ClosedError('store'));
-    const running = this.#retrying(body).finally(() => this.#underWay.delete(running));
+  async run<T>(body: (client: PostgresClient) => Promise<T>, deadline = this.deadline()): Promise<T> {
+    if (this.#closed) throw new ClosedError('store');
+    this.#breaker.check();
+    const running = this.#retrying(body, deadline).finally(() => this.#underWay.delete(running));
     this.#underWay.add(running);
     return running;
   }
@@ -65,11 +80,11 @@ export class Database {
   /** Waits for what is under way, and takes no more. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#breaker.close();
     await Promise.allSettled(this.#underWay);
   }
 
-  async #retrying<T>(body: (client: PostgresClient) => Promise<T>): Promise<T> {
-    const deadline = performance.now() + this.#timeoutMs;
+  async #retrying<T>(body: (client: PostgresClient) => Promise<T>, deadline: number): Promise<T> {
     let inDoubt = false;
     for (let attempt = 0; ; attempt++) {
       try {
@@ -78,10 +93,29 @@ export class Database {
         const failure = failureOf(error);
         inDoubt ||= failure.inDoubt;
         const pause = pauseMs(attempt);
-        if (!failure.again || performance.now() + pause >= deadline) throw translated(error, inDoubt);
+        if (!failure.again || performance.now() + pause >= deadline) {
+          const problem = translated(error, inDoubt);
+          if (failure.again || error instanceof StoreUnavailableError) this.#suspect(problem);
+          throw problem;
+        }
         await sleep(pause);
       }
     }
+  }
+
+  /** A statement may wait for a lock as well: the server is away when it does not even answer the least question. */
+  #suspect(problem: unknown): void {
+    if (this.#closed || this.#suspecting) return;
+    this.#suspecting = true;
+    this.#probe()
+      .catch(() => this.#breaker.failed(problem))
+      .finally(() => {
+        this.#suspecting = false;
+      });
+  }
+
+  #probe(): Promise<unknown> {
+    return this.#attempt((client) => client.query({ text: 'SELECT 1' }), performance.now() + PROBE_MS);
   }
 
   async #attempt<T>(body: (client: PostgresClient) => Promise<T>, deadline: number): Promise<T> {
