@@ -102,10 +102,13 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
   checkFallbackUrl(fallback);
   if (fallback === url) throw new ConfigError([{ path: 'fallback', message: 'is the store itself' }]);
   const { withFallback } = await import('./stores/fallback/index.ts');
-  const { durability } = options;
+  const { durability, timeoutMs } = options;
   const spool = await openStore(fallback, { durability: durability === 'normal' ? 'normal' : 'full' });
   try {
-    return await withFallback(() => kindOf(url).open(url, options), spool, { ...(onError && { onError }) });
+    return await withFallback(() => kindOf(url).open(url, options), spool, {
+      ...(timeoutMs !== undefined && { timeoutMs }),
+      ...(onError && { onError }),
+    });
   } catch (error) {
     await spool.close();
     throw error;

@@ -15,7 +15,10 @@ export interface StoreOptions {
   durability?: Durability | undefined;
   /** Files: how long to wait for another process's write before giving up (milliseconds; 10 000). No effect elsewhere. */
   lockTimeoutMs?: number | undefined;
-  /** Servers: how long to wait for an answer before giving up (milliseconds; 10 000). No effect elsewhere. */
+  /**
+   * Servers: how long to wait for an answer before giving up (milliseconds; 10 000). No effect elsewhere. With a fallback
+   * also how long a server that answers nothing is waited for before the fallback is used (2000).
+   */
   timeoutMs?: number | undefined;
   /**
    * Where writes go while the store can't be reached: `file:./spool.db`, `memory:` (lost with the process), or `none`

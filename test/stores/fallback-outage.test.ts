@@ -1,8 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import { expect, test, vi } from 'vitest';
-import { HoldfastError } from '../../src/core/errors.ts';
-import { type Batch, type Operation, PROVISIONAL, type Store } from '../../src/core/store.ts';
-import type { FallbackStore, RejectedBatch } from '../../src/stores/fallback/index.ts';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { type Operation, PROVISIONAL, type Store } from '../../src/core/store.ts';
+import type { FallbackStore } from '../../src/stores/fallback/index.ts';
 import { withFallback } from '../../src/stores/fallback/index.ts';
 import { MemoryStore } from '../../src/stores/memory/index.ts';
 import { appendOf, outagePlace, patientStore, recordOf, session, valuesOf, write } from './outages.ts';
@@ -52,6 +51,18 @@ test('opens and takes writes where the store can’t be reached yet, and brings 
   await back(store);
   expect(await valuesOf(target, p)).toEqual([1, 2]);
   expect(await valuesOf(store, p)).toEqual([1, 2]);
+});
+
+test('opens without a store that takes too long, and takes it when it comes', async () => {
+  const target = new MemoryStore();
+  const { promise, resolve } = Promise.withResolvers<Store>();
+  const store = await withFallback(() => promise, new MemoryStore(), { timeoutMs: 20, probeMs: 5 });
+  onTestFinished(() => store.close());
+  expect(store.state).toBe('degraded');
+  await write(store, p, appendOf(1));
+  resolve(target);
+  await back(store);
+  expect(await valuesOf(target, p)).toEqual([1]);
 });
 
 test('throws at once what is no outage when it is opened', async () => {
@@ -285,84 +296,6 @@ test('keeps what the store refuses when it is back, tells it, and goes on with t
   expect(health.problems).toEqual([expect.stringContaining('1')]);
   await store.forgetRejected(1);
   expect(await store.health()).toMatchObject({ problems: [], facts: { rejected: 0 } });
-});
-
-/** A store that fails at certain batches, and not because it is away. */
-function failingAt(store: MemoryStore, bad: (text: string) => boolean): Store {
-  return new Proxy(store, {
-    get: (target, name: keyof Store) => {
-      const member = target[name];
-      if (typeof member !== 'function') return member;
-      if (name !== 'commit') return member.bind(target);
-      return async (batch: Batch) => {
-        if (bad(JSON.stringify(batch.operations)))
-          throw new HoldfastError('internal', 'the server is puzzled');
-        return target.commit(batch);
-      };
-    },
-  });
-}
-
-test('sets a session aside that the store fails at, and is back with all others', async () => {
-  const { open, wire, target } = await outagePlace();
-  const told: unknown[] = [];
-  let puzzled = true;
-  const source = wire.before(failingAt(target, (text) => puzzled && text.includes('puzzle')));
-  const store = await open({ onError: (error) => told.push(error), probeMs: 20 }, { source });
-  wire.mode = 'down';
-  for (const value of [1, 'puzzle', 3]) await write(store, session('bad'), appendOf(value));
-  await write(store, session('good'), appendOf(1));
-  wire.mode = 'up';
-  await vi.waitFor(() => expect(told).toHaveLength(1), { timeout: 10_000, interval: 1 });
-  expect(store.state).toBe('replaying');
-  await write(store, session('good'), { op: 'put', kind: 'k', id: 'i', value: '1', ifVersion: 'absent' });
-  expect(await valuesOf(target, session('good'))).toEqual([1]);
-  expect((await store.health()).problems).toContainEqual(
-    expect.stringMatching(/fails, and is tried again: 1$/),
-  );
-  await write(store, session('bad'), appendOf(4));
-  puzzled = false;
-  await back(store);
-  expect(await valuesOf(target, session('bad'))).toEqual([1, 'puzzle', 3, 4]);
-  expect(await store.health()).toMatchObject({ problems: [], facts: { rejected: 0, spooled: 0 } });
-});
-
-test('keeps as rejected what the store fails at each time', async () => {
-  const { open, wire, target } = await outagePlace();
-  const told: string[] = [];
-  const source = wire.before(failingAt(target, (text) => text.includes('puzzle')));
-  const options = {
-    onError: () => {},
-    onRejected: ({ error }: RejectedBatch) => told.push(error.code),
-    probeMs: 2,
-  };
-  const store = await open(options, { source });
-  wire.mode = 'down';
-  for (const value of [1, 'puzzle', 'puzzle too', 4]) await write(store, p, appendOf(value));
-  wire.mode = 'up';
-  await back(store);
-  expect(await valuesOf(target, p)).toEqual([1, 4]);
-  expect(told).toEqual(['internal', 'internal']);
-  expect((await store.rejected()).map(({ batch }) => batch.operations)).toEqual([
-    [appendOf('puzzle')],
-    [appendOf('puzzle too')],
-  ]);
-});
-
-test('goes on whatever its callbacks throw', async () => {
-  const { open, wire, target } = await outagePlace();
-  const bug = () => {
-    throw new TypeError('a bug');
-  };
-  const store = await open({ onRejected: bug, onStateChange: bug, onError: bug });
-  wire.mode = 'down';
-  await write(store, p, present, appendOf(1));
-  await write(store, p, appendOf(2));
-  wire.mode = 'up';
-  await back(store);
-  expect(await valuesOf(target, p)).toEqual([2]);
-  expect((await store.rejected()).length).toBe(1);
-  expect(warnings.filter((message) => message === 'a bug').length).toBeGreaterThan(1);
 });
 
 test('says in its health what is in the spool', async () => {

@@ -1,5 +1,8 @@
 import { isUnavailable, StoreUnavailableError } from '../../core/errors.ts';
 
+/** A call may take so many times longer than a silent store is waited for, while others are answered. */
+const LONGEST = 5;
+
 interface Flight {
   readonly since: number;
   fail(error: unknown): void;
@@ -8,8 +11,8 @@ interface Flight {
 }
 
 /**
- * Calls of the store that are under way. One that gets no answer in time has failed; when the store is lost, those that
- * can be done elsewhere are, in the order in which they were called.
+ * Calls of the store that are under way. When the store answers none of them for a while, it is lost: those that can be
+ * done elsewhere are, in the order in which they were called. One call that takes long is no sign of that.
  */
 export class Flights {
   /** In the order of their calls. */
@@ -17,8 +20,13 @@ export class Flights {
   readonly #timeoutMs: number;
   readonly #onLost: (error: StoreUnavailableError) => void;
   #timer: NodeJS.Timeout | undefined;
+  /** When the store last answered anything. */
+  #heardAt = 0;
 
-  /** @param onLost hears of every call that did not reach the store, before the call fails. It calls {@link abandon} */
+  /**
+   * @param timeoutMs how long a store may answer nothing
+   * @param onLost hears of every call that did not reach the store, before the call fails. It calls {@link abandon}
+   */
   constructor(timeoutMs: number, onLost: (error: StoreUnavailableError) => void) {
     this.#timeoutMs = timeoutMs;
     this.#onLost = onLost;
@@ -41,11 +49,15 @@ export class Flights {
       };
       this.#flights.add(flight);
       this.#timer ??= setInterval(() => this.#look(), Math.max(10, this.#timeoutMs / 8));
-      call().then(
-        (value) => this.#flights.delete(flight) && resolve(value),
+      attempt(call).then(
+        (value) => {
+          this.#heardAt = performance.now();
+          if (this.#flights.delete(flight)) resolve(value);
+        },
         (error: unknown) => {
-          if (isUnavailable(error)) this.#lose(flight, error);
-          else if (this.#flights.delete(flight)) reject(error);
+          if (isUnavailable(error)) return this.#lose(flight, error);
+          this.#heardAt = performance.now();
+          if (this.#flights.delete(flight)) reject(error);
         },
       );
     });
@@ -65,10 +77,13 @@ export class Flights {
   }
 
   #look(): void {
-    const before = performance.now() - this.#timeoutMs;
+    const now = performance.now();
     for (const flight of [...this.#flights]) {
-      if (flight.since > before) break;
-      this.#lose(flight, new StoreUnavailableError(`the store gave no answer in ${this.#timeoutMs} ms`));
+      const { since } = flight;
+      const silent = now - Math.max(since, this.#heardAt) >= this.#timeoutMs;
+      if (!silent && now - since < LONGEST * this.#timeoutMs) break;
+      const ms = Math.round(now - since);
+      this.#lose(flight, new StoreUnavailableError(`the store gave no answer in ${ms} ms`));
     }
     if (this.#flights.size > 0) return;
     clearInterval(this.#timer);
@@ -79,5 +94,13 @@ export class Flights {
     if (!this.#flights.has(flight)) return;
     this.#onLost(error);
     if (this.#flights.delete(flight)) flight.fail(error);
+  }
+}
+
+function attempt<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return call();
+  } catch (error) {
+    return Promise.reject(error);
   }
 }

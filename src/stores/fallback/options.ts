@@ -10,7 +10,10 @@ import type { RejectedBatch } from './backlog.ts';
 export type FallbackState = 'normal' | 'degraded' | 'replaying';
 
 export interface FallbackOptions {
-  /** A call of the store that has no answer after so long counts as failed (milliseconds; 2000). */
+  /**
+   * A store that has calls to answer, and answers nothing for so long, is away (milliseconds; 2000). One call alone may
+   * take five times as long. Opening waits so long for it, too.
+   */
   timeoutMs?: number;
   /** How often a store that is away is tried (milliseconds; 500); up to four times as long when it stays away. */
   probeMs?: number;
