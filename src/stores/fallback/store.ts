@@ -38,8 +38,6 @@ import { Spool } from './spool.ts';
 import { needsStore, obstacle } from './truth.ts';
 import { View } from './view.ts';
 
-/** At start, opening a store may take so many times longer than a call. */
-const START_PATIENCE = 5;
 /** Ids of batches that had none begin like this, and are not shown. */
 const OWN_ID = '$fb:';
 
@@ -113,7 +111,8 @@ export class FallbackStore implements Store {
     if (!spool.features.persistent) warnOfLoss();
     const source = new Source(store);
     try {
-      await within(START_PATIENCE * all.timeoutMs, source.open());
+      // What takes longer goes on, and is waited for in the background.
+      await within(all.timeoutMs, source.open());
     } catch (error) {
       if (!isUnavailable(error)) throw error;
     }
