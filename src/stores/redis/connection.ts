@@ -79,6 +79,11 @@ export class Connection {
     await client.sSubscribe(channel, listener);
   }
 
+  /** Gives up the present connection: the next one looks the name up again. */
+  renew(): void {
+    if (this.#client) this.#lost(this.#client);
+  }
+
   close(): void {
     this.#closed = true;
     this.#drop();

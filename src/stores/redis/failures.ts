@@ -10,6 +10,8 @@ export type Remedy =
   | { readonly kind: 'load' }
   /** The server can't at the moment, and did nothing. */
   | { readonly kind: 'wait' }
+  /** The server is no master any more, and did nothing: its name may lead to another one by now. */
+  | { readonly kind: 'demoted' }
   /** The connection is gone: the command may have been done. */
   | { readonly kind: 'reconnect' }
   | { readonly kind: 'none' };
@@ -19,7 +21,9 @@ export const CONNECTION_LOST = new StoreUnavailableError('the connection was los
 /** A slot that no node has, as far as the nodes know. */
 export const NO_OWNER = new StoreUnavailableError('a slot of the cluster has no node');
 
-const WAIT = ['TRYAGAIN', 'CLUSTERDOWN', 'LOADING', 'MASTERDOWN', 'READONLY', 'BUSY', 'NOREPLICAS'];
+const WAIT = ['TRYAGAIN', 'CLUSTERDOWN', 'LOADING', 'BUSY', 'NOREPLICAS'];
+const DEMOTED = ['MASTERDOWN', 'READONLY'];
+const CROWDED = /max number of clients/;
 
 /** Errors that a server answered with, as the driver has them. */
 export type ErrorReplyClass = abstract new (...args: never[]) => Error;
@@ -33,6 +37,8 @@ export function remedyFor(error: unknown, ErrorReply: ErrorReplyClass): Remedy {
   if (code === 'MOVED') return { kind: 'moved', address: address! };
   if (code === 'ASK') return { kind: 'ask', address: address! };
   if (code === 'NOSCRIPT') return { kind: 'load' };
+  if (DEMOTED.includes(code!)) return { kind: 'demoted' };
+  if (CROWDED.test(error.message)) return { kind: 'wait' };
   return { kind: WAIT.includes(code!) ? 'wait' : 'none' };
 }
 
@@ -68,7 +74,14 @@ export function refusal(error: unknown, inDoubt: boolean): Error {
 export function unavailable(error: unknown, timeoutMs: number, inDoubt: boolean): StoreUnavailableError {
   const reason = error instanceof Error ? error.message.replace(/\s.*$/s, '') : '';
   const code = (error as { code?: unknown } | undefined)?.code;
-  const why = typeof code === 'string' ? code : /^[A-Z]{4,}$/.test(reason) ? reason : 'no answer';
+  const crowded = error instanceof Error && CROWDED.test(error.message);
+  const why = crowded
+    ? 'too many clients'
+    : typeof code === 'string'
+      ? code
+      : /^[A-Z]{4,}$/.test(reason)
+        ? reason
+        : 'no answer';
   return new StoreUnavailableError(`Redis can't be reached or used for ${timeoutMs} ms (${why})`, {
     hint: inDoubt
       ? 'Try again later. A write that was under way may have been done: give batches an id to try them again.'

@@ -22,6 +22,7 @@ interface Call {
 
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 300;
+const AT_ONCE = ['moved', 'ask', 'load'];
 const ASKING: Command = ['ASKING'];
 
 /**
@@ -89,7 +90,7 @@ export class Servers {
         asked = remedy.kind === 'ask' ? remedy.address : undefined;
         if (remedy.kind === 'moved') this.#topology.move(call.slot, remedy.address);
         // The first time, what was told is enough to go on.
-        const atOnce = attempt === 0 && remedy.kind !== 'reconnect' && remedy.kind !== 'wait';
+        const atOnce = attempt === 0 && AT_ONCE.includes(remedy.kind);
         if (!atOnce) await this.#recover(attempt, remedy.kind !== 'ask');
       }
     }
@@ -150,7 +151,12 @@ export class Servers {
       if (this.#settings.durability !== 'replicated') return await node.commits.send(commands);
       return await this.#replicated(node, commands);
     } catch (error) {
-      if (remedyFor(error, this.#driver.ErrorReply).kind === 'load') await this.#load(node, command);
+      const { kind } = remedyFor(error, this.#driver.ErrorReply);
+      if (kind === 'load') await this.#load(node, command);
+      if (kind === 'demoted') {
+        node.commits.renew();
+        node.reads.renew();
+      }
       throw error;
     }
   }
