@@ -121,9 +121,9 @@ export class Journal {
   }
 
   async #page(told: readonly Told[], end: Position): Promise<ChangePage> {
-    await this.#learnNames(told.map(({ change: [pk] }) => pk));
+    const names = await this.#namesOf(told.map(({ change: [pk] }) => pk));
     const changes = told.map(({ position, at, change: [pk, batchId, ...operations], bases }): Change => {
-      const partition = this.#names.get(pk);
+      const partition = names.get(pk);
       // Trimmed since the rows were read, and its name with it.
       if (!partition) throw new CursorExpiredError();
       return {
@@ -137,17 +137,29 @@ export class Journal {
     return { changes, cursor: cursorOf(end) };
   }
 
-  async #learnNames(pks: readonly number[]): Promise<void> {
-    if (this.#names.size > MAX_NAMES) this.#names.clear();
-    const unknown = [...new Set(pks.filter((pk) => !this.#names.has(pk)))];
-    if (unknown.length === 0) return;
+  /** The names of partitions, by primary key; of those that are gone from the journal as well, none. */
+  async #namesOf(pks: readonly number[]): Promise<Map<number, Partition>> {
+    const names = new Map<number, Partition>();
+    const unknown = new Set<number>();
+    for (const pk of pks) {
+      const known = this.#names.get(pk);
+      if (known) names.set(pk, known);
+      else unknown.add(pk);
+    }
+    if (unknown.size === 0) return names;
     const columns = 'SELECT t.pk, t.tenant, t.type, t.id FROM';
     const rows = await this.#database.query<[string, string, string, string]>(
       `${columns} ${this.#schema}.partitions t WHERE t.pk = ANY ($1::bigint[])
        UNION ALL ${columns} ${this.#schema}.dropped_partitions t WHERE t.pk = ANY ($1::bigint[])`,
-      [unknown],
+      [[...unknown]],
     );
-    for (const [pk, tenant, type, id] of rows) this.#names.set(Number(pk), { tenant, type, id });
+    if (this.#names.size > MAX_NAMES) this.#names.clear();
+    for (const [pk, tenant, type, id] of rows) {
+      const partition = { tenant, type, id };
+      names.set(Number(pk), partition);
+      this.#names.set(Number(pk), partition);
+    }
+    return names;
   }
 }
 
