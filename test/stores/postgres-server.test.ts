@@ -220,6 +220,29 @@ describe('a postgres store and its server', () => {
     await store.close();
   });
 
+  it('sees what others commit while it waits, whatever kind of transaction is the default', () =>
+    inPlace(async ({ server, url }) => {
+      const pools = times(2, () => {
+        return new pg.Pool({
+          connectionString: server,
+          options: '-c default_transaction_isolation=serializable',
+        });
+      });
+      const schema = schemaOf(url);
+      const stores = await Promise.all(pools.map((pool) => PostgresStore.open(pool, { schema })));
+      await Promise.all(times(100, (i) => commit(stores[i % 2]!, partition(`p${i % 3}`), append([i]))));
+      const counts = await Promise.all(times(3, (i) => logValues(stores[0]!, partition(`p${i}`))));
+      expect(counts.flat().length).toBe(100);
+      for (let i = 0; i < 20; i++) {
+        const once = put(`r${i}`, i, { ifVersion: 'absent' });
+        const all = await Promise.allSettled(stores.map((store) => commit(store, partition(), once)));
+        const lost = all.filter(({ status }) => status === 'rejected');
+        expect(lost).toMatchObject([{ reason: { code: 'conflict' } }]);
+      }
+      await Promise.all(stores.map((store) => store.close()));
+      await Promise.all(pools.map((pool) => pool.end()));
+    }));
+
   it('takes a pool that is there, and leaves it open', () =>
     inPlace(async ({ url, server }) => {
       const pool = new pg.Pool({ connectionString: server });

@@ -3,7 +3,8 @@ import { ClosedError, StoreUnavailableError } from '../../core/errors.ts';
 import { Breaker } from '../shared/breaker.ts';
 import { codeOf, failureOf, translated } from './failures.ts';
 import { hash } from './hash.ts';
-import { ignoreError, type PostgresClient, type PostgresPool } from './pool.ts';
+import { BEGIN, ignoreError, type PostgresClient, type PostgresPool, type PostgresQuery } from './pool.ts';
+import { OTHER_ISOLATION } from './schema.ts';
 
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;
@@ -23,6 +24,8 @@ export class Database {
   readonly #breaker = new Breaker(() => this.#probe());
   #closed = false;
   #preparing = true;
+  /** Statements that need a transaction of their own kind, where the server's default is another. */
+  readonly #isolated = new Set<string>();
   #suspecting = false;
 
   constructor(pool: PostgresPool, timeoutMs: number) {
@@ -50,16 +53,21 @@ export class Database {
   /** The same for a statement that comes again and again: the server keeps it, where it keeps statements. */
   call<Row>(text: string, values: unknown[], deadline = this.deadline()): Promise<Row[]> {
     return this.run(async (client) => {
-      const name = this.#preparing ? `holdfast_${hash(text, 0).toString(36)}` : undefined;
-      try {
-        const { rows } = await client.query({ text, values, rowMode: 'array', ...(name && { name }) });
-        return rows as Row[];
-      } catch (error) {
-        if (!name || !LOST_STATEMENT.includes(codeOf(error))) throw error;
-        // Behind a pool of transactions each call may meet another connection. Nothing was run.
-        this.#preparing = false;
-        const { rows } = await client.query({ text, values, rowMode: 'array' });
-        return rows as Row[];
+      for (;;) {
+        const name = this.#preparing ? `holdfast_${hash(text, 0).toString(36)}` : undefined;
+        const alone = this.#isolated.has(text);
+        const query: PostgresQuery = { text, values, rowMode: 'array', ...(name && { name }) };
+        try {
+          const { rows } = await (alone ? isolated(client, query) : client.query(query));
+          return rows as Row[];
+        } catch (error) {
+          // Either way, nothing was run.
+          const code = codeOf(error);
+          if (code === OTHER_ISOLATION && !alone) this.#isolated.add(text);
+          // Behind a pool of transactions each call may meet another connection.
+          else if (name && LOST_STATEMENT.includes(code)) this.#preparing = false;
+          else throw error;
+        }
       }
     }, deadline);
   }
@@ -135,6 +143,19 @@ export class Database {
       if (good) client.removeListener('error', ignoreError);
       client.release(!good);
     }
+  }
+}
+
+/** Runs a query in a transaction in which it sees what is committed while it waits. */
+async function isolated(client: PostgresClient, query: PostgresQuery): Promise<{ rows: unknown[] }> {
+  await client.query({ text: BEGIN });
+  try {
+    const result = await client.query(query);
+    await client.query({ text: 'COMMIT' });
+    return result;
+  } catch (error) {
+    await client.query({ text: 'ROLLBACK' }).catch(() => {});
+    throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 import { ConfigError, NewerSchemaError, StoreUnavailableError, UnsupportedError } from '../../core/errors.ts';
 import type { Database } from './database.ts';
 import { failureOf } from './failures.ts';
-import type { PostgresClient } from './pool.ts';
+import { BEGIN, type PostgresClient } from './pool.ts';
 import { migrationsFrom, quoteName, SCHEMA_VERSION } from './schema.ts';
 
 const OLDEST_SERVER = 140_000;
@@ -51,7 +51,7 @@ export async function runMigrations(database: Database, schema: string): Promise
 
 function nextStep(database: Database, schema: string): Promise<string | undefined> {
   return database.run(async (client) => {
-    await client.query({ text: 'BEGIN' });
+    await client.query({ text: BEGIN });
     try {
       // A lock of the transaction: behind PgBouncer there is no session to hold it.
       await client.query({ text: `SELECT pg_advisory_xact_lock(${LOCK})` });

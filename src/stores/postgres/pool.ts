@@ -36,6 +36,9 @@ export interface PostgresQuery {
   rowMode?: 'array';
 }
 
+/** Begins a transaction in which each statement sees what was committed before it, whatever the server's default is. */
+export const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED';
+
 /** A connection may die at any time: the call that it dies in is told, and the next one gets another. */
 export function ignoreError(): void {}
 

@@ -20,7 +20,7 @@ AS $body$
 DECLARE
   place bigint; broken boolean; known_turn bigint; known_reply text; moved text; reply text;
 BEGIN
-  {be_durable}
+  {be_sound}
   -- Before anything gets a transaction id: of two transactions on a partition, the later one has the higher one.
   PERFORM pg_advisory_xact_lock(k) FROM unnest(locks) k;
   SELECT w.turn, w.reply, EXISTS (

@@ -49,7 +49,7 @@ BEGIN
 `;
 
 const BEGIN = `
-  {be_durable}
+  {be_sound}
   -- Before anything gets a transaction id: of two transactions on a partition, the later one has the higher one.
   PERFORM pg_advisory_xact_lock(k) FROM unnest(locks) k;
   SELECT t.turn, t.reply INTO known FROM {schema}.writers t WHERE t.writer = my_writer AND t.lane = my_lane;

@@ -13,8 +13,17 @@ const ENTRY_TABLES = 8;
  */
 const migrations: readonly string[] = [TABLES + FUNCTIONS + COMMIT_GROUP + APPEND_GROUP];
 
-/** In a function: sees to it that its transaction is acknowledged no sooner than was asked for. */
-const BE_DURABLE = `IF durability = 'normal' THEN
+/** The error of a function that must see what was committed while it waited, and can't in a transaction of this kind. */
+export const OTHER_ISOLATION = 'HF002';
+
+/**
+ * In a function: sees to it that it sees what was committed before it got its locks, and that its transaction is
+ * acknowledged no sooner than was asked for.
+ */
+const BE_SOUND = `IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+    RAISE EXCEPTION 'not read committed' USING ERRCODE = '${OTHER_ISOLATION}';
+  END IF;
+  IF durability = 'normal' THEN
     reply := set_config('synchronous_commit', 'off', true);
   ELSIF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
     reply := set_config('synchronous_commit', 'on', true);
@@ -53,7 +62,7 @@ function fill(sql: string, schema: string): string {
   const words: Record<string, string | number> = {
     ...CODES,
     schema: name,
-    be_durable: BE_DURABLE,
+    be_sound: BE_SOUND,
     versions: quoteText(`${name}.versions`),
     ...kindWords(),
   };
