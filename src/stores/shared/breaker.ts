@@ -27,6 +27,7 @@ export class Breaker {
       {
         cause: this.#reason,
         hint: 'Try again later; a fallback takes writes in the meantime.',
+        details: { inDoubt: false },
       },
     );
   }
