@@ -3,6 +3,7 @@ import { type AddressInfo, connect as connectTo, createServer, type Server as Ne
 import { createClient } from 'redis';
 import { expect, type TestContext, test } from 'vitest';
 import { onRedis, type RedisOptions, startRedis } from '../../scripts/servers/redis.ts';
+import { startRedisCluster } from '../../scripts/servers/redis-cluster.ts';
 import type { Partition, Store } from '../../src/core/store.ts';
 import { RedisStore } from '../../src/stores/redis/index.ts';
 import { serverUrl } from '../support/servers.ts';
@@ -63,3 +64,71 @@ test('takes a server that lets nobody else in for one that is away', async (cont
   });
   for (const client of clients) if (client.isOpen) client.destroy();
 });
+
+test('fails at once while the server is known to be away, and works once it is back', async (context) => {
+  await using server = await ownServer(context, { appendOnly: 'everysec' });
+  const store = await RedisStore.open(server.url, { timeoutMs: 400 });
+  await commit(store, 1);
+  await server.kill();
+  await expect(commit(store, 2)).rejects.toMatchObject({ code: 'store-unavailable' });
+  for (let i = 0; i < 50; i++) {
+    await expect(commit(store, 3)).rejects.toThrow('a moment ago');
+    await expect(store.readLog(at, 'log', { limit: 1 })).rejects.toThrow('a moment ago');
+  }
+  expect(await store.health()).toMatchObject({ ok: false });
+  await server.restart();
+  await expect
+    .poll(
+      () =>
+        commit(store, 4).then(
+          () => 'done',
+          () => 'away',
+        ),
+      { timeout: 10_000 },
+    )
+    .toBe('done');
+  await store.close();
+}, 30_000);
+
+test('fails nothing on the other masters of a cluster while one is away', async (context) => {
+  await serverUrl('redis-cluster', context);
+  await using cluster = await startRedisCluster({
+    nodeTimeoutMs: 60_000,
+    settings: { 'cluster-require-full-coverage': 'no' },
+  });
+  const store = await RedisStore.open(cluster.url, { timeoutMs: 600 });
+  const into = (i: number) =>
+    store
+      .commit({
+        partition: { ...at, id: `p${i}` },
+        operations: [{ op: 'append', log: 'log', entries: [{ value: '1' }] }],
+      })
+      .then(
+        () => 'done',
+        (error: Error) => (error.message.includes('a moment ago') ? 'at once' : 'late'),
+      );
+  const all = () => Promise.all(Array.from({ length: 60 }, (_, i) => into(i)));
+  expect(new Set(await all())).toEqual(new Set(['done']));
+  await cluster.nodes[2]!.kill();
+  const first = await all();
+  expect(new Set(first)).toEqual(new Set(['done', 'late']));
+  const second = await all();
+  expect(second).toEqual(first.map((outcome) => (outcome === 'late' ? 'at once' : outcome)));
+  await store.close();
+}, 60_000);
+
+test('says which scheme a URL has to have for a cluster, and for a single server', async (context) => {
+  await serverUrl('redis-cluster', context);
+  await using cluster = await startRedisCluster();
+  await using server = await ownServer(context);
+  for (const { port } of cluster.nodes) {
+    await expect(RedisStore.open(`redis://127.0.0.1:${port}`)).rejects.toMatchObject({
+      code: 'config',
+      hint: expect.stringContaining('redis-cluster://'),
+    });
+  }
+  await expect(RedisStore.open(`redis-cluster://127.0.0.1:${server.port}`)).rejects.toMatchObject({
+    code: 'config',
+    hint: expect.stringContaining('redis://'),
+  });
+}, 60_000);

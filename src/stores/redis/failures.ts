@@ -54,6 +54,9 @@ export function refusal(error: unknown, inDoubt: boolean): Error {
       details,
     });
   }
+  const scheme = wrongScheme(code, message);
+  if (scheme)
+    return new ConfigError([{ path: 'store', message: scheme.what }], { hint: scheme.hint, details });
   if (code === 'OOM') {
     return new StoreUnavailableError('Redis has no memory left for writes', {
       hint: 'Raise its maxmemory, or let fewer sessions live; nothing was written.',
@@ -68,6 +71,20 @@ export function refusal(error: unknown, inDoubt: boolean): Error {
   }
   // Redis's own words about a script have key names in them at most; they are for the log of who asks for the cause.
   return new HoldfastError('internal', `Redis answered with an error (${code})`, { cause: error, details });
+}
+
+/** What a server says that was taken for a single one and is part of a cluster, or the other way round. */
+function wrongScheme(code: string, message: string): { what: string; hint: string } | undefined {
+  if (code === 'MOVED' || code === 'CROSSSLOT') {
+    return {
+      what: `the server is a node of a Redis Cluster (${code})`,
+      hint: 'Use redis-cluster:// with any of its nodes.',
+    };
+  }
+  if (/cluster support disabled/.test(message)) {
+    return { what: 'the server is no node of a Redis Cluster', hint: 'Use redis:// for a single server.' };
+  }
+  return undefined;
 }
 
 /** The error for a server that can't be reached, or asked nothing, in time. */

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ClosedError } from '../../core/errors.ts';
+import { Breaker } from '../shared/breaker.ts';
 import { type Command, Connection, type Driver } from './connection.ts';
 import { NO_OWNER, notReplicated, refusal, remedyFor, unavailable } from './failures.ts';
 import type { RedisSettings } from './options.ts';
@@ -10,6 +11,15 @@ import { type Address, parseAddress, Topology } from './topology.ts';
 interface Node {
   readonly commits: Connection;
   readonly reads: Connection;
+  readonly breaker: Breaker;
+}
+
+/** How a call that is tried again stands. */
+interface Trouble {
+  error: unknown;
+  inDoubt: boolean;
+  /** An attempt is under way. */
+  trying: boolean;
 }
 
 interface Call {
@@ -22,6 +32,8 @@ interface Call {
 
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 300;
+/** What came of a call whose time was over. */
+const LATE = Symbol('late');
 const AT_ONCE = ['moved', 'ask', 'load'];
 const ASKING: Command = ['ASKING'];
 
@@ -74,25 +86,13 @@ export class Servers {
   }
 
   async call(call: Call): Promise<unknown> {
-    const { timeoutMs } = this.#settings;
-    const until = Date.now() + timeoutMs - this.#silenceMs;
-    let inDoubt = false;
-    let asked: Address | undefined;
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await this.#attempt(call, asked);
-      } catch (error) {
-        if (this.#closing.signal.aborted) throw new ClosedError('store');
-        const remedy = remedyFor(error, this.#driver.ErrorReply);
-        if (remedy.kind === 'none') throw refusal(error, inDoubt);
-        inDoubt ||= call.commit === true && remedy.kind === 'reconnect';
-        if (Date.now() >= until) throw unavailable(error, timeoutMs, inDoubt);
-        asked = remedy.kind === 'ask' ? remedy.address : undefined;
-        if (remedy.kind === 'moved') this.#topology.move(call.slot, remedy.address);
-        // The first time, what was told is enough to go on.
-        const atOnce = attempt === 0 && AT_ONCE.includes(remedy.kind);
-        if (!atOnce) await this.#recover(attempt, remedy.kind !== 'ask');
-      }
+    const until = Date.now() + this.#settings.timeoutMs;
+    this.#ownerNode(call.slot)?.breaker.check();
+    try {
+      return await this.#attempt(call, undefined);
+    } catch (error) {
+      // The first attempt is over long before the time is: it needs no timer of its own.
+      return this.#tryAgain(call, error, until);
     }
   }
 
@@ -130,11 +130,54 @@ export class Servers {
 
   close(): void {
     this.#closing.abort();
-    for (const { commits, reads } of this.#nodes.values()) {
+    for (const { commits, reads, breaker } of this.#nodes.values()) {
+      breaker.close();
       commits.close();
       reads.close();
     }
     this.#nodes.clear();
+  }
+
+  async #tryAgain(call: Call, error: unknown, until: number): Promise<unknown> {
+    const { timeoutMs } = this.#settings;
+    const over = new AbortController();
+    const trouble: Trouble = { error, inDoubt: false, trying: false };
+    const late = delay(until - Date.now(), LATE, { signal: over.signal });
+    late.catch(() => {});
+    try {
+      const answer = await Promise.race([this.#insist(call, trouble, over.signal), late]);
+      if (answer !== LATE) return answer;
+    } finally {
+      over.abort();
+    }
+    const inDoubt = trouble.inDoubt || (trouble.trying && call.commit === true);
+    const failure = unavailable(trouble.error, timeoutMs, inDoubt);
+    this.#ownerNode(call.slot)?.breaker.failed(failure);
+    throw failure;
+  }
+
+  /** Tries until it is over. */
+  async #insist(call: Call, trouble: Trouble, over: AbortSignal): Promise<unknown> {
+    for (let attempt = 0; ; attempt++) {
+      const { error } = trouble;
+      if (this.#closing.signal.aborted) throw new ClosedError('store');
+      const remedy = remedyFor(error, this.#driver.ErrorReply);
+      if (remedy.kind === 'none' || (remedy.kind === 'moved' && !this.cluster))
+        throw refusal(error, trouble.inDoubt);
+      trouble.inDoubt ||= call.commit === true && remedy.kind === 'reconnect';
+      if (remedy.kind === 'moved') this.#topology.move(call.slot, remedy.address);
+      // The first time, what was told is enough to go on.
+      const atOnce = attempt === 0 && AT_ONCE.includes(remedy.kind);
+      if (!atOnce) await this.#recover(attempt, remedy.kind !== 'ask');
+      if (over.aborted) return LATE;
+      trouble.trying = true;
+      try {
+        return await this.#attempt(call, remedy.kind === 'ask' ? remedy.address : undefined);
+      } catch (next) {
+        trouble.error = next;
+      }
+      trouble.trying = false;
+    }
   }
 
   async #attempt({ slot, command, commit }: Call, asked: Address | undefined): Promise<unknown> {
@@ -153,10 +196,7 @@ export class Servers {
     } catch (error) {
       const { kind } = remedyFor(error, this.#driver.ErrorReply);
       if (kind === 'load') await this.#load(node, command);
-      if (kind === 'demoted') {
-        node.commits.renew();
-        node.reads.renew();
-      }
+      if (kind === 'demoted') this.#renew(node);
       throw error;
     }
   }
@@ -189,13 +229,52 @@ export class Servers {
     this.#topology.learn(answer, address);
   }
 
+  /** Asks a node that was away whether it is of use again. @throws where it is not */
+  async #probe(address: Address): Promise<void> {
+    if (!this.cluster) {
+      const role = await this.#asked(address, ['ROLE']);
+      if (!Array.isArray(role) || role[0] === 'master') return;
+      this.#renew(this.#node(address));
+      throw NO_OWNER;
+    }
+    await this.learn();
+    // Another node may have its slots by now, and it is of no concern any more.
+    if (!this.masters.includes(address)) return;
+    const state = await this.#asked(address, ['CLUSTER', 'INFO']);
+    if (String(state).includes('cluster_state:fail')) throw NO_OWNER;
+  }
+
+  /** What a node says; undefined where it answers that it must not tell. */
+  async #asked(address: Address, command: Command): Promise<unknown> {
+    try {
+      return await this.ask(address, command);
+    } catch (error) {
+      if (remedyFor(error, this.#driver.ErrorReply).kind !== 'none') throw error;
+      return undefined;
+    }
+  }
+
+  #renew({ commits, reads }: Node): void {
+    commits.renew();
+    reads.renew();
+  }
+
+  #ownerNode(slot: number): Node | undefined {
+    const address = this.#topology.owner(slot);
+    return address === undefined ? undefined : this.#nodes.get(address);
+  }
+
   #node(address: Address): Node {
     const known = this.#nodes.get(address);
     if (known) return known;
     const lost = () => {
       this.#losses++;
     };
-    const node = { commits: this.#newConnection(address, lost), reads: this.#newConnection(address, lost) };
+    const node = {
+      commits: this.#newConnection(address, lost),
+      reads: this.#newConnection(address, lost),
+      breaker: new Breaker(() => this.#probe(address)),
+    };
     this.#nodes.set(address, node);
     return node;
   }
