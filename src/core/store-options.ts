@@ -22,7 +22,7 @@ export interface StoreOptions {
   timeoutMs?: number | undefined;
   /**
    * Where writes go while the store can't be reached: `file:./spool.db`, `memory:` (lost with the process), or `none`
-   * (default): they fail at once with `StoreUnavailableError`.
+   * (default): they fail with `StoreUnavailableError`, at once where the server is known to be away.
    */
   fallback?: string | undefined;
   /** Hears of failures in the background. Default: a process warning. */
