@@ -1,5 +1,6 @@
 /** What only the Redis store has: its keys, its scripts, its connections, and what it says of its server. */
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { expect, type TestContext, test } from 'vitest';
 import { onRedis, type RedisOptions, startRedis } from '../../scripts/servers/redis.ts';
 import { isHoldfastError } from '../../src/core/errors.ts';
@@ -270,6 +271,31 @@ test('tells no password, and what to do about a wrong one', async (context) => {
   }
   const store = await RedisStore.open(`redis://:right@127.0.0.1:${server.port}`);
   expect(JSON.stringify(await store.health())).not.toContain('right');
+  await store.close();
+});
+
+test('needs no more rights than the documentation lists, and says that some are missing', async (context) => {
+  await using server = await ownServer(context, {});
+  const docs = await readFile(new URL('../../docs/redis.md', import.meta.url), 'utf8');
+  const [, , name, ...rules] = /^ACL SETUSER .*$/m.exec(docs)![0].split(' ');
+  const setUser = (...more: string[]) =>
+    onRedis(server.port, (client) => client.sendCommand(['ACL', 'SETUSER', name!, ...rules, ...more]));
+  await setUser();
+  const url = `redis://${name}:PASSWORD@127.0.0.1:${server.port}`;
+  const store = await RedisStore.open(url);
+  const at = partition('p');
+  await store.commit({ id: 'b', partition: at, operations: [put('a', 1), append(1)] });
+  await store.commit({ partition: at, operations: [append(2)] });
+  expect(await valuesIn(store, at)).toEqual([1, 2]);
+  const { cursor } = await store.readChanges('oldest', 1);
+  await store.waitForChanges(cursor);
+  await store.trimChanges(cursor);
+  expect(await store.health()).toMatchObject({ ok: true, facts: { role: 'master' } });
+  await store.commit({ partition: at, operations: [{ op: 'drop' }] });
+  expect(await onRedis(server.port, (client) => client.sendCommand(['ACL', 'LOG']))).toEqual([]);
+  await setUser('-time');
+  const error = await failure(store.commit({ partition: at, operations: [append(3)] }));
+  expect(error.code).toBe('config');
   await store.close();
 });
 
