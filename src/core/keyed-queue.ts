@@ -2,6 +2,11 @@
 export class KeyedQueue {
   readonly #tails = new Map<string, Promise<unknown>>();
 
+  /** How many keys have a task that is waiting or running. */
+  get size(): number {
+    return this.#tails.size;
+  }
+
   /** Whether a task of that key is waiting or running. */
   has(key: string): boolean {
     return this.#tails.has(key);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { isUnavailable, StoreUnavailableError } from '../../core/errors.ts';
+import { KeyedQueue } from '../../core/keyed-queue.ts';
 import type {
   Batch,
   Change,
@@ -66,6 +67,8 @@ export class FallbackStore implements Store {
   readonly #replayer: Replayer;
   readonly #aside: SetAside;
   readonly #gates = new Gates();
+  /** Batches for which the way has to be found first: none of their partition may overtake them. */
+  readonly #undecided = new KeyedQueue();
   readonly #flights: Flights;
   readonly #prober: Prober;
   /** Who waits for changes while the store is away. */
@@ -153,7 +156,7 @@ export class FallbackStore implements Store {
       return Promise.reject(error);
     }
     const named = batch.id === undefined ? { ...batch, id: this.#nextId() } : batch;
-    return this.#state === 'normal'
+    return this.#state === 'normal' && this.#undecided.size === 0
       ? this.#send(named, () => this.#take(named))
       : this.#commitAside(named, true);
   }
@@ -342,16 +345,23 @@ export class FallbackStore implements Store {
    * that is all that is in the way.
    */
   async #commitAside(batch: Batch, patient: boolean): Promise<Receipt> {
-    const { partition } = batch;
-    const receipt = await this.#gates.run(partitionKey(partition), async () => {
-      if (this.#state === 'degraded') return this.#toSpool(batch);
-      const behind = this.#state === 'replaying' && (await this.#backlog.holds(partition));
-      if (!behind) return this.#send(batch, () => this.#toSpool(batch));
-      return patient && obstacle(batch, false) ? undefined : this.#toSpool(batch);
-    });
+    const key = partitionKey(batch.partition);
+    if (this.#state === 'degraded' && !this.#undecided.has(key)) return this.#take(batch);
+    // One after the other: other processes may clear the partition away, and the store come and go, between two looks.
+    const receipt = await this.#undecided.run(key, () =>
+      this.#gates.run(key, () => this.#decide(batch, patient)),
+    );
     if (receipt) return receipt;
-    await this.#settled([partition]);
+    await this.#settled([batch.partition]);
     return this.#commitAside(batch, false);
+  }
+
+  /** Sends a batch the way that its partition goes. @returns undefined where it may wait for a replay */
+  async #decide(batch: Batch, patient: boolean): Promise<Receipt | undefined> {
+    const behind = this.#state === 'replaying' && (await this.#backlog.holds(batch.partition));
+    if (this.#state === 'degraded') return this.#toSpool(batch);
+    if (!behind) return this.#send(batch, () => this.#toSpool(batch));
+    return patient && obstacle(batch, false) ? undefined : this.#toSpool(batch);
   }
 
   /** Waits a moment for the replay of partitions; whether the store has all there is in them. */
