@@ -243,6 +243,24 @@ describe('a postgres store and its server', () => {
       await Promise.all(pools.map((pool) => pool.end()));
     }));
 
+  it('takes the longest names that there may be, all at once', () =>
+    inPlace(async ({ url }) => {
+      const store = await PostgresStore.open(url, { durability: 'normal' });
+      // Not ones that could be packed: names that repeat themselves take less room in an index.
+      const long = () => {
+        return String.fromCharCode(...times(256, () => 0x4e00 + Math.floor(Math.random() * 20_000)));
+      };
+      const place = { tenant: long(), type: long(), id: long() };
+      const [index, key, id] = [long(), long(), long()];
+      const indexes = [{ index, key, order: 1 }];
+      const batch = { id, partition: place, operations: [put(long(), 1, { kind: long(), indexes })] };
+      const { cursor } = await store.commit(batch);
+      expect(await store.commit(batch)).toMatchObject({ cursor, replayed: true });
+      const { items } = await store.queryIndex({ tenant: place.tenant, index, key, limit: 10 });
+      expect(items).toMatchObject([{ partition: place, id: batch.operations[0]!.id }]);
+      await store.close();
+    }));
+
   it('takes a pool that is there, and leaves it open', () =>
     inPlace(async ({ url, server }) => {
       const pool = new pg.Pool({ connectionString: server });
@@ -279,5 +297,9 @@ describe('a postgres store and its server', () => {
     if (!isHoldfastError(error)) throw error;
     expect(error.details?.issues).toHaveLength(5);
     await fails(PostgresStore.open('mysql://x'), 'config');
+    const near = await fails(PostgresStore.open('postgres://x/y?schemas=z'), 'config');
+    expect(near.message).toContain('did you mean schema');
+    const bad = await fails(PostgresStore.open('postgres://me:hunter2@[bad'), 'config');
+    expect(JSON.stringify([bad.toJSON(), String(bad.cause)])).not.toContain('hunter2');
   });
 });

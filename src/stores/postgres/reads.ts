@@ -134,9 +134,7 @@ export class Reads {
     const given = (value: unknown) => `$${values.push(value)}`;
     const expiry = range.index === EXPIRY_INDEX;
     const order = expiry ? ['p.expires_at', 'p.pk'] : ['i.position', 'i.partition', 'i.kind', 'i.id'];
-    const where = expiry
-      ? ['p.expires_at IS NOT NULL']
-      : [`i.name = ${given(range.index)}`, `i.key = ${given(range.key)}`];
+    const where = expiry ? ['p.expires_at IS NOT NULL'] : isAt(given(range.index), given(range.key));
     if (range.tenant !== undefined) where.push(`${expiry ? 'p' : 'i'}.tenant = ${given(range.tenant)}`);
     // Times are whole numbers, and their index is one of whole numbers.
     const [from, to] = expiry ? [ceil(range.from), floor(range.to)] : [range.from, range.to];
@@ -209,6 +207,12 @@ export class Reads {
       FROM ${this.#schema}.index_entries i
       WHERE i.partition = r.partition AND i.kind = r.kind AND i.id = r.id)`;
   }
+}
+
+/** What holds for the places under a key of an index: its hash is what they are looked up by. */
+function isAt(name: string, key: string): string[] {
+  const [n, k] = [`${name}::text COLLATE "C"`, `${key}::text COLLATE "C"`];
+  return [`i.place = hashtextextended(${k}, hashtextextended(${n}, 0))`, `i.name = ${n}`, `i.key = ${k}`];
 }
 
 function ceil(bound: number | undefined): number | undefined {

@@ -70,7 +70,8 @@ const JUDGE = `
     IF kinds & {has_ids} <> 0 THEN
       SELECT coalesce(array_agg(k), '{}'), coalesce(array_agg(t.receipt), '{}') INTO n_b, n_text
         FROM generate_series(b0, b1) k JOIN {schema}.batches t ON t.tenant = p_tenant[b_partition_of[k]]
-          AND t.type = p_type[b_partition_of[k]] AND t.partition = p_id[b_partition_of[k]] AND t.id = b_id[k];
+          AND t.type = p_type[b_partition_of[k]] AND t.partition = p_id[b_partition_of[k]]
+          AND t.digest = hashtextextended(b_id[k] COLLATE "C", 0) AND t.id = b_id[k];
       again_b := again_b || n_b; again_receipt := again_receipt || n_text; bad := bad || n_b;
     END IF;
     bad_before := cardinality(bad);
