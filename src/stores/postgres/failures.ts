@@ -61,6 +61,8 @@ export function translated(error: unknown, inDoubt = false): HoldfastError {
         ...options,
         hint: 'Give the URL of the primary server; with several hosts, add target_session_attrs=read-write.',
       });
+    case 'ERR_INVALID_URL':
+      return problem('is no URL of a Postgres database', 'It is postgres://user@host:port/database.');
     case '28P01':
     case '28000':
       return problem(

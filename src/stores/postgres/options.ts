@@ -69,7 +69,8 @@ export function settingsOf(options: PostgresStoreOptions): Settings {
 
 /**
  * Takes our own parameters (`schema`, `maxConnections`, `listen`) out of a URL; what is left is the driver's.
- * @throws ConfigError, which never carries the URL: it may hold a password
+ * @throws ConfigError, also for a parameter that is nearly one of ours; it never carries the URL, which may hold a
+ * password
  */
 export function splitUrl(url: string): { url: string; options: PostgresStoreOptions } {
   if (!isPostgresUrl(url)) {
@@ -85,6 +86,12 @@ export function splitUrl(url: string): { url: string; options: PostgresStoreOpti
     const value = parameters.get(name);
     if (value !== null) own[name] = value;
     parameters.delete(name);
+  }
+  // All others are the driver's, and none of those looks like ours.
+  for (const name of parameters.keys()) {
+    const near = nearest(name, OWN_PARAMETERS);
+    if (near)
+      throw new ConfigError([{ path: 'store', message: `has a parameter ${name}, did you mean ${near}?` }]);
   }
   const { schema, maxConnections, listen } = own;
   return {
