@@ -1,6 +1,9 @@
 import type { Cursor } from '../../core/store.ts';
 import { badCursor } from '../shared/pages.ts';
 
+/** What four bytes hold, at 7 bits each. */
+const LOW = 0x80 ** 4;
+
 /**
  * Cursors: the position in each shard's journal, as numbers of variable length behind the keyspace's id, so that the
  * cursor of another keyspace is not mistaken for one of this.
@@ -22,8 +25,18 @@ export class Cursors {
     const buffer = this.#buffer;
     let end = this.#id.length;
     for (let shard = 0; shard < this.#shards; shard++) {
-      let rest = positions[shard]!;
-      for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) buffer[end++] = (rest % 0x80) | 0x80;
+      const position = positions[shard]!;
+      let rest = position;
+      if (position >= LOW) {
+        // In two parts that are integers of 32 bits: a page has a cursor for each of its changes.
+        const low = (position % LOW) | 0;
+        buffer[end++] = low | 0x80;
+        buffer[end++] = (low >>> 7) | 0x80;
+        buffer[end++] = (low >>> 14) | 0x80;
+        buffer[end++] = (low >>> 21) | 0x80;
+        rest = (position - low) / LOW;
+      }
+      for (rest |= 0; rest >= 0x80; rest >>>= 7) buffer[end++] = rest | 0x80;
       buffer[end++] = rest;
     }
     return buffer.toString('base64url', 0, end);

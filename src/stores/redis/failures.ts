@@ -48,7 +48,10 @@ export function refusal(error: unknown, inDoubt: boolean): Error {
   const message = error instanceof Error ? error.message : '';
   const code = /^-?([A-Z]+)\b/.exec(message)?.[1] ?? 'ERR';
   const details = { redis: code, inDoubt };
-  if (/^(WRONGPASS|NOAUTH|NOPERM)$/.test(code) || /AUTH|invalid password|The user executing the script can't|ACL failure/.test(message)) {
+  if (
+    /^(WRONGPASS|NOAUTH|NOPERM)$/.test(code) ||
+    /AUTH|invalid password|The user executing the script can't|ACL failure/.test(message)
+  ) {
     return new ConfigError([{ path: 'store', message: `Redis does not let this user in (${code})` }], {
       hint: 'Check the user and password in the URL, and that its rights cover the keys, channels and scripts.',
       details,
