@@ -25,6 +25,8 @@ export class Activity {
   readonly #context: ServiceContext;
   /** Until when a session needs no look: it was seen alive, and its time was written. */
   readonly #fresh = new Map<string, number>();
+  /** Looks that are under way. Writes that wait for the same one go on together, in order, before any later write. */
+  readonly #looks = new Map<string, Promise<Touch>>();
 
   constructor(context: ServiceContext) {
     this.#context = context;
@@ -36,7 +38,7 @@ export class Activity {
    */
   touch(id: string): Promise<Touch> | undefined {
     const until = this.#fresh.get(id);
-    return until !== undefined && this.#context.clock.now() < until ? undefined : this.#touch(id);
+    return until !== undefined && this.#context.clock.now() < until ? undefined : this.#look(id);
   }
 
   /** Not before the write is on its way: a later write must not overtake it. */
@@ -104,6 +106,17 @@ export class Activity {
     // Without a session it may not have expired yet. Whoever makes one meanwhile sets the expiry anew.
     await store.commit({ partition, operations: [absent, { op: 'expire', at: now }] }).catch(ignoreConflict);
     await store.commit({ partition, operations: [{ op: 'drop', ifExpiredAt: now }] }).catch(ignoreConflict);
+  }
+
+  #look(id: string): Promise<Touch> {
+    const underWay = this.#looks.get(id);
+    // A session that was not there may have been made meanwhile.
+    if (underWay) return underWay.catch(() => this.#touch(id));
+    const look = this.#touch(id);
+    this.#looks.set(id, look);
+    const done = () => this.#looks.delete(id);
+    look.then(done, done);
+    return look;
   }
 
   /** While the store is away a write goes on without: its own condition says that the session must be there. */
