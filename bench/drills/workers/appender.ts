@@ -13,8 +13,10 @@ import { ContextEngine, isHoldfastError } from '../../../src/index.ts';
 export interface AppenderOptions {
   /** For `ContextEngine.open`. */
   engine?: object;
-  /** Appends under way at a time (3): each lane waits for its own answers, so that its order is known. */
+  /** Writers, each with an order of its own (3). */
   lanes?: number;
+  /** Appends that a lane has under way at a time (1: it waits for each answer). */
+  underWay?: number;
   /** Lane 0 appends to the session `SESSION-0`, and so on; else all append to `SESSION`. */
   sessionEach?: boolean;
   /** Gives messages ids, and hands one in again for as long as the store can't be reached. */
@@ -29,7 +31,7 @@ const RETRY_MS = 50;
 
 const [url, session, writer, given = '{}'] = process.argv.slice(2) as [string, string, string, string?];
 const how: AppenderOptions = JSON.parse(given);
-const { lanes = 3, sessionEach, insist, pauseMs = 0 } = how;
+const { lanes = 3, underWay = 1, sessionEach, insist, pauseMs = 0 } = how;
 const engine = await ContextEngine.open(url, { maintenanceIntervalMs: 0, ...how.engine });
 if (how.create) await engine.sessions.getOrCreate({ id: session, userId: 'drill' });
 // It may not come to its end, where that is done by itself: the next one starts faster.
@@ -51,11 +53,14 @@ writeSync(1, 'stopped\n');
 async function appendFrom(lane: number): Promise<void> {
   const name = `${writer}.${lane}`;
   const into = sessionEach ? `${session}-${lane}` : session;
+  const open: Promise<void>[] = [];
   for (let i = 0; !stopped; i++) {
-    await append(into, `${name} ${i}`);
-    writeSync(1, `${name} ${i}\n`);
+    const content = `${name} ${i}`;
+    open.push(append(into, content).then(() => void writeSync(1, `${content}\n`)));
+    if (open.length === underWay) await open.shift();
     if (pauseMs > 0) await delay(pauseMs);
   }
+  await Promise.all(open);
 }
 
 async function append(into: string, content: string): Promise<void> {

@@ -16,6 +16,8 @@ export interface LoadOptions {
   writersUrl?: string;
   /** For `ContextEngine.open`; of each writer where it is a function. */
   engine?: object | ((writer: number) => object);
+  /** How many appends each lane of a writer has under way at a time (1). Only for stores that fail none of them. */
+  underWay?: (writer: number) => number;
   /** Rest of each lane after each message (milliseconds): so that a long drill does not fill the machine. */
   pauseMs?: number;
   /** Done after the writers have ended, before it is counted. */
@@ -60,7 +62,7 @@ export class Load {
  */
 export async function underLoad(
   context: Context,
-  { url, writersUrl = url, engine: options, pauseMs = 1, afterwards }: LoadOptions,
+  { url, writersUrl = url, engine: options, underWay, pauseMs = 1, afterwards }: LoadOptions,
   during: (load: Load) => Promise<void>,
 ): Promise<Row[]> {
   const folder = await context.temporaryFolder();
@@ -78,6 +80,7 @@ export async function underLoad(
       sessionEach: true,
       insist: true,
       pauseMs,
+      ...(underWay && { underWay: underWay(i) }),
       ...(given && { engine: given }),
     };
     return crew.use(new WorkerProcess(worker, [writersUrl, name, `${i}`, JSON.stringify(how)], folder));
