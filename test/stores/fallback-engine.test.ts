@@ -192,3 +192,28 @@ test('tells events of what was written meanwhile once the store has it', async (
   await back(store);
   await vi.waitFor(() => expect(heard).toEqual(['1', '2']), { timeout: 10_000 });
 });
+
+test('keeps the order of messages that nobody waits for when a look at their session takes longer than another', async () => {
+  const { target, engineOn } = await enginePlace();
+  await engineOn(target).sessions.create({ id: 's', userId: 'u' });
+  const slow = Promise.withResolvers<void>();
+  let reads = 0;
+  const uneven = new Proxy(target, {
+    get: (store, name: keyof typeof target) => {
+      const member = store[name];
+      if (typeof member !== 'function') return member;
+      if (name !== 'getRecords') return member.bind(store);
+      return async (keys: Parameters<typeof store.getRecords>[0]) => {
+        if (++reads === 2) await slow.promise;
+        return store.getRecords(keys);
+      };
+    },
+  });
+  const engine = engineOn(uneven);
+  const appends = ['0', '1'].map((content) => engine.messages.append('s', user(content)));
+  await appends[0];
+  const last = engine.messages.append('s', user('2'));
+  slow.resolve();
+  await Promise.all([...appends, last]);
+  expect(contents(await engine.messages.list('s'))).toEqual(['0', '1', '2']);
+});
