@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { isUnavailable, type StoreUnavailableError } from '../../core/errors.ts';
 import type { Batch, Operation, Partition, Receipt } from '../../core/store.ts';
-import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
+import { GroupCommit, notSent, type Outcome } from '../shared/group-commit.ts';
 import type { Cursors } from './cursor.ts';
 import type { Keys } from './keys.ts';
 import type { Known } from './known.ts';
@@ -82,19 +83,29 @@ class Writer {
     sendings.sort((a, b) => a.names.shard - b.names.shard);
     const ready = batches.some(isDrop) ? await this.#withLogs(sendings) : sendings;
     const outcomes: Outcome[] = new Array(batches.length);
-    for (const part of partsOf(ready)) await this.#settle(part, outcomes, false);
+    let away: StoreUnavailableError | undefined;
+    for (const part of partsOf(ready)) {
+      // What was to go behind a call that did not get through must not go before it is made again.
+      if (away) for (const { place } of part) outcomes[place] = notSent(away);
+      else away = await this.#settle(part, outcomes, false);
+    }
     // The nodes of a cluster don't answer together.
     if (!this.#parts.servers.cluster) await this.#turns.take();
     return outcomes;
   }
 
-  /** Commits what goes into one call. A call that fails takes down its own batches only. */
-  async #settle(sendings: readonly Sending[], outcomes: Outcome[], complete: boolean): Promise<void> {
+  /** Commits what goes into one call. A call that fails takes down its own batches; gives why no server was reached. */
+  async #settle(
+    sendings: readonly Sending[],
+    outcomes: Outcome[],
+    complete: boolean,
+  ): Promise<StoreUnavailableError | undefined> {
     try {
       const again = await this.#call(sendings, outcomes, complete);
-      if (again.length > 0) await this.#settle(again, outcomes, true);
+      return again.length > 0 ? await this.#settle(again, outcomes, true) : undefined;
     } catch (error) {
       for (const { place } of sendings) outcomes[place] ??= error as Error;
+      return isUnavailable(error) ? error : undefined;
     }
   }
 
