@@ -84,12 +84,14 @@ export function migrationsFrom(version: number): readonly string[] {
 
 /** @throws NewerSchemaError, StoreCorruptError when the file is a newer Holdfast's, or not a Holdfast's at all */
 export function checkSchema(db: Database): void {
-  const version = db.pragma('user_version', { simple: true }) as number;
+  // Read together: another process may be making the file at this moment.
+  const { version, application, tables } = db.transaction(() => ({
+    version: db.pragma('user_version', { simple: true }) as number,
+    application: db.pragma('application_id', { simple: true }) as number,
+    tables: db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number,
+  }))();
   if (version > SCHEMA_VERSION) throw new NewerSchemaError(version, SCHEMA_VERSION);
-  const application = db.pragma('application_id', { simple: true }) as number;
-  if (application === APPLICATION_ID) return;
-  const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number;
-  if (tables > 0) {
+  if (application !== APPLICATION_ID && tables > 0) {
     throw new StoreCorruptError('the file is a SQLite database of another program', {
       hint: 'Give Holdfast a file of its own.',
     });
