@@ -4,18 +4,19 @@ import { aptInstall } from './apt.ts';
 import { type Program, pullImage } from './program.ts';
 
 /** The servers that tests, drills and benches run on. */
-export type ServerKind = 'redis' | 'valkey' | 'postgres';
+export type ServerKind = 'redis' | 'valkey' | 'postgres' | 'pgbouncer';
 
 /** A server that can't be had here; the message says why. */
 export class ServerMissingError extends Error {
   override readonly name = 'ServerMissingError';
 }
 
-/** Each server's program, the image that has it, and Debian's package. */
-const sources: Readonly<Record<ServerKind, { program: string; image: string; debian: string }>> = {
+/** Each server's program, the image that has it where one does, and Debian's package. */
+const sources: Readonly<Record<ServerKind, { program: string; image?: string; debian: string }>> = {
   redis: { program: 'redis-server', image: 'redis:8', debian: 'redis-server' },
   valkey: { program: 'valkey-server', image: 'valkey/valkey:8', debian: 'valkey-server' },
   postgres: { program: 'postgres', image: 'postgres:18', debian: 'postgresql' },
+  pgbouncer: { program: 'pgbouncer', debian: 'pgbouncer' },
 };
 
 /** Where systems put servers that are not on everybody's PATH. */
@@ -58,6 +59,7 @@ async function onMachine(kind: ServerKind): Promise<Program> {
 
 async function fromDocker(kind: ServerKind): Promise<Program> {
   const { image, program } = sources[kind];
+  if (!image) throw new Error('no Docker image is known to have it');
   await pullImage(image);
   return { path: program, image };
 }

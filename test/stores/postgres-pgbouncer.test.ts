@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { accessSync, chmodSync, chownSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, it, type TestContext } from 'vitest';
+import { findServer } from '../../scripts/servers/find-server.ts';
 import { freePort } from '../../scripts/servers/free-port.ts';
 import { PostgresStore } from '../../src/stores/postgres/index.ts';
 import { append, commit, follow, logValues, partition, times } from '../../src/testing/words.ts';
@@ -12,23 +13,11 @@ import { createPlace, removePlace, serverUrl } from '../support/servers.ts';
 /** The ids of `nobody`, as which the pooler runs where the tests run as root: it refuses to be that. */
 const NOBODY = 65_534;
 
-function findPooler(): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/usr/local/sbin'];
-  return folders
-    .map((folder) => join(folder, 'pgbouncer'))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-}
-
 /** PgBouncer with two connections that are shared transaction by transaction. */
 async function startPooler(server: string, context: TestContext): Promise<AsyncDisposable & { url: string }> {
-  const program = findPooler() ?? context.skip('pgbouncer is not to be had: apt-get install pgbouncer');
+  const { path: program } = await findServer('pgbouncer').catch((error: Error) =>
+    context.skip(`needs pgbouncer: ${error.message}`),
+  );
   const { hostname, port: serverPort } = new URL(server);
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-pgbouncer-'));
@@ -84,7 +73,8 @@ default_pool_size = 2
   };
 }
 
-describe('a postgres store behind PgBouncer in transaction mode', () => {
+// It may have to be installed first.
+describe('a postgres store behind PgBouncer in transaction mode', { timeout: 180_000 }, () => {
   for (const listen of ['auto', 'directly'] as const) {
     it(`commits, reads and hears of others' commits, listening ${listen}`, async (context) => {
       await serverUrl('postgres', context);
