@@ -1,35 +1,6 @@
 import { ConfigError, UnsupportedError } from '../../core/errors.ts';
-import type {
-  Batch,
-  ChangePage,
-  Cursor,
-  IndexHit,
-  IndexRange,
-  LogInfo,
-  LogPage,
-  LogRange,
-  Page,
-  Partition,
-  Receipt,
-  RecordKey,
-  RecordRange,
-  Store,
-  Stored,
-  StoreFeatures,
-  StoreHealth,
-  TextHit,
-  TextQuery,
-} from '../../core/store.ts';
-import { checkBatch } from '../shared/check-batch.ts';
-import {
-  checkIndexRange,
-  checkKeys,
-  checkLimit,
-  checkLogRange,
-  checkPartition,
-  checkRecordRange,
-} from '../shared/check-reads.ts';
-import { Lifetime } from '../shared/lifetime.ts';
+import type { Cursor, Store, StoreFeatures, StoreHealth, TextHit, TextQuery } from '../../core/store.ts';
+import { CheckedStore } from '../shared/checked-store.ts';
 import { Committer } from './commit.ts';
 import { type Connection, connect } from './connection.ts';
 import { checkHealth } from './health.ts';
@@ -48,31 +19,32 @@ export interface PostgresMigrateOptions extends PostgresStoreOptions {
 }
 
 /** A store in a schema of a Postgres database (14 or later). Many processes may use it at once. */
-export class PostgresStore implements Store {
+export class PostgresStore extends CheckedStore implements Store {
   readonly name = 'postgres';
   readonly features: StoreFeatures = { persistent: true, shared: true, textSearch: false };
   readonly #connection: Connection;
   readonly #settings: Settings;
-  readonly #reads: Reads;
-  readonly #journal: Journal;
-  readonly #committer: Committer;
+  protected readonly parts: {
+    readonly reads: Reads;
+    readonly journal: Journal;
+    readonly committer: Committer;
+  };
   readonly #waker: Waker;
-  readonly #life = new Lifetime('store');
 
   private constructor(connection: Connection) {
+    super();
     const { database, settings, listenSource } = connection;
     const { schema, durability, clock } = settings;
     this.#connection = connection;
     this.#settings = settings;
-    this.#reads = new Reads(database, schema);
-    this.#journal = new Journal(database, schema);
     this.#waker = new Waker(database, listenSource, schema);
-    this.#committer = new Committer(database, {
+    const committer = new Committer(database, {
       schema,
       durability,
       clock,
       committed: () => this.#waker.committed(),
     });
+    this.parts = { reads: new Reads(database, schema), journal: new Journal(database, schema), committer };
   }
 
   /**
@@ -120,59 +92,13 @@ export class PostgresStore implements Store {
     }
   }
 
-  async commit(batch: Batch): Promise<Receipt> {
-    this.#life.check();
-    checkBatch(batch);
-    return this.#committer.commit(batch);
-  }
-
-  async getRecords(keys: readonly RecordKey[]): Promise<(Stored | undefined)[]> {
-    this.#life.check();
-    checkKeys(keys);
-    return this.#reads.getRecords(keys);
-  }
-
-  async listRecords(
-    partition: Partition,
-    kind: string | undefined,
-    range: RecordRange,
-  ): Promise<Page<Stored>> {
-    this.#life.check();
-    checkRecordRange(partition, kind, range);
-    return this.#reads.listRecords(partition, kind, range);
-  }
-
-  async listLogs(partition: Partition): Promise<LogInfo[]> {
-    this.#life.check();
-    checkPartition(partition);
-    return this.#reads.listLogs(partition);
-  }
-
-  async readLog(partition: Partition, name: string, range: LogRange): Promise<LogPage> {
-    this.#life.check();
-    checkLogRange(partition, name, range);
-    return this.#reads.readLog(partition, name, range);
-  }
-
-  async queryIndex(range: IndexRange): Promise<Page<IndexHit>> {
-    this.#life.check();
-    checkIndexRange(range);
-    return this.#reads.queryIndex(range);
-  }
-
-  async readChanges(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage> {
-    this.#life.check();
-    checkLimit(limit);
-    return this.#journal.read(after, limit);
-  }
-
   async waitForChanges(after: Cursor, signal?: AbortSignal): Promise<void> {
     for (;;) {
-      this.#life.check();
+      this.life.check();
       signal?.throwIfAborted();
       const { wakes } = this.#waker;
-      const { found, held } = await this.#journal.peek(after);
-      this.#life.check();
+      const { found, held } = await this.parts.journal.peek(after);
+      this.life.check();
       if (found) return;
       // What was committed since that look must not be slept through.
       if (this.#waker.wakes === wakes) await this.#waker.wait(held, signal);
@@ -180,25 +106,25 @@ export class PostgresStore implements Store {
   }
 
   async trimChanges(upTo: Cursor, keep: readonly Cursor[] = []): Promise<void> {
-    this.#life.check();
-    await this.#journal.trim(upTo, keep);
+    this.life.check();
+    await this.parts.journal.trim(upTo, keep);
   }
 
   async searchText(_query: TextQuery): Promise<TextHit[]> {
-    this.#life.check();
+    this.life.check();
     throw new UnsupportedError('the postgres store has no full-text index');
   }
 
   async health(): Promise<StoreHealth> {
-    this.#life.check();
+    this.life.check();
     const { schema, durability, clock } = this.#settings;
     const { database } = this.#connection;
     return checkHealth({ database, schema, durability, clock, listening: this.#waker.listening });
   }
 
   async close(): Promise<void> {
-    return this.#life.end(async () => {
-      await this.#committer.close();
+    return this.life.end(async () => {
+      await this.parts.committer.close();
       this.#waker.close();
       await this.#connection.close();
     });

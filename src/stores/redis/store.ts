@@ -1,36 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ConfigError, NewerSchemaError, UnsupportedError } from '../../core/errors.ts';
-import type {
-  Batch,
-  ChangePage,
-  Cursor,
-  IndexHit,
-  IndexRange,
-  LogInfo,
-  LogPage,
-  LogRange,
-  Page,
-  Partition,
-  Receipt,
-  RecordKey,
-  RecordRange,
-  Store,
-  Stored,
-  StoreFeatures,
-  StoreHealth,
-  TextHit,
-  TextQuery,
-} from '../../core/store.ts';
-import { checkBatch } from '../shared/check-batch.ts';
-import {
-  checkIndexRange,
-  checkKeys,
-  checkLimit,
-  checkLogRange,
-  checkPartition,
-  checkRecordRange,
-} from '../shared/check-reads.ts';
-import { Lifetime } from '../shared/lifetime.ts';
+import type { Cursor, Store, StoreFeatures, StoreHealth, TextHit, TextQuery } from '../../core/store.ts';
+import { CheckedStore } from '../shared/checked-store.ts';
 import { Committer } from './commit.ts';
 import { loadDriver } from './connection.ts';
 import { Cursors } from './cursor.ts';
@@ -51,17 +22,18 @@ const FORMAT = 1;
 const SHARDS = 64;
 
 /** A store on Redis, a Redis Cluster or Valkey. Any number of processes may use it at once. */
-export class RedisStore implements Store {
+export class RedisStore extends CheckedStore implements Store {
   readonly name = 'redis';
   readonly features: StoreFeatures = { persistent: true, shared: true, textSearch: false };
   readonly #settings: RedisSettings;
   readonly #servers: Servers;
   readonly #keys: Keys;
-  readonly #reads: Reads;
-  readonly #journal: Journal;
-  readonly #committer: Committer;
+  protected readonly parts: {
+    readonly reads: Reads;
+    readonly journal: Journal;
+    readonly committer: Committer;
+  };
   readonly #waker: Waker;
-  readonly #life = new Lifetime('store');
 
   private constructor(
     settings: RedisSettings,
@@ -71,20 +43,21 @@ export class RedisStore implements Store {
     journal: Journal,
     known: Known,
   ) {
+    super();
     this.#settings = settings;
     this.#servers = servers;
     this.#keys = keys;
-    this.#reads = new Reads(servers, keys);
-    this.#journal = journal;
-    this.#waker = new Waker(servers, keys, () => this.#journal.ends());
-    this.#committer = new Committer({
+    const reads = new Reads(servers, keys);
+    this.#waker = new Waker(servers, keys, () => journal.ends());
+    const committer = new Committer({
       servers,
       keys,
       cursors,
       known,
-      logsOf: (partition) => this.#reads.logNames(partition),
+      logsOf: (partition) => reads.logNames(partition),
       onCommit: () => this.#waker.hear(),
     });
+    this.parts = { reads, journal, committer };
   }
 
   /**
@@ -117,85 +90,35 @@ export class RedisStore implements Store {
     }
   }
 
-  commit(batch: Batch): Promise<Receipt> {
-    try {
-      this.#life.check();
-      checkBatch(batch);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    return this.#committer.commit(batch);
-  }
-
-  async getRecords(keys: readonly RecordKey[]): Promise<(Stored | undefined)[]> {
-    this.#life.check();
-    checkKeys(keys);
-    return this.#reads.getRecords(keys);
-  }
-
-  async listRecords(
-    partition: Partition,
-    kind: string | undefined,
-    range: RecordRange,
-  ): Promise<Page<Stored>> {
-    this.#life.check();
-    checkRecordRange(partition, kind, range);
-    return this.#reads.listRecords(partition, kind, range);
-  }
-
-  async listLogs(partition: Partition): Promise<LogInfo[]> {
-    this.#life.check();
-    checkPartition(partition);
-    return this.#reads.listLogs(partition);
-  }
-
-  async readLog(partition: Partition, log: string, range: LogRange): Promise<LogPage> {
-    this.#life.check();
-    checkLogRange(partition, log, range);
-    return this.#reads.readLog(partition, log, range);
-  }
-
-  async queryIndex(range: IndexRange): Promise<Page<IndexHit>> {
-    this.#life.check();
-    checkIndexRange(range);
-    return this.#reads.queryIndex(range);
-  }
-
-  async readChanges(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage> {
-    this.#life.check();
-    checkLimit(limit);
-    return this.#journal.read(after, limit);
-  }
-
   async waitForChanges(after: Cursor, signal?: AbortSignal): Promise<void> {
-    this.#life.check();
+    this.life.check();
     signal?.throwIfAborted();
-    const { positions, ends } = await this.#journal.check(after);
-    this.#life.check();
+    const { positions, ends } = await this.parts.journal.check(after);
+    this.life.check();
     signal?.throwIfAborted();
     if (ends.some((end, shard) => end > positions[shard]!)) return;
     await this.#waker.wait(positions, signal);
   }
 
   async trimChanges(upTo: Cursor, keep: readonly Cursor[] = []): Promise<void> {
-    this.#life.check();
-    await this.#journal.trim(upTo, keep);
+    this.life.check();
+    await this.parts.journal.trim(upTo, keep);
   }
 
   async searchText(_query: TextQuery): Promise<TextHit[]> {
-    this.#life.check();
+    this.life.check();
     throw new UnsupportedError('the redis store has no full-text index');
   }
 
   async health(): Promise<StoreHealth> {
-    this.#life.check();
+    this.life.check();
     return readHealth(this.#servers, this.#settings, this.#keys.shards);
   }
 
   async close(): Promise<void> {
-    return this.#life.end(async () => {
+    return this.life.end(async () => {
       this.#waker.close();
-      await this.#committer.close();
+      await this.parts.committer.close();
       this.#servers.close();
     });
   }
