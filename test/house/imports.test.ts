@@ -36,7 +36,16 @@ function ruleOf(area: string): Rule | undefined {
     case 'core':
       return {
         areas: [],
-        packages: ['zod', 'gpt-tokenizer', '@opentelemetry/api', 'p-queue', 'fastest-levenshtein'],
+        packages: [
+          'zod',
+          'gpt-tokenizer',
+          '@opentelemetry/api',
+          'p-queue',
+          'fastest-levenshtein',
+          // Stems and stop words: the same on every store, so that ranks are. Pure functions without dependencies.
+          '@orama/stemmers',
+          '@orama/stopwords',
+        ],
       };
     case 'stores':
     case 'archives':
