@@ -113,10 +113,49 @@ export type Operation =
       /** Only if the log ends here: takes away nothing that was appended meanwhile. */
       readonly ifLastSeq?: number;
     }
+  /**
+   * Puts a text document into the full-text index, in place of the one that its collection had under that id. What is
+   * in the index is derived from records and logs: the journal tells nothing of it, copies leave it out, and it goes
+   * with its partition.
+   */
+  | {
+      readonly op: 'index';
+      readonly collection: string;
+      readonly id: string;
+      /** Found under this name, too, together with documents of other partitions (a user's, whatever the session). */
+      readonly scope: string;
+      /** What it can be found by: 1 to 64 characters each, `a` to `z` and `0` to `9`, none twice. */
+      readonly terms: readonly string[];
+      /** Given back with it. */
+      readonly value: JsonText;
+      /** Of documents that match alike the one with the greater order comes first. */
+      readonly order: number;
+    }
+  /** Takes a text document out of the index; without an id, all that the collection has in this partition. */
+  | { readonly op: 'unindex'; readonly collection: string; readonly id?: string }
+  /**
+   * Gives a text document its vectors of one model, in place of those it had; they stay when it is indexed again, until
+   * it is taken out. Nothing happens where the document is not there.
+   */
+  | {
+      readonly op: 'embed';
+      readonly collection: string;
+      readonly id: string;
+      readonly model: string;
+      readonly vectors: readonly TextVector[];
+    }
   /** Sets when the partition expires (epoch ms), or that it does not. Expiry is enforced by core's sweeper, with `drop`. */
   | { readonly op: 'expire'; readonly at: number | null }
   /** Removes the whole partition. With `ifExpiredAt`, only if its expiry is at or before that time. Must stand alone. */
   | { readonly op: 'drop'; readonly ifExpiredAt?: number };
+
+/** A vector of a text document, which may have several: one for each message in it, say. */
+export interface TextVector {
+  /** What it is of; told apart by core. */
+  readonly key: string;
+  /** Numbers of 32 bits, little-endian, in base64. Vectors of one model have the same length. */
+  readonly values: string;
+}
 
 /**
  * Seqs and versions from here on are provisional: given out by a store that takes writes while it is away. The real ones
@@ -292,18 +331,43 @@ export interface ChangePage {
   readonly cursor: Cursor;
 }
 
+/**
+ * Asks for the text documents of one place: a partition, or a scope over partitions. Nothing outside it counts, neither
+ * for what is found nor for its score, nor for the time that it takes.
+ */
 export interface TextQuery {
   readonly tenant: string;
+  readonly collection: string;
+  readonly within: { readonly partition: Partition } | { readonly scope: string };
+  /** At most 64, none twice. */
   readonly terms: readonly string[];
-  readonly partitions?: readonly Partition[];
+  /** How many documents at most, 1000 or fewer. */
   readonly limit: number;
+  /** Gives the documents' vectors of this model; a store with `vectorSearch` finds documents by the nearest as well. */
+  readonly near?: { readonly model: string; readonly values: string };
+}
+
+export interface TextMatches {
+  /** How many documents there are in all. */
+  readonly documents: number;
+  /** In how many of them each term is, in the query's order. */
+  readonly counts: readonly number[];
+  /**
+   * The documents with the greatest sums of their terms' idf, ln(1 + (documents - count + 0.5) / (count + 0.5)), ties by
+   * order, the greater first, then by partition and id; the newest others (by order) where that leaves room; and, beyond
+   * the limit, as many as it is at most that are nearest by their best vector's cosine.
+   */
+  readonly hits: readonly TextHit[];
 }
 
 export interface TextHit {
   readonly partition: Partition;
-  readonly log: string;
-  readonly seq: number;
+  readonly id: string;
+  readonly order: number;
+  /** The sum of its terms' idf; 0 for one that holds none of them. */
   readonly score: number;
+  readonly value: JsonText;
+  readonly vectors?: readonly TextVector[];
 }
 
 /** Named differences between stores. The conformance suite derives its skips from them. */
@@ -312,8 +376,10 @@ export interface StoreFeatures {
   readonly persistent: boolean;
   /** Several processes may use it at once and see each other's commits. */
   readonly shared: boolean;
-  /** Has `searchText`. */
+  /** Has a full-text index: `searchText`, and the operations that feed it. */
   readonly textSearch: boolean;
+  /** Finds text documents by their vectors; where not, those found by terms are given with their vectors. */
+  readonly vectorSearch: boolean;
 }
 
 export interface StoreHealth {
@@ -348,7 +414,7 @@ export interface Store {
    */
   trimChanges(upTo: Cursor, keep?: readonly Cursor[]): Promise<void>;
   /** Full-text candidates; the core ranks them. Only where `features.textSearch` says so. */
-  searchText(query: TextQuery): Promise<TextHit[]>;
+  searchText(query: TextQuery): Promise<TextMatches>;
   health(): Promise<StoreHealth>;
   close(): Promise<void>;
 }

@@ -16,8 +16,10 @@ import { logPages } from './log-pages.ts';
 import { order } from './order.ts';
 import { records } from './records.ts';
 import { type ConformanceOptions, createTest, type Test, type TestRunner } from './suite.ts';
+import { texts } from './texts.ts';
 import { trimming } from './trimming.ts';
 import { values } from './values.ts';
+import { vectors } from './vectors.ts';
 import { versions } from './versions.ts';
 import { waiting } from './waiting.ts';
 
@@ -37,6 +39,8 @@ const themes: Readonly<Record<string, (test: Test) => void>> = {
   'the journal is trimmed': trimming,
   'waiting for changes': waiting,
   'partitions expire': expiry,
+  'texts are found by their terms': texts,
+  'texts are found by their vectors': vectors,
   'a copy is like what was copied': copies,
   'ids are kept, never interpreted': hostileIds,
   'values are kept to the byte': values,
@@ -52,7 +56,7 @@ const themes: Readonly<Record<string, (test: Test) => void>> = {
  *
  * storeConformance({ describe, it }, {
  *   name: 'sqlite',
- *   features: { persistent: true, shared: true, textSearch: false },
+ *   features: { persistent: true, shared: true, textSearch: true, vectorSearch: false },
  *   createLocation: () => mkdtemp(join(tmpdir(), 'store-')),
  *   open: (folder) => SqliteStore.open(join(folder, 'store.db')),
  *   removeLocation: (folder) => rm(folder, { recursive: true }),

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import type { Store } from '../core/store.ts';
+import type { Store, TextQuery } from '../core/store.ts';
 import type { Test } from './suite.ts';
 import { append, commit, fails, logValues, partition, put, times } from './words.ts';
 
 export function lifetime(test: Test): void {
   const p = partition();
+  const within = { partition: p };
+  const query: TextQuery = { tenant: 'default', collection: 'c', within, terms: ['a'], limit: 1 };
 
   const calls: Record<string, (store: Store) => Promise<unknown>> = {
     commit: (store) => commit(store, p, put('a', 1)),
@@ -16,7 +18,7 @@ export function lifetime(test: Test): void {
     readChanges: (store) => store.readChanges('oldest', 1),
     waitForChanges: (store) => store.waitForChanges('0'),
     trimChanges: (store) => store.trimChanges('0'),
-    searchText: (store) => store.searchText({ tenant: 'default', terms: ['a'], limit: 1 }),
+    searchText: (store) => store.searchText(query),
     health: (store) => store.health(),
   };
   for (const [method, call] of Object.entries(calls)) {
@@ -68,11 +70,11 @@ export function lifetime(test: Test): void {
 
   test('has a name and says what it can do', async ({ store, open }) => {
     assert.ok(store.name.length > 0);
-    const { persistent, shared, textSearch } = store.features;
-    for (const feature of [persistent, shared, textSearch]) assert.equal(typeof feature, 'boolean');
+    const { persistent, shared, textSearch, vectorSearch } = store.features;
+    for (const feature of [persistent, shared, textSearch, vectorSearch])
+      assert.equal(typeof feature, 'boolean');
     await commit(store, p, put('a', 1));
-    if (!textSearch)
-      await fails(store.searchText({ tenant: 'default', terms: ['a'], limit: 1 }), 'unsupported');
+    if (!textSearch) await fails(store.searchText(query), 'unsupported');
     await store.close();
     const found = await (await open()).getRecords([{ partition: p, kind: 'note', id: 'a' }]);
     assert.equal(found[0] !== undefined, persistent);

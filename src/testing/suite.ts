@@ -34,11 +34,7 @@ export interface Place {
 }
 
 /** Defines a test; `needs` is a feature without which it is skipped. */
-export type Test = (
-  name: string,
-  body: (place: Place) => Promise<void>,
-  needs?: 'persistent' | 'shared' | 'textSearch',
-) => void;
+export type Test = (name: string, body: (place: Place) => Promise<void>, needs?: keyof StoreFeatures) => void;
 
 export function createTest<L>(runner: TestRunner, options: ConformanceOptions<L>): Test {
   return (name, body, needs) => {

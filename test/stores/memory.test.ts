@@ -6,7 +6,7 @@ storeConformance(
   { describe, it },
   {
     name: 'memory',
-    features: { persistent: false, shared: false, textSearch: false },
+    features: { persistent: false, shared: false, textSearch: true, vectorSearch: true },
     createLocation: () => undefined,
     open: async () => new MemoryStore(),
   },

@@ -21,7 +21,7 @@ import type {
   Stored,
   StoreFeatures,
   StoreHealth,
-  TextHit,
+  TextMatches,
   TextQuery,
 } from '../../core/store.ts';
 import { Lifetime } from '../shared/lifetime.ts';
@@ -136,6 +136,7 @@ export class FallbackStore implements Store {
         persistent: this.#spoolStore.features.persistent,
         shared: false,
         textSearch: false,
+        vectorSearch: false,
       }
     );
   }
@@ -236,7 +237,7 @@ export class FallbackStore implements Store {
     await this.#ask('trimming the journal', (store) => store.trimChanges(upTo, keep));
   }
 
-  async searchText(query: TextQuery): Promise<TextHit[]> {
+  async searchText(query: TextQuery): Promise<TextMatches> {
     return this.#ask('a search', (store) => store.searchText(query));
   }
 

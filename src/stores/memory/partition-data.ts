@@ -31,6 +31,20 @@ export interface IndexKeeper {
   remove(partition: Partition, record: RecordData): void;
 }
 
+/** Hears of text documents. */
+export interface TextKeeper {
+  index(partition: Partition, document: Operation & { op: 'index' }): void;
+  /** @returns how many went */
+  unindex(partition: Partition, documents: Operation & { op: 'unindex' }): number;
+  embed(partition: Partition, vectors: Operation & { op: 'embed' }): void;
+}
+
+/** What is kept beside the partitions. */
+export interface Keepers {
+  readonly indexes: IndexKeeper;
+  readonly texts: TextKeeper;
+}
+
 /** All data of one partition, and how operations change it. */
 export class PartitionData implements Standing {
   readonly partition: Partition;
@@ -64,7 +78,11 @@ export class PartitionData implements Standing {
   }
 
   /** Applies an operation that was judged. `drop` is the store's own business. */
-  apply(operation: Exclude<Operation, { op: 'drop' }>, version: number, indexes: IndexKeeper): Applied {
+  apply(
+    operation: Exclude<Operation, { op: 'drop' }>,
+    version: number,
+    { indexes, texts }: Keepers,
+  ): Applied {
     switch (operation.op) {
       case 'check':
         return { result: {} };
@@ -80,6 +98,14 @@ export class PartitionData implements Standing {
         return this.#rewrite(operation);
       case 'truncate':
         return this.#truncate(operation);
+      case 'index':
+        texts.index(this.partition, operation);
+        return { result: {} };
+      case 'unindex':
+        return { result: { count: texts.unindex(this.partition, operation) } };
+      case 'embed':
+        texts.embed(this.partition, operation);
+        return { result: {} };
       case 'expire':
         this.expiry = operation.at;
         return { result: {}, change: { op: 'expire', at: operation.at } };

@@ -1,5 +1,4 @@
 import { type Clock, systemClock } from '../../core/clock.ts';
-import { UnsupportedError } from '../../core/errors.ts';
 import {
   type Batch,
   type ChangeOperation,
@@ -23,7 +22,7 @@ import {
   type Stored,
   type StoreFeatures,
   type StoreHealth,
-  type TextHit,
+  type TextMatches,
   type TextQuery,
 } from '../../core/store.ts';
 import { checkBatch } from '../shared/check-batch.ts';
@@ -34,6 +33,7 @@ import {
   checkLogRange,
   checkPartition,
   checkRecordRange,
+  checkTextQuery,
 } from '../shared/check-reads.ts';
 import { judge, NOWHERE } from '../shared/conditions.ts';
 import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
@@ -43,6 +43,7 @@ import { Waiters } from '../shared/waiters.ts';
 import { compareSlots, Indexes, listName, pageOf, toSlot } from './indexes.ts';
 import { Journal } from './journal.ts';
 import { PartitionData, type RecordData, recordName } from './partition-data.ts';
+import { Texts } from './texts.ts';
 
 export interface MemoryStoreOptions {
   /** Time stamps of the journal. Default: the system's clock. */
@@ -52,9 +53,15 @@ export interface MemoryStoreOptions {
 /** A store in this process's memory: the reference for what a store does, and gone with the process. */
 export class MemoryStore implements Store {
   readonly name = 'memory';
-  readonly features: StoreFeatures = { persistent: false, shared: false, textSearch: false };
+  readonly features: StoreFeatures = {
+    persistent: false,
+    shared: false,
+    textSearch: true,
+    vectorSearch: true,
+  };
   readonly #partitions = new Map<string, PartitionData>();
   readonly #indexes = new Indexes();
+  readonly #texts = new Texts();
   readonly #journal = new Journal();
   readonly #waiters = new Waiters();
   readonly #life = new Lifetime('store');
@@ -139,9 +146,10 @@ export class MemoryStore implements Store {
     this.#journal.trim(upTo, keep);
   }
 
-  async searchText(_query: TextQuery): Promise<TextHit[]> {
+  async searchText(query: TextQuery): Promise<TextMatches> {
     this.#life.check();
-    throw new UnsupportedError('the memory store has no full-text index');
+    checkTextQuery(query);
+    return this.#texts.search(query);
   }
 
   async health(): Promise<StoreHealth> {
@@ -191,11 +199,10 @@ export class MemoryStore implements Store {
       const { result, change } =
         operation.op === 'drop'
           ? this.#drop(key, operation.ifExpiredAt)
-          : data.apply(operation, version, this.#indexes);
+          : data.apply(operation, version, { indexes: this.#indexes, texts: this.#texts });
       results.push(result);
-      if (!change) continue;
-      changes.push(change);
-      if (operation.op !== 'drop') this.#partitions.set(key, data);
+      if (change) changes.push(change);
+      if (operation.op === 'index' || (change && operation.op !== 'drop')) this.#partitions.set(key, data);
     }
     return this.#journal.add(batch, this.#clock.now(), changes, results);
   }
@@ -204,6 +211,7 @@ export class MemoryStore implements Store {
     const data = this.#partitions.get(key);
     if (!data) return { result: { count: 0 } };
     for (const record of data.records.values()) this.#indexes.remove(data.partition, record);
+    this.#texts.drop(data.partition);
     this.#partitions.delete(key);
     return { result: { count: 1 }, change: { op: 'drop', expired: ifExpiredAt !== undefined } };
   }

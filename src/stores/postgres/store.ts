@@ -1,5 +1,5 @@
 import { ConfigError, UnsupportedError } from '../../core/errors.ts';
-import type { Cursor, Store, StoreFeatures, StoreHealth, TextHit, TextQuery } from '../../core/store.ts';
+import type { Cursor, Store, StoreFeatures, StoreHealth, TextMatches, TextQuery } from '../../core/store.ts';
 import { CheckedStore } from '../shared/checked-store.ts';
 import { Committer } from './commit.ts';
 import { type Connection, connect } from './connection.ts';
@@ -21,7 +21,12 @@ export interface PostgresMigrateOptions extends PostgresStoreOptions {
 /** A store in a schema of a Postgres database (14 or later). Many processes may use it at once. */
 export class PostgresStore extends CheckedStore implements Store {
   readonly name = 'postgres';
-  readonly features: StoreFeatures = { persistent: true, shared: true, textSearch: false };
+  readonly features: StoreFeatures = {
+    persistent: true,
+    shared: true,
+    textSearch: false,
+    vectorSearch: false,
+  };
   readonly #connection: Connection;
   readonly #settings: Settings;
   protected readonly parts: {
@@ -110,7 +115,7 @@ export class PostgresStore extends CheckedStore implements Store {
     await this.parts.journal.trim(upTo, keep);
   }
 
-  async searchText(_query: TextQuery): Promise<TextHit[]> {
+  async searchText(_query: TextQuery): Promise<TextMatches> {
     this.life.check();
     throw new UnsupportedError('the postgres store has no full-text index');
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { ConfigError, NewerSchemaError, UnsupportedError } from '../../core/errors.ts';
-import type { Cursor, Store, StoreFeatures, StoreHealth, TextHit, TextQuery } from '../../core/store.ts';
+import type { Cursor, Store, StoreFeatures, StoreHealth, TextMatches, TextQuery } from '../../core/store.ts';
 import { CheckedStore } from '../shared/checked-store.ts';
 import { Committer } from './commit.ts';
 import { loadDriver } from './connection.ts';
@@ -24,7 +24,12 @@ const SHARDS = 64;
 /** A store on Redis, a Redis Cluster or Valkey. Any number of processes may use it at once. */
 export class RedisStore extends CheckedStore implements Store {
   readonly name = 'redis';
-  readonly features: StoreFeatures = { persistent: true, shared: true, textSearch: false };
+  readonly features: StoreFeatures = {
+    persistent: true,
+    shared: true,
+    textSearch: false,
+    vectorSearch: false,
+  };
   readonly #settings: RedisSettings;
   readonly #servers: Servers;
   readonly #keys: Keys;
@@ -105,7 +110,7 @@ export class RedisStore extends CheckedStore implements Store {
     await this.parts.journal.trim(upTo, keep);
   }
 
-  async searchText(_query: TextQuery): Promise<TextHit[]> {
+  async searchText(_query: TextQuery): Promise<TextMatches> {
     this.life.check();
     throw new UnsupportedError('the redis store has no full-text index');
   }

@@ -1,10 +1,16 @@
-import { type InputIssue, InvalidInputError } from '../../core/errors.ts';
+import { type InputIssue, InvalidInputError, quote } from '../../core/errors.ts';
 import { idProblem, kindOf } from '../../core/ids.ts';
-import type { Batch, IndexEntry, Operation } from '../../core/store.ts';
+import type { Batch, IndexEntry, Operation, TextVector } from '../../core/store.ts';
 
 /** The most operations, and the most entries of one append, that a batch may have. */
 export const MAX_OPERATIONS = 10_000;
 export const MAX_ENTRIES = 100_000;
+/** The most terms that a text document may have. */
+const MAX_TERMS = 50_000;
+/** What a term of the full-text index is made of: what every index there is takes as it is. */
+export const TERM = /^[a-z0-9]{1,64}$/;
+/** Base64 of at least four bytes. */
+export const VECTOR = /^[A-Za-z0-9+/]{6,}={0,2}$/;
 /** The highest version that may be given: versions of the store's own go beyond it, and stay exact numbers. */
 export const MAX_VERSION = 2 ** 50;
 
@@ -70,6 +76,11 @@ class BatchCheck {
         if (operation.before === undefined && operation.after === undefined)
           this.#issue('', 'needs before or after');
         return;
+      case 'index':
+      case 'unindex':
+      case 'embed':
+        this.#document(operation);
+        return;
       case 'expire':
         if (operation.at !== null) this.#number('at', operation.at ?? Number.NaN);
         return;
@@ -101,6 +112,35 @@ class BatchCheck {
     if (operation.patch !== undefined)
       this.#text('set' in operation.patch ? operation.patch.set : operation.patch.merge, 'patch');
     if (operation.indexes) this.#indexes(operation.indexes);
+  }
+
+  #document(operation: Operation & { op: 'index' | 'unindex' | 'embed' }): void {
+    this.#name('collection', operation.collection);
+    if (operation.op !== 'unindex' || operation.id !== undefined) this.#name('id', operation.id);
+    if (operation.op === 'unindex') return;
+    if (operation.op === 'embed') {
+      this.#name('model', operation.model);
+      this.#vectors(operation.vectors);
+      return;
+    }
+    this.#name('scope', operation.scope);
+    this.#text(operation.value);
+    if (!Number.isFinite(operation.order))
+      this.#issue('order', `expected a number, got ${kindOf(operation.order)}`);
+    const { terms } = operation;
+    if (terms.length > MAX_TERMS) this.#issue('terms', `has ${terms.length}, the limit is ${MAX_TERMS}`);
+    const bad = terms.find((term) => !TERM.test(term));
+    if (bad !== undefined) this.#issue('terms', `expected a-z and 0-9, 1 to 64 of them, got ${quote(bad)}`);
+    if (new Set(terms).size < terms.length) this.#issue('terms', 'has the same term twice');
+  }
+
+  #vectors(vectors: readonly TextVector[]): void {
+    const length = vectors[0]?.values.length;
+    for (const { key, values } of vectors) {
+      this.#name('vectors.key', key);
+      if (typeof values !== 'string' || !VECTOR.test(values) || values.length !== length)
+        this.#issue('vectors.values', 'expected base64 of 32-bit numbers, as many in each');
+    }
   }
 
   /** A counter that is put whole: its fields are checked like those that are added to. */
@@ -201,5 +241,9 @@ function inRange(value: number, least: number, most: number): boolean {
 /** What an operation writes. NUL is in no name: no two targets are mistaken for one. */
 function targetOf(operation: Exclude<Operation, { op: 'check' }>): string {
   if ('log' in operation) return `log\0${operation.log}`;
+  if ('collection' in operation) {
+    const { op, collection, id = '' } = operation;
+    return [op, collection, id, op === 'embed' ? operation.model : ''].join('\0');
+  }
   return 'kind' in operation ? `${operation.kind}\0${operation.id}\0` : operation.op;
 }

@@ -8,10 +8,14 @@ import {
   type Partition,
   type RecordKey,
   type RecordRange,
+  type TextQuery,
 } from '../../core/store.ts';
+import { TERM, VECTOR } from './check-batch.ts';
 
 /** The most items of one page. */
 export const MAX_PAGE = 10_000;
+const MAX_QUERY_TERMS = 64;
+const MAX_TEXTS = 1000;
 
 /*
  * What reads ask for is checked like what batches write, in the same words for every store: a name with a NUL or an
@@ -76,6 +80,25 @@ export function checkIndexRange(range: IndexRange): void {
   refuse('bad range', issues);
 }
 
+export function checkTextQuery({ tenant, collection, within, terms, limit, near }: TextQuery): void {
+  const issues: InputIssue[] = [];
+  addName(issues, 'tenant', tenant);
+  addName(issues, 'collection', collection);
+  if ('partition' in within) addPartition(issues, 'within.partition', within.partition);
+  else addName(issues, 'within.scope', within.scope);
+  if ('partition' in within && within.partition.tenant !== tenant)
+    issues.push({ path: 'within.partition.tenant', message: 'is not the tenant that is asked for' });
+  if (terms.length > MAX_QUERY_TERMS)
+    issues.push({ path: 'terms', message: `has ${terms.length}, the limit is ${MAX_QUERY_TERMS}` });
+  if (new Set(terms).size < terms.length || !terms.every((term) => TERM.test(term)))
+    issues.push({ path: 'terms', message: 'expected a-z and 0-9, 1 to 64 of them in each, none twice' });
+  if (near) addName(issues, 'near.model', near.model);
+  if (near && !VECTOR.test(near.values))
+    issues.push({ path: 'near.values', message: 'expected base64 of 32-bit numbers' });
+  addLimit(issues, limit, MAX_TEXTS);
+  refuse('bad query', issues);
+}
+
 export function checkLimit(limit: number): void {
   const issues: InputIssue[] = [];
   addLimit(issues, limit);
@@ -93,11 +116,11 @@ function addName(issues: InputIssue[], path: string, name: unknown): void {
   if (problem) issues.push({ path, message: problem });
 }
 
-function addLimit(issues: InputIssue[], limit: unknown): void {
-  if (Number.isInteger(limit) && (limit as number) >= 0 && (limit as number) <= MAX_PAGE) return;
+function addLimit(issues: InputIssue[], limit: unknown, most = MAX_PAGE): void {
+  if (Number.isInteger(limit) && (limit as number) >= 0 && (limit as number) <= most) return;
   issues.push({
     path: 'limit',
-    message: `expected a whole number from 0 to ${MAX_PAGE}, got ${String(limit)}`,
+    message: `expected a whole number from 0 to ${most}, got ${String(limit)}`,
   });
 }
 

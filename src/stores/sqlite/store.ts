@@ -18,7 +18,7 @@ import type {
   Stored,
   StoreFeatures,
   StoreHealth,
-  TextHit,
+  TextMatches,
   TextQuery,
 } from '../../core/store.ts';
 import { checkBatch } from '../shared/check-batch.ts';
@@ -50,7 +50,7 @@ export type { SqliteStoreOptions };
 /** A store in one SQLite file. Several processes may use the file at once. */
 export class SqliteStore implements Store {
   readonly name = 'sqlite';
-  readonly features: StoreFeatures = { persistent: true, shared: true, textSearch: false };
+  readonly features: StoreFeatures = { persistent: true, shared: true, textSearch: false, vectorSearch: false };
   readonly path: string;
   readonly #db: Database;
   readonly #options: Required<SqliteStoreOptions>;
@@ -202,7 +202,7 @@ export class SqliteStore implements Store {
     });
   }
 
-  async searchText(_query: TextQuery): Promise<TextHit[]> {
+  async searchText(_query: TextQuery): Promise<TextMatches> {
     this.#life.check();
     throw new UnsupportedError('the sqlite store has no full-text index');
   }
