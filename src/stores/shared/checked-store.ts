@@ -14,6 +14,8 @@ import type {
   RecordRange,
   Store,
   Stored,
+  TextMatches,
+  TextQuery,
 } from '../../core/store.ts';
 import { checkBatch } from './check-batch.ts';
 import {
@@ -23,6 +25,7 @@ import {
   checkLogRange,
   checkPartition,
   checkRecordRange,
+  checkTextQuery,
 } from './check-reads.ts';
 import { Lifetime } from './lifetime.ts';
 
@@ -31,6 +34,7 @@ export interface StoreParts {
   readonly reads: Pick<Store, 'getRecords' | 'listRecords' | 'listLogs' | 'readLog' | 'queryIndex'>;
   readonly journal: { read: Store['readChanges'] };
   readonly committer: Pick<Store, 'commit'>;
+  readonly texts: Pick<Store, 'searchText'>;
 }
 
 /** The front of a store: nothing passes that is badly made, and nothing once the store is closed. */
@@ -87,5 +91,11 @@ export abstract class CheckedStore {
     this.life.check();
     checkLimit(limit);
     return this.parts.journal.read(after, limit);
+  }
+
+  async searchText(query: TextQuery): Promise<TextMatches> {
+    this.life.check();
+    checkTextQuery(query);
+    return this.parts.texts.searchText(query);
   }
 }
