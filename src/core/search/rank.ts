@@ -1,0 +1,110 @@
+/** The order of what was found: the same on every store, since all of it is worked out here. */
+import { namedIn, nameTerms, type Question } from './question.ts';
+import { type Beside, type Sign, type SignColumn, signsOf } from './signs.ts';
+import { type StretchSource, tableOf } from './table.ts';
+import { defaultWeights, type Weights } from './weights.ts';
+import { type Statistics, scoreWords, type WordScores } from './words.ts';
+
+/** The size of a log for which the weights of signs were measured: words weigh more in a longer one. */
+const USUAL_SCALE = 6.4;
+
+export interface RankInput extends Beside {
+  /** The candidates: the stretches whose terms are the question's, of one log or several. */
+  readonly stretches: readonly StretchSource[];
+  readonly question: Question;
+  readonly statistics: Statistics;
+  /** How many hits to give. */
+  readonly limit: number;
+  /** Whether hits say why: see {@link Ranked.why}. */
+  readonly explain?: boolean;
+  readonly weights?: Partial<Weights>;
+}
+
+export interface Ranked {
+  readonly log: string;
+  readonly seq: number;
+  /** The version of the entry that was scored. */
+  readonly version: number;
+  readonly createdAt: number;
+  readonly score: number;
+  /** What the score is the sum of, and `terms`: what each of them added to `words`. Only where it was asked for. */
+  readonly why?: Why;
+}
+
+/** What a score is the sum of. A sign that added nothing is left out. */
+export interface Why extends Partial<Record<Sign, number>> {
+  /** BM25F of the turn with those around it. */
+  readonly words: number;
+  /** What each term of the question added to `words`. */
+  readonly terms: { readonly [term: string]: number };
+  /** BM25 of the episode that it is part of. */
+  readonly episode: number;
+}
+
+/** @returns the best, best first; of equals the newest first */
+export function rank(input: RankInput): Ranked[] {
+  const weights = { ...defaultWeights, ...input.weights };
+  const table = tableOf(input.stretches);
+  const names = [...new Set(table.speakers.flatMap(({ name }) => name ?? []))];
+  const spoken = nameTerms(input.question, names);
+  const words = scoreWords(table, input.question.terms, input.statistics, {
+    weights,
+    weightOf: (term) => (spoken.has(term) ? weights.name : 1),
+    explain: input.explain ?? false,
+  });
+  const scale = Math.log(1 + words.total) / USUAL_SCALE;
+  const signs = signsOf(table, input.question, namedIn(input.question, names), { ...input, weights });
+  const scores = new Float64Array(table.rows);
+  for (let row = 0; row < table.rows; row++) {
+    let extra = 0;
+    for (const [, of] of signs) extra += of(row);
+    scores[row] = words.turns[row]! + weights.episode * words.episodes[row]! + scale * extra;
+  }
+  return topRows(scores, table.createdAt, input.limit).map((row) => ({
+    log: table.logs[row]!,
+    seq: table.seqs[row]!,
+    version: table.versions[row]!,
+    createdAt: table.createdAt[row]!,
+    score: scores[row]!,
+    ...(input.explain ? { why: explain(row, words, signs, { scale, weights }) } : {}),
+  }));
+}
+
+function explain(
+  row: number,
+  words: WordScores,
+  signs: readonly SignColumn[],
+  { scale, weights }: { scale: number; weights: Weights },
+): Why {
+  const terms = [...words.parts].map(([term, part]) => [term, part[row]!] as const);
+  const added = signs.map(([sign, of]) => [sign, scale * of(row)] as const);
+  return {
+    words: words.turns[row]!,
+    terms: Object.fromEntries(terms.filter(([, part]) => part !== 0)),
+    episode: weights.episode * words.episodes[row]!,
+    ...Object.fromEntries(added.filter(([, part]) => part !== 0)),
+  };
+}
+
+/** The best rows, best first, without sorting the others: of equals the newest first, then the later row. */
+function topRows(scores: Float64Array, createdAt: Float64Array, limit: number): number[] {
+  const before = (a: number, b: number): boolean =>
+    scores[a] !== scores[b]
+      ? scores[a]! > scores[b]!
+      : createdAt[a] !== createdAt[b]
+        ? createdAt[a]! > createdAt[b]!
+        : a > b;
+  const top: number[] = [];
+  for (let row = 0; row < scores.length; row++) {
+    if (top.length === limit && !before(row, top[limit - 1]!)) continue;
+    let low = 0;
+    for (let high = top.length; low < high; ) {
+      const middle = (low + high) >> 1;
+      if (before(row, top[middle]!)) high = middle;
+      else low = middle + 1;
+    }
+    top.splice(low, 0, row);
+    if (top.length > limit) top.pop();
+  }
+  return top;
+}

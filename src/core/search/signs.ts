@@ -1,0 +1,80 @@
+/** What speaks for a turn beside its words: who says it, when, and what it says beyond them. */
+import { isAskedFor, type Question } from './question.ts';
+import { signals } from './signals.ts';
+import type { Table } from './table.ts';
+import type { Weights } from './weights.ts';
+
+const DAY_MS = 86_400_000;
+
+export type Sign =
+  | 'speaker'
+  | 'time'
+  | 'number'
+  | 'date'
+  | 'first'
+  | 'question'
+  | 'importance'
+  | 'similarity'
+  | 'recency';
+
+/** What a sign adds to the score of a row. */
+export type SignColumn = readonly [sign: Sign, of: (row: number) => number];
+
+/** What is known besides the table and the question. */
+export interface Beside {
+  /** Epoch milliseconds: what recency counts from. */
+  readonly now?: number;
+  /** How near in meaning a turn is, −1 to 1, where that is known: the cosine of an embedder. */
+  readonly similarity?: (log: string, seq: number) => number | undefined;
+}
+
+/** The signs that can tell the rows apart, weighed. @param names the speakers that the question names */
+export function signsOf(
+  table: Table,
+  question: Question,
+  names: readonly string[],
+  { weights, now, similarity }: Beside & { weights: Weights },
+): SignColumn[] {
+  const { flags, asking, importance, createdAt, logs, seqs, speakers } = table;
+  const has = (row: number, flag: number): boolean => (flags[row]! & flag) !== 0;
+  const asked = new Set(speakers.filter((speaker) => isAskedFor(question, names, speaker)));
+  const signs: SignColumn[] = [
+    ['first', (row) => (has(row, signals.first) ? weights.first : 0)],
+    ['question', (row) => -weights.question * asking[row]!],
+    ['importance', (row) => weights.importance * (importance[row]! || 0)],
+  ];
+  if (asked.size > 0) signs.push(['speaker', (row) => (asked.has(speakers[row]!) ? weights.speaker : 0)]);
+  if (question.wantsTime)
+    signs.push([
+      'time',
+      (row) =>
+        (has(row, signals.time) ? weights.time : 0) + (has(row, signals.relative) ? weights.relative : 0),
+    ]);
+  if (question.wantsNumber) signs.push(['number', (row) => (has(row, signals.number) ? weights.number : 0)]);
+  if (question.date.month !== undefined || question.date.year !== undefined)
+    signs.push(['date', (row) => dateScore(question.date, createdAt[row]!, weights)]);
+  if (similarity)
+    signs.push(['similarity', (row) => weights.similarity * (similarity(logs[row]!, seqs[row]!) ?? 0)]);
+  if (now !== undefined && weights.recency > 0)
+    signs.push(['recency', (row) => weights.recency * recencyOf(now - createdAt[row]!)]);
+  return signs;
+}
+
+/** A message tells of a date on that day, or soon after it. */
+function dateScore({ year, month, day }: Question['date'], createdAt: number, weights: Weights): number {
+  const said = new Date(createdAt);
+  const sameYear = year === undefined || year === said.getUTCFullYear();
+  if (!sameYear) return 0;
+  if (month === undefined) return weights.year;
+  const saidMonth = said.getUTCMonth();
+  const near = saidMonth === month ? weights.month : saidMonth === (month + 1) % 12 ? weights.monthAfter : 0;
+  if (day === undefined) return near;
+  const asked = Date.UTC(said.getUTCFullYear(), month, day);
+  const days = Math.floor(createdAt / DAY_MS) - Math.floor(asked / DAY_MS);
+  return near + (days === 0 ? weights.day : days > 0 && days <= 7 ? weights.weekAfter : 0);
+}
+
+/** 1 now, one half after thirty days, and so on. */
+function recencyOf(ageMs: number): number {
+  return 2 ** (-Math.max(0, ageMs) / (30 * DAY_MS));
+}

@@ -1,0 +1,75 @@
+/** How much each sign counts. Measured on long conversations: see docs/decisions on search. */
+export interface Weights {
+  /** BM25's saturation and the share of length normalisation. */
+  k1: number;
+  b: number;
+  /** The exponent of idf. */
+  idf: number;
+  /** What a term counts in what goes with a turn (captions, calls), and in the turns around it. */
+  extra: number;
+  previous: number;
+  /** The turn before, where it asks. */
+  asked: number;
+  beforePrevious: number;
+  next: number;
+  afterNext: number;
+  /** A term that only shares its beginning with the query's: `educ`, `edu`. */
+  related: number;
+  /** A term that is a speaker's name. */
+  name: number;
+  /** Spoken by the only speaker whom the query names. */
+  speaker: number;
+  /** A word of time, a relative one, where a time is asked for; a number where one is. */
+  time: number;
+  relative: number;
+  number: number;
+  /** The message is of the month, the month after it, the day, the week after it, the year asked for. */
+  month: number;
+  monthAfter: number;
+  day: number;
+  weekAfter: number;
+  year: number;
+  /** Spoken of oneself. */
+  first: number;
+  /** Taken off for a turn that only asks. */
+  question: number;
+  /** BM25 of the whole episode, and its constants. */
+  episode: number;
+  episodeK1: number;
+  episodeB: number;
+  /** For what is as important, as near in meaning, as young as can be. */
+  importance: number;
+  similarity: number;
+  recency: number;
+}
+
+export const defaultWeights: Readonly<Weights> = {
+  k1: 0.7,
+  b: 0.5,
+  idf: 0.85,
+  extra: 0.45,
+  previous: 0,
+  asked: 0.85,
+  beforePrevious: 0.3,
+  next: 0.35,
+  afterNext: 0.1,
+  related: 0.35,
+  name: 0.5,
+  speaker: 4,
+  time: 1,
+  relative: 2,
+  number: 1.5,
+  month: 4,
+  monthAfter: 2,
+  day: 4,
+  weekAfter: 2,
+  year: 1.2,
+  first: 0.3,
+  question: 3,
+  episode: 0.35,
+  episodeK1: 1.2,
+  episodeB: 0.75,
+  importance: 1,
+  similarity: 4,
+  recency: 0,
+};
