@@ -5,6 +5,14 @@ export function sessionPartition(tenant: string, sessionId: string): Partition {
   return { tenant, type: 'session', id: sessionId };
 }
 
+/** What is kept of a user whatever the session: memories. */
+export function userPartition(tenant: string, userId: string): Partition {
+  return { tenant, type: 'user', id: userId };
+}
+
+/** The collection of the full-text index that has the memories. Those of messages are called like their logs. */
+export const MEMORIES = 'memories';
+
 /** What the engine itself keeps: cursors of journal consumers. Its tenant is no user's: it has a reserved name. */
 export const SYSTEM_PARTITION: Partition = { tenant: '$system', type: 'system', id: 'engine' };
 
@@ -26,10 +34,16 @@ export const kinds = {
   tokens: 'tokens',
   /** Where the last user turn of a log was found. */
   lastUser: 'last-user',
+  /** Which compactions of a log count, and who is making one. */
+  compaction: 'compaction',
   /** Summed up usage, by model. */
   usage: 'usage',
   /** How a provider's counts compare with ours, by model. */
   calibration: 'calibration',
+  /** What of a partition is in the full-text index. */
+  textIndex: 'text-index',
+  /** One memory, in its user's partition. */
+  memory: 'memory',
   /** A journal consumer's cursor, in the system partition. */
   consumer: 'consumer',
   /** What tells a store from every other, in the system partition. */
@@ -57,6 +71,17 @@ export function messageLog(channel?: string): string {
 export function channelOfLog(log: string): string | null | undefined {
   if (log === 'messages') return null;
   return log.startsWith('channel:') ? log.slice('channel:'.length) : undefined;
+}
+
+/** The log of a message log's compactions. */
+export function compactionLog(channel?: string): string {
+  return channel === undefined ? 'compactions' : `compactions:${channel}`;
+}
+
+/** The channel of a log of compactions: null for the conversation itself, undefined for a log of something else. */
+export function channelOfCompactions(log: string): string | null | undefined {
+  if (log === 'compactions') return null;
+  return log.startsWith('compactions:') ? log.slice('compactions:'.length) : undefined;
 }
 
 /** The log of recorded windows. */

@@ -1,9 +1,9 @@
 /** Sessions as lines of JSON: a backup that an import restores, or chats as OpenAI has them. */
 import type { Channel } from '../../core/channels/channels.ts';
 import type { ContextEngine } from '../../core/engine.ts';
+import { toMessage } from '../../core/messages/entries.ts';
 import { formatMessages } from '../../core/messages/formats/format.ts';
 import { seqOfMessageId } from '../../core/messages/formats/message-id.ts';
-import { toMessage } from '../../core/messages/messages.ts';
 import type { Message } from '../../core/model/message.ts';
 import type { Session } from '../../core/model/session.ts';
 import { messageLog, sessionPartition } from '../../core/partitions.ts';

@@ -10,7 +10,7 @@ const ownKinds: readonly string[] = [kinds.consumer, kinds.identity];
 export function isCopied({ partition: { tenant, type, id }, kind }: Stored): boolean {
   const { tenant: system, type: systemType, id: systemId } = SYSTEM_PARTITION;
   const inSystem = tenant === system && type === systemType && id === systemId;
-  return kind !== kinds.copy && !(inSystem && ownKinds.includes(kind));
+  return kind !== kinds.copy && kind !== kinds.textIndex && !(inSystem && ownKinds.includes(kind));
 }
 
 export function isSystem({ tenant }: Partition): boolean {

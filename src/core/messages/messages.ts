@@ -10,18 +10,19 @@ import {
 } from '../errors.ts';
 import { idSchema, limitSchema, parseId, parseInput } from '../input.ts';
 import type { Message, MessageInput, ParsedMessage } from '../model/message.ts';
-import { kinds, marks, messageLog, sessionExists } from '../partitions.ts';
+import { kinds, messageLog, sessionExists } from '../partitions.ts';
 import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
 import type { Fence } from '../sessions/lease.ts';
 import { fenced, fenceSchema, lostLease } from '../sessions/leases.ts';
-import type { AppendEntry, Entry, LogRange, Operation, Partition, Receipt } from '../store.ts';
+import type { Entry, LogRange, Operation, Partition, Receipt } from '../store.ts';
 import type { CountedLog, TokenLedger } from '../tokens/ledger.ts';
 import type { TokenSettler } from '../tokens/settler.ts';
-import { decodeMessage, encodeMessage } from './codec.ts';
+import { encodeMessage } from './codec.ts';
 import { applyEdit, type EditMessage } from './edit.ts';
+import { markOf, stored, toEntries, toMessage } from './entries.ts';
 import { type FormattedMessages, formatMessages, type MessageFormat } from './formats/format.ts';
-import { messageId, seqOfMessageId } from './formats/message-id.ts';
+import { seqOfMessageId } from './formats/message-id.ts';
 import { parseMessage } from './formats/parse.ts';
 import { sameMessage } from './formats/same.ts';
 import { newPart } from './history.ts';
@@ -382,43 +383,6 @@ export class MessageService {
 }
 
 const nothing: AppendOptions = {};
-
-/** An entry of a message log as a message. */
-export function toMessage(entry: Entry): Message {
-  return decodeMessage(entry.value, entry.seq, entry.id ?? messageId(entry.seq));
-}
-
-/** All entries, or all problems of all of them. */
-function toEntries(messages: readonly ParsedMessage[], now: number, paths: readonly string[]): AppendEntry[] {
-  const issues: InputIssue[] = [];
-  const entries: AppendEntry[] = [];
-  for (const [i, message] of messages.entries()) {
-    try {
-      entries.push(toEntry(message, now, paths[i]!));
-    } catch (error) {
-      if (!(error instanceof InvalidInputError)) throw error;
-      issues.push(...error.issues);
-    }
-  }
-  if (issues.length > 0) throw new InvalidInputError('messages.append', issues);
-  return entries;
-}
-
-function toEntry(message: ParsedMessage, now: number, path: string): AppendEntry {
-  const value = encodeMessage(message, now, path);
-  const mark = markOf(message);
-  if (message.id === undefined) return mark === undefined ? { value } : { value, mark };
-  return mark === undefined ? { id: message.id, value } : { id: message.id, value, mark };
-}
-
-function markOf(message: Pick<ParsedMessage, 'pinned' | 'priority'>): string | undefined {
-  return message.pinned ? marks.pinned : message.priority === 'high' ? marks.high : undefined;
-}
-
-function stored(message: ParsedMessage, seq: number, now: number): Message {
-  const { id = messageId(seq), createdAt = now } = message;
-  return { ...message, id, seq, createdAt };
-}
 
 function toArray(input: MessageInput | readonly MessageInput[]): readonly MessageInput[] {
   return Array.isArray(input) ? input : [input as MessageInput];

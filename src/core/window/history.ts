@@ -1,4 +1,9 @@
-import { toMessage } from '../messages/messages.ts';
+import type { KeptCompaction } from '../compaction/compaction-log.ts';
+import { withMarkers } from '../compaction/marker.ts';
+import { isIn, joined } from '../compaction/ranges.ts';
+import { renderSummary, summaryMessage } from '../compaction/summary.ts';
+import { toMessage } from '../messages/entries.ts';
+import type { Offload } from '../model/compaction.ts';
 import { marks } from '../partitions.ts';
 import type { Entry, LogBounds, LogPage, LogRange, Partition, Store } from '../store.ts';
 import type { TokenCounter } from '../tokens/counter.ts';
@@ -15,6 +20,8 @@ const LONGEST_PAGE = 512;
 const TOKENS_A_MESSAGE = 48;
 /** How many messages at the log's beginning are looked at for the system prompt. */
 const SYSTEM_PAGE = 4;
+/** Kept messages with no more than so many between them are read together. */
+const NEAR = 32;
 
 /** Where a history is, and how it is counted. */
 export interface HistorySource {
@@ -26,6 +33,8 @@ export interface HistorySource {
   sessionVersion: number;
   /** The log's end, for a window of the past; the real one where absent. */
   atSeq?: number | undefined;
+  /** What stands for the log's older part. */
+  compaction?: KeptCompaction | undefined;
 }
 
 /** A log as a window sees it: up to a seq, counted by one counter, read only as far as is needed. */
@@ -34,8 +43,11 @@ export class History {
   readonly #bounds: LogBounds;
   readonly #firstPage: readonly Entry[];
   readonly #reader: GroupReader;
+  readonly #offloads: ReadonlyMap<number, Offload[]>;
   /** The log ends here for this window. */
   readonly atSeq: number;
+  /** Up to this seq a compaction stands for the log; 0 where there is none. */
+  readonly floor: number;
   /** The seq of the oldest message read from the log's end that stands in a group, or was left out. */
   oldestRead: number;
   #readCount = 0;
@@ -47,6 +59,8 @@ export class History {
     this.#firstPage = entries.filter((entry) => entry.seq <= this.atSeq);
     this.oldestRead = this.atSeq + 1;
     this.#reader = new GroupReader((message) => countMessage(source.counter, message));
+    this.floor = source.compaction?.uptoSeq ?? 0;
+    this.#offloads = offloadsOf(source.compaction);
   }
 
   static async open(source: HistorySource): Promise<History> {
@@ -80,18 +94,31 @@ export class History {
     }
   }
 
-  /** Messages of high priority from before a seq, newest first, page by page. */
+  /** The text that stands for the older part, as a message. */
+  summary(): Counted | undefined {
+    const { compaction, counter } = this.#source;
+    if (!compaction?.summary) return undefined;
+    const message = summaryMessage(compaction, renderSummary(compaction.summary));
+    const tokens = countMessage(counter, message);
+    return { message: { ...message, tokens }, tokens, version: Number(compaction.id) };
+  }
+
+  /** Messages of high priority from before a seq, newest first, page by page; none that a compaction left out. */
   async *highPriority(before: number): AsyncGenerator<Counted> {
-    for (let end = before; ; ) {
+    const kept = this.#source.compaction?.kept ?? [];
+    const oldest = kept[0]?.[0] ?? this.floor + 1;
+    for (let end = before; end > oldest; ) {
       const page = await this.#read({ mark: marks.high, before: end, limit: SHORTEST_PAGE, reverse: true });
-      yield* page;
+      for (const item of page)
+        if (item.message.seq > this.floor || isIn(kept, item.message.seq)) yield item;
       if (page.length < SHORTEST_PAGE) return;
       end = page.at(-1)!.message.seq;
     }
   }
 
   /**
-   * Groups from the newest to the oldest, page by page. Stop iterating, and no more is read.
+   * Groups from the newest to the oldest, page by page: down to a compaction, and what that one kept. Stop iterating,
+   * and no more is read.
    * @param budget how many tokens are looked for: about so much is in the first page
    */
   async *newestFirst(budget: number): AsyncGenerator<Group[]> {
@@ -103,7 +130,7 @@ export class History {
       ;
       limit = Math.min(limit * 2, LONGEST_PAGE)
     ) {
-      const page = await this.#read({ before, limit, reverse: true });
+      const page = await this.#read({ before, after: this.floor, limit, reverse: true });
       const groups: Group[] = [];
       for (const item of page) {
         before = item.message.seq;
@@ -113,6 +140,7 @@ export class History {
       }
       const ended = page.length < limit;
       if (ended) {
+        for (const item of await this.#kept()) groups.push(...this.#reader.take(item));
         groups.push(...this.#reader.end());
         this.#readUpTo(before, read);
       }
@@ -154,12 +182,48 @@ export class History {
     );
   }
 
-  /** How many messages were not read, from the log's beginning on. */
+  /** How many messages were not read, from the log's beginning or a compaction on. */
   get unread(): { count: number; firstSeq: number } {
     const { firstSeq, lastSeq, count } = this.#bounds;
+    const { covered } = this;
+    const from = covered > 0 ? this.floor + 1 : firstSeq;
     // Of a window at an earlier seq, only the seqs tell; truncations may have left holes in them.
-    const unread = this.atSeq === lastSeq ? count - this.#readCount : this.oldestRead - firstSeq;
-    return { firstSeq, count: Math.max(0, unread) };
+    const unread = this.atSeq === lastSeq ? count - covered - this.#readCount : this.oldestRead - from;
+    return { firstSeq: from, count: Math.max(0, unread) };
+  }
+
+  /** How many messages there are in all; of a window at an earlier seq only the seqs tell. */
+  get length(): number {
+    const { firstSeq, lastSeq, count } = this.#bounds;
+    return this.atSeq === lastSeq ? count : this.atSeq - firstSeq + 1;
+  }
+
+  get firstSeq(): number {
+    return this.#bounds.firstSeq;
+  }
+
+  /** How many messages a compaction stands for, those that it keeps among them. */
+  get covered(): number {
+    return this.#source.compaction?.covered ?? 0;
+  }
+
+  /** A message with parts of it as markers. */
+  offload(item: Counted, offloads: readonly Offload[]): Counted {
+    const offloaded = [...(item.offloaded ?? []), ...offloads];
+    const message = withMarkers(item.message, offloads);
+    const tokens = countMessage(this.#source.counter, message);
+    return { ...item, message: { ...message, tokens }, tokens, offloaded };
+  }
+
+  /** What a compaction keeps, newest first. */
+  async #kept(): Promise<Counted[]> {
+    const kept = this.#source.compaction?.kept ?? [];
+    const found = await Promise.all(
+      joined(kept, NEAR).map(([from, to]) =>
+        this.#read({ after: from - 1, before: to + 1, limit: to - from + 1, reverse: true }),
+      ),
+    );
+    return found.reverse().flatMap((page) => page.filter(({ message }) => isIn(kept, message.seq)));
   }
 
   /** Up to `limit` messages before a seq, newest first. */
@@ -202,7 +266,16 @@ export class History {
       const message = toMessage(entry);
       const tokens = counts[i]!;
       message.tokens = tokens;
-      return { message, tokens, version: entry.version };
+      const item: Counted = { message, tokens, version: entry.version };
+      const offloads = this.#offloads.get(entry.seq);
+      return offloads && !message.pinned ? this.offload(item, offloads) : item;
     });
   }
+}
+
+function offloadsOf(compaction: KeptCompaction | undefined): Map<number, Offload[]> {
+  const found = new Map<number, Offload[]>();
+  for (const [seq, ...offload] of compaction?.offloaded ?? [])
+    found.set(seq, [...(found.get(seq) ?? []), offload]);
+  return found;
 }
