@@ -4,7 +4,7 @@ import { needs, placesOn } from '../support/servers.ts';
 
 storeConformance(needs('redis-cluster'), {
   name: 'redis cluster',
-  features: { persistent: true, shared: true, textSearch: false, vectorSearch: false },
+  features: { persistent: true, shared: true, textSearch: true, vectorSearch: false },
   ...placesOn('redis-cluster'),
   open: (url) => RedisStore.open(url),
 });

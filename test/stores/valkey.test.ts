@@ -4,7 +4,7 @@ import { needs, placesOn } from '../support/servers.ts';
 
 storeConformance(needs('valkey'), {
   name: 'valkey',
-  features: { persistent: true, shared: true, textSearch: false, vectorSearch: false },
+  features: { persistent: true, shared: true, textSearch: true, vectorSearch: false },
   ...placesOn('valkey'),
   open: (url) => RedisStore.open(url),
 });

@@ -8,6 +8,7 @@ import type { Known } from './known.ts';
 import { type Committed, readAnswers } from './outcomes.ts';
 import { CallPacker, type Sending } from './pack.ts';
 import { AppendPacker, plainAppend } from './pack-appends.ts';
+import { lengthOfText } from './pack-texts.ts';
 import type { Servers } from './servers.ts';
 import { Turns } from './turns.ts';
 
@@ -258,7 +259,8 @@ function partsOf(sendings: readonly Sending[]): Sending[][] {
 function lengthOf({ operations }: Batch): number {
   let length = 1;
   for (const operation of operations) {
-    if ('value' in operation) length += operation.value.length;
+    if ('collection' in operation) length += lengthOfText(operation);
+    else if ('value' in operation) length += operation.value.length;
     else if (operation.op === 'append') for (const { value } of operation.entries) length += value.length;
   }
   return length;

@@ -30,7 +30,7 @@ export class Keys {
     return `${this.#tags[shard]}journal`;
   }
 
-  /** A sorted set: the places of records and partitions in indexes that go across partitions. */
+  /** A sorted set: the places of records, partitions and scopes of texts in indexes that go across partitions. */
   index(shard: number): string {
     return `${this.#tags[shard]}index`;
   }
@@ -92,9 +92,14 @@ export class PartitionKeys {
     return `${this.#tag}p:${this.name}`;
   }
 
-  /** A sorted set: names of records and logs. */
+  /** A sorted set: names of records, logs, text documents and their scopes. */
   get names(): string {
     return `${this.#tag}n:${this.name}`;
+  }
+
+  /** A hash: text documents, with their terms, values and vectors. */
+  get texts(): string {
+    return `${this.#tag}t:${this.name}`;
   }
 
   /** A stream: the entries of a log. */

@@ -59,6 +59,8 @@ function readResult(pieces: Pieces, operation: Operation): OperationResult {
   switch (operation.op) {
     case 'check':
     case 'expire':
+    case 'index':
+    case 'embed':
       return {};
     case 'put':
       return { version: pieces.number(), created: pieces.text() === '1' };

@@ -2,6 +2,7 @@ import { UnsupportedError } from '../../core/errors.ts';
 import type { AppendEntry, Batch, IfVersion, Operation } from '../../core/store.ts';
 import type { Keys, PartitionKeys } from './keys.ts';
 import { encodeOrder } from './order.ts';
+import { addText } from './pack-texts.ts';
 
 /** A batch on its way: its place in its group, its keys and, for a drop, the logs that go with the partition. */
 export interface Sending {
@@ -71,7 +72,7 @@ function addReads(reads: Pieces, operation: Operation): 0 | 1 {
   return 1;
 }
 
-type Pieces = (string | number)[];
+export type Pieces = (string | number)[];
 
 /** Adds what an operation has in its batch's shape, its keys, and its values. */
 function addOperation(
@@ -116,7 +117,12 @@ function addOperation(
       return;
     case 'drop':
       for (const log of logs) keys.push(...logKeys(names, log));
+      keys.push(names.texts);
       pieces.push('x', operation.ifExpiredAt ?? '', logs.length, ...logs);
+      return;
+    default:
+      keys.push(names.texts);
+      addText(pieces, values, operation);
   }
 }
 

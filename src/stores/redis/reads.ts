@@ -109,7 +109,7 @@ export class Reads {
   /** The names of a partition's logs, sorted by their bytes. */
   async logNames(partition: Partition): Promise<string[]> {
     const { names, shard } = this.#keys.partition(partition);
-    const command = ['ZRANGE', names, '[\0', '(\x01', 'BYLEX'];
+    const command = ['ZRANGE', names, '[\0\x01', '(\x01', 'BYLEX'];
     const found = (await this.#servers.call({ slot: this.#keys.slots[shard]!, command })) as string[];
     return found.map((name) => name.slice(1));
   }

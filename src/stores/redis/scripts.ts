@@ -13,6 +13,7 @@ const NAMES = [
   'append',
   'list-records',
   'read-log',
+  'search-texts',
   'read-journal',
   'trim-journal',
 ] as const;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { ConfigError, NewerSchemaError, UnsupportedError } from '../../core/errors.ts';
-import type { Cursor, Store, StoreFeatures, StoreHealth, TextMatches, TextQuery } from '../../core/store.ts';
+import { ConfigError, NewerSchemaError } from '../../core/errors.ts';
+import type { Cursor, Store, StoreFeatures, StoreHealth } from '../../core/store.ts';
 import { CheckedStore } from '../shared/checked-store.ts';
 import { Committer } from './commit.ts';
 import { loadDriver } from './connection.ts';
@@ -13,6 +13,7 @@ import { type RedisSettings, type RedisStoreOptions, readSettings } from './opti
 import { Reads } from './reads.ts';
 import { loadScripts } from './scripts.ts';
 import { Servers } from './servers.ts';
+import { Texts } from './texts.ts';
 import { Waker } from './waker.ts';
 
 export type { RedisStoreOptions };
@@ -27,7 +28,7 @@ export class RedisStore extends CheckedStore implements Store {
   readonly features: StoreFeatures = {
     persistent: true,
     shared: true,
-    textSearch: false,
+    textSearch: true,
     vectorSearch: false,
   };
   readonly #settings: RedisSettings;
@@ -37,6 +38,7 @@ export class RedisStore extends CheckedStore implements Store {
     readonly reads: Reads;
     readonly journal: Journal;
     readonly committer: Committer;
+    readonly texts: Texts;
   };
   readonly #waker: Waker;
 
@@ -62,7 +64,7 @@ export class RedisStore extends CheckedStore implements Store {
       logsOf: (partition) => reads.logNames(partition),
       onCommit: () => this.#waker.hear(),
     });
-    this.parts = { reads, journal, committer };
+    this.parts = { reads, journal, committer, texts: new Texts(servers, keys) };
   }
 
   /**
@@ -108,11 +110,6 @@ export class RedisStore extends CheckedStore implements Store {
   async trimChanges(upTo: Cursor, keep: readonly Cursor[] = []): Promise<void> {
     this.life.check();
     await this.parts.journal.trim(upTo, keep);
-  }
-
-  async searchText(_query: TextQuery): Promise<TextMatches> {
-    this.life.check();
-    throw new UnsupportedError('the redis store has no full-text index');
   }
 
   async health(): Promise<StoreHealth> {

@@ -1,15 +1,5 @@
 -- Part of commit.lua: the operations, once they were judged.
 
-local function emit(piece)
-  o = o + 1
-  out[o] = piece
-end
-
-local function change(...)
-  changes[c + 1] = concat({ ... }, NUL)
-  c = c + 1
-end
-
 -- Removes what is kept beside entries with first <= seq <= last: overlay, ids and marks.
 local function forget_labels(stream, overlay, ids, marks, from, to)
   while true do
@@ -41,6 +31,7 @@ local function cut_newest(stream, after)
 end
 
 local function drop(names, hash, n)
+  drop_texts(names, K[k + n * 4 + 1])
   local records = call('ZRANGE', names, '[\1', '+', 'BYLEX')
   chunked(records, 1000, function(...)
     local part, fields = { ... }, {}
@@ -197,6 +188,9 @@ local APPLY = {
     call('HSET', hash, '', expiry)
     change('e', sub(expiry, 17))
   end,
+  i = index_text,
+  u = remove_texts,
+  m = embed_text,
   x = function(_, hash, names)
     emit(have[1] and '1' or '0')
     if not have[1] then return end

@@ -2,8 +2,8 @@
 
 -- How many fields, keys and pieces of the shape an operation takes.
 local FIELDS = { c = 1, p = 1, ['+'] = 2, d = 1, a = 1, A = 1 }
-local KEYS_OF = { a = 1, A = 3, w = 3, t = 4 }
-local PIECES = { c = 1, p = 4, ['+'] = 1, d = 1, a = 4, A = 4, w = 4, t = 4, e = 1, x = 2 }
+local KEYS_OF = { a = 1, A = 3, w = 3, t = 4, i = 1, u = 1, m = 1, x = 1 }
+local PIECES = { c = 1, p = 4, ['+'] = 1, d = 1, a = 4, A = 4, w = 4, t = 4, e = 1, i = 4, u = 2, m = 3, x = 2 }
 
 -- Takes a step over the operation whose code is the last piece that was taken.
 local function step(code)
@@ -22,7 +22,7 @@ local function undeclared(names, first)
   if P[first + 1] ~= 'x' then return nil end
   local declared, missing = {}, false
   for i = 1, P[first + 3] do declared[P[first + 3 + i]] = true end
-  local logs = call('ZRANGE', names, '[\0', '(\1', 'BYLEX')
+  local logs = call('ZRANGE', names, '[\0\1', '(\1', 'BYLEX')
   for i = 1, #logs do
     logs[i] = sub(logs[i], 2)
     missing = missing or not declared[logs[i]]
@@ -70,7 +70,7 @@ local function apply_all(operations, hash, names)
     dropped = code == 'x'
     step(code)
   end
-  if c > 0 and not have[1] and not dropped then
+  if (c > 0 or filled) and not have[1] and not dropped then
     call('HSETNX', hash, '', '')
     partition_places('ZADD')
   end
@@ -101,7 +101,7 @@ local function commit_batch(journal, receipts, order)
     emit(before)
   elseif not refuse(operations, names) then
     split_partition()
-    changes, c, version = {}, 0, nil
+    changes, c, version, filled = {}, 0, nil, false
     emit('o')
     emit('')
     local place = o

@@ -72,3 +72,4 @@ local JUDGE = {
 }
 JUDGE.d = JUDGE.c
 JUDGE.A = JUDGE.a
+JUDGE.i, JUDGE.u, JUDGE.m = JUDGE.e, JUDGE.e, JUDGE.e

@@ -9,7 +9,8 @@ KEYS  memo, then for each shard: journal, index, counter, receipts, receipt orde
         append (labels)  stream, ids, marks
         rewrite          stream, overlay, marks
         truncate         stream, overlay, ids, marks
-        drop             the same four for each log
+        index, unindex, embed   texts
+        drop             the same four for each log, texts
 ARGV  call number, memo's seconds, channel, number of shards; for each shard: number of batches; for each batch: shape,
       partition, values
       A shape has NULs between its pieces; batches of a kind share one, which is taken apart once. It is batch id or '',
@@ -27,6 +28,9 @@ ARGV  call number, memo's seconds, channel, number of shards; for each shard: nu
         w log seq ifversion mark                  rewrite; mark is '=' (keep), '-' (take away) or '+' and it. 1 value
         t log before after iflast                 truncate
         e expiry                                  expire; '' or 16 hex digits of its order and the time
+        i collection id scope order               index. 2 values: terms as search-texts.lua finds them, value
+        u collection id                           unindex; '' for all of the collection
+        m collection id model                     embed. 1 value: vectors, '' for none
         x ifexpired n logs                        drop
       A condition is '' (none), 'a' (absent), 'p' (present) or a version. '' stands for what was not given.
 Gives one string of pieces between NULs, for each batch:
@@ -102,9 +106,13 @@ end
 local p, P = 0, nil
 local index, counter, version, versions
 local have, fields, changes, c, tenant, rest, pk
+-- The batch has put something into the partition that the journal does not tell.
+local filled
 
 -- include commit-facts
 -- include commit-judge
+-- include commit-emit
+-- include commit-texts
 -- include commit-apply
 -- include commit-batch
 
