@@ -8,6 +8,8 @@ import { idSchema, parseInput } from './input.ts';
 import { Maintenance } from './maintenance.ts';
 import { MessageService } from './messages/messages.ts';
 import { Records } from './records.ts';
+import { TextIndexer } from './search/indexer.ts';
+import { Searcher } from './search/search.ts';
 import type { ServiceContext } from './services.ts';
 import { SessionHandle } from './session-handle.ts';
 import { SessionService } from './sessions/sessions.ts';
@@ -72,6 +74,8 @@ export class ContextEngine implements AsyncDisposable {
   readonly #store: Store;
   readonly #options: EngineOptions;
   readonly #settler: TokenSettler;
+  /** One index for all tenants of a store. */
+  readonly #indexer: TextIndexer;
   /** The engine that was opened, where this one is only its view of a tenant. */
   readonly #root: ContextEngine | undefined;
   readonly #maintenance: Maintenance | undefined;
@@ -92,9 +96,11 @@ export class ContextEngine implements AsyncDisposable {
     const context: ServiceContext = { store, records: new Records(store), tenant, clock };
     const ledger = new TokenLedger(store, new TokenCounters(options.tokenCounter));
     this.#settler = new TokenSettler(store, ledger);
+    this.#indexer = root ? root.#indexer : new TextIndexer(store, onError);
+    const searcher = new Searcher(store, this.#indexer);
     this.sessions = new SessionService(context);
     const { activity } = this.sessions;
-    this.messages = new MessageService(context, { activity, ledger, settler: this.#settler });
+    this.messages = new MessageService(context, { activity, ledger, settler: this.#settler, searcher });
     this.channels = new ChannelService(context, { messages: this.messages, activity });
     this.state = new StateService(context, activity);
     this.events = new EventService(context, {
@@ -105,7 +111,11 @@ export class ContextEngine implements AsyncDisposable {
     const { maintenanceIntervalMs = 60_000, journalKeepMs = 7 * DAY_MS } = options;
     if (root) return;
     const housekeeping = { intervalMs: maintenanceIntervalMs, journalKeepMs, onError };
-    this.#maintenance = new Maintenance(context, this.events, housekeeping);
+    this.#maintenance = new Maintenance(
+      context,
+      { events: this.events, indexer: this.#indexer },
+      housekeeping,
+    );
   }
 
   /** A session's services, with its id filled in. Nothing is read or written: the session need not exist yet. */
@@ -156,6 +166,7 @@ export class ContextEngine implements AsyncDisposable {
     await Promise.all([...this.#tenants.values()].map((engine) => engine.close()));
     await this.#maintenance?.close();
     await this.#settler.close();
+    if (!this.#root) await this.#indexer.close();
     if (!this.#root) await this.#store.close();
   }
 

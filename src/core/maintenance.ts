@@ -1,4 +1,5 @@
 import type { EventService } from './events/events.ts';
+import type { TextIndexer } from './search/indexer.ts';
 import type { ServiceContext } from './services.ts';
 import { sweepExpired } from './sessions/sweep.ts';
 
@@ -9,17 +10,23 @@ export interface MaintenanceOptions {
   onError(error: unknown): void;
 }
 
-/** Regular housekeeping of a store: expired sessions of all tenants go, and what the journal need not keep any longer. */
+export interface MaintainedServices {
+  readonly events: EventService;
+  readonly indexer: TextIndexer;
+}
+
+/** Regular housekeeping of a store: expired sessions of all tenants go, the full-text index catches up, and
+ * what the journal need not keep any longer goes. */
 export class Maintenance {
   readonly #context: ServiceContext;
-  readonly #events: EventService;
+  readonly #services: MaintainedServices;
   readonly #options: MaintenanceOptions;
   readonly #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
 
-  constructor(context: ServiceContext, events: EventService, options: MaintenanceOptions) {
+  constructor(context: ServiceContext, services: MaintainedServices, options: MaintenanceOptions) {
     this.#context = context;
-    this.#events = events;
+    this.#services = services;
     this.#options = options;
     if (options.intervalMs === 0) return;
     this.#timer = setInterval(() => this.run(), options.intervalMs);
@@ -43,7 +50,9 @@ export class Maintenance {
   async #work(): Promise<void> {
     try {
       await sweepExpired(this.#context.store, undefined, this.#context.clock.now());
-      await this.#events.trim({ keepMs: this.#options.journalKeepMs });
+      // What the index has not taken in must not be forgotten.
+      await this.#services.indexer.drain();
+      await this.#services.events.trim({ keepMs: this.#options.journalKeepMs });
     } catch (error) {
       this.#options.onError(error);
     }

@@ -11,6 +11,7 @@ import {
 import { idSchema, limitSchema, parseId, parseInput } from '../input.ts';
 import type { Message, MessageInput, ParsedMessage } from '../model/message.ts';
 import { kinds, messageLog, sessionExists } from '../partitions.ts';
+import type { Searcher } from '../search/search.ts';
 import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
 import type { Fence } from '../sessions/lease.ts';
@@ -26,6 +27,7 @@ import { seqOfMessageId } from './formats/message-id.ts';
 import { parseMessage } from './formats/parse.ts';
 import { sameMessage } from './formats/same.ts';
 import { newPart } from './history.ts';
+import { type MessageSearch, type SearchMessages, searchMessages } from './search.ts';
 
 /** The most messages of one append. They commit together, or not at all. */
 const MAX_MESSAGES = 10_000;
@@ -88,6 +90,7 @@ export interface MessageServices {
   activity: Activity;
   ledger: TokenLedger;
   settler: TokenSettler;
+  searcher: Searcher;
 }
 
 /** The messages of sessions. Their order is the store's `seq`, never a clock. */
@@ -224,6 +227,14 @@ export class MessageService {
   async clear(sessionId: string, options: { channel?: string } = {}): Promise<number> {
     parseInput(channelSchema, options, 'messages.clear');
     return this.truncate(sessionId, { ...options, afterSeq: 0 });
+  }
+
+  /**
+   * Finds messages of a session, or of all sessions of a user: by their words and those around them, by who said them
+   * and when. The index first catches up with what was written; appending does not pay for it.
+   */
+  async search(query: string, options: SearchMessages): Promise<MessageSearch> {
+    return searchMessages(this.#context, this.#services, query, options);
   }
 
   /** Resolves when everything appended through this engine has its tokens counted. */

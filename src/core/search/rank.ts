@@ -1,6 +1,7 @@
 /** The order of what was found: the same on every store, since all of it is worked out here. */
 import { namedIn, nameTerms, type Question } from './question.ts';
 import { type Beside, type Sign, type SignColumn, signsOf } from './signs.ts';
+import type { Speaker } from './stretch.ts';
 import { type StretchSource, tableOf } from './table.ts';
 import { defaultWeights, type Weights } from './weights.ts';
 import { type Statistics, scoreWords, type WordScores } from './words.ts';
@@ -18,14 +19,21 @@ export interface RankInput extends Beside {
   /** Whether hits say why: see {@link Ranked.why}. */
   readonly explain?: boolean;
   readonly weights?: Partial<Weights>;
+  /** Which turns may be hits; the others still count as neighbours. */
+  readonly accept?: (turn: RankedTurn) => boolean;
 }
 
-export interface Ranked {
+/** Which turn it is. */
+export interface RankedTurn {
   readonly log: string;
   readonly seq: number;
   /** The version of the entry that was scored. */
   readonly version: number;
   readonly createdAt: number;
+  readonly speaker: Speaker;
+}
+
+export interface Ranked extends RankedTurn {
   readonly score: number;
   /** What the score is the sum of, and `terms`: what each of them added to `words`. Only where it was asked for. */
   readonly why?: Why;
@@ -60,11 +68,22 @@ export function rank(input: RankInput): Ranked[] {
     for (const [, of] of signs) extra += of(row);
     scores[row] = words.turns[row]! + weights.episode * words.episodes[row]! + scale * extra;
   }
-  return topRows(scores, table.createdAt, input.limit).map((row) => ({
+  const turnOf = (row: number): RankedTurn => ({
     log: table.logs[row]!,
     seq: table.seqs[row]!,
     version: table.versions[row]!,
     createdAt: table.createdAt[row]!,
+    speaker: table.speakers[row]!,
+  });
+  const { accept, question, similarity } = input;
+  // Who speaks and when says nothing alone: a hit has something of the question in it, or around it.
+  const speaks = (row: number) => words.turns[row]! + words.episodes[row]! > 0 || similarity !== undefined;
+  for (let row = 0; row < table.rows; row++) {
+    const matches = question.terms.length === 0 || speaks(row);
+    if (!matches || (accept && !accept(turnOf(row)))) scores[row] = Number.NEGATIVE_INFINITY;
+  }
+  return topRows(scores, table.createdAt, input.limit).map((row) => ({
+    ...turnOf(row),
     score: scores[row]!,
     ...(input.explain ? { why: explain(row, words, signs, { scale, weights }) } : {}),
   }));
@@ -96,6 +115,7 @@ function topRows(scores: Float64Array, createdAt: Float64Array, limit: number): 
         : a > b;
   const top: number[] = [];
   for (let row = 0; row < scores.length; row++) {
+    if (scores[row] === Number.NEGATIVE_INFINITY) continue;
     if (top.length === limit && !before(row, top[limit - 1]!)) continue;
     let low = 0;
     for (let high = top.length; low < high; ) {

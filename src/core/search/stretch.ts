@@ -6,6 +6,11 @@ import type { Turn } from './analyse.ts';
 
 /** Stretch n of a log holds the seqs 32n to 32n + 31. */
 export const STRETCH = 32;
+/** In which stretch of its log a seq is. */
+export function stretchOf(seq: number): number {
+  return Math.floor(seq / STRETCH);
+}
+
 /** How often a term counts in one turn: more says no more. */
 const MOST = 15;
 

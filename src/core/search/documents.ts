@@ -1,0 +1,50 @@
+/** From what is stored to the documents of the full-text index: one for each stretch of a log, one for each memory. */
+import type { JsonText } from '../json.ts';
+import { memoryText } from '../memory/searchable.ts';
+import { toMessage } from '../messages/entries.ts';
+import { MEMORIES } from '../partitions.ts';
+import type { Entry, Operation } from '../store.ts';
+import { analyse, type Turn } from './analyse.ts';
+import { packStretch, stretchOf } from './stretch.ts';
+
+/** Brings one stretch of a log up to date in the index: `entries` are all that it holds now. */
+export function indexStretch(
+  log: string,
+  stretch: number,
+  entries: readonly Entry[],
+  userId: string,
+): Operation {
+  const id = String(stretch);
+  if (entries.length === 0) return { op: 'unindex', collection: log, id };
+  return index(
+    log,
+    id,
+    userId,
+    entries.map((entry) => analyse({ ...toMessage(entry), version: entry.version })),
+  );
+}
+
+/** Brings one memory up to date in the index. @param value undefined where it is no longer there */
+export function indexMemory(
+  id: string,
+  stored: { value: JsonText; version: number } | undefined,
+  userId: string,
+): Operation {
+  const memory = stored && memoryText(stored.value);
+  if (!memory) return { op: 'unindex', collection: MEMORIES, id };
+  return index(MEMORIES, id, userId, [
+    analyse({ ...memory, seq: 0, version: stored.version, role: 'memory' }),
+  ]);
+}
+
+/** Entries by the stretch that they are in; a stretch that was asked for and has none is there, too. */
+export function byStretch(entries: readonly Entry[], stretches: readonly number[]): Map<number, Entry[]> {
+  const found = new Map<number, Entry[]>(stretches.map((stretch) => [stretch, []]));
+  for (const entry of entries) found.get(stretchOf(entry.seq))?.push(entry);
+  return found;
+}
+
+function index(collection: string, id: string, scope: string, turns: readonly Turn[]): Operation {
+  const order = turns.at(-1)!.createdAt;
+  return { op: 'index', collection, id, scope, order, ...packStretch(turns) };
+}

@@ -1,0 +1,296 @@
+import { setImmediate as soon } from 'node:timers/promises';
+import { isConflict, isHoldfastError } from '../errors.ts';
+import { newId } from '../ids.ts';
+import { decodeJson, encodeJson } from '../json.ts';
+import { KeyedQueue } from '../keyed-queue.ts';
+import { indexes, kinds, SYSTEM_PARTITION, sessionPartition, userPartition } from '../partitions.ts';
+import { type Cursor, type Operation, PARTITION_INDEX, type Partition, type Store } from '../store.ts';
+import { DirtyPartitions, keyOf } from './dirt.ts';
+import { type IndexState, PartitionIndex } from './partition-index.ts';
+
+const PAGE = 1000;
+/** The name under which the index's place in the journal is kept. Names of other consumers are JSON. */
+const CONSUMER = '$search';
+/** What is searched: the partitions of sessions, then those of users. */
+const PARTITION_TYPES = ['session', 'user'] as const;
+
+/** Where in a tenant is searched: one session, or all of a user. */
+export type Place = { readonly partition: Partition } | { readonly tenant: string; readonly userId: string };
+
+/** How far the index is. */
+export interface IndexProgress {
+  /** Everything that was committed before the search is in. */
+  complete: boolean;
+  /** How many partitions of the place, as far as is known, have something that is not in the index yet. */
+  behind: number;
+}
+
+/** The index's place in the journal, in the system partition. */
+interface SavedPlace {
+  /** Everything up to here is in the index. */
+  cursor: Cursor;
+  /** A new one when the index was built from the beginning. */
+  build: string;
+  /** How far that is; absent when it is done. */
+  building?: { type: (typeof PARTITION_TYPES)[number]; after?: string };
+}
+
+/**
+ * Keeps the full-text index up to date with the journal. It works when somebody searches, and then on what is searched;
+ * the rest follows in the background ({@link drain}). The first search of a store begins to build the index. Several processes may do all
+ * this at once: what one has indexed another finds done.
+ */
+export class TextIndexer {
+  readonly #store: Store;
+  readonly #onError: (error: unknown) => void;
+  readonly #queue = new KeyedQueue();
+  readonly #dirty = new DirtyPartitions();
+  readonly #closing = new AbortController();
+  #saved: { place: SavedPlace; version: number } | undefined;
+  /** How far the journal was read. */
+  #cursor: Cursor = '';
+  #reading: Promise<void> | undefined;
+  #readNext: Promise<void> | undefined;
+  #draining: Promise<void> | undefined;
+
+  /** @param onError hears of failures in the background */
+  constructor(store: Store, onError: (error: unknown) => void) {
+    this.#store = store;
+    this.#onError = onError;
+  }
+
+  /**
+   * Indexes what has been committed in a place until now.
+   * @param deadline when to leave it at that (milliseconds of performance.now())
+   */
+  async catchUp(place: Place, deadline = Number.POSITIVE_INFINITY): Promise<IndexProgress> {
+    const late = () => performance.now() >= deadline;
+    const isRead = await before(deadline, this.#follow());
+    if (!isRead) return { complete: false, behind: this.#dirty.size };
+    if (this.#saved!.place.building) this.#drainSoon();
+    const due = await this.#due(place);
+    let done = 0;
+    for (const partition of due) {
+      if (late() || !(await before(deadline, this.#update(partition)))) break;
+      done++;
+    }
+    return { complete: done === due.length, behind: due.length - done };
+  }
+
+  /** Indexes all there is to index, and remembers how far it is. Nothing where nobody has searched the store yet. */
+  drain(): Promise<void> {
+    this.#draining ??= this.#drain().finally(() => {
+      this.#draining = undefined;
+    });
+    return this.#draining;
+  }
+
+  /** Stops; what is not indexed is indexed when somebody searches again. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled([this.#draining, this.#reading, this.#readNext]);
+  }
+
+  #drainSoon(): void {
+    this.drain().catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) this.#onError(error);
+    });
+  }
+
+  async #drain(): Promise<void> {
+    if (!(await this.#load())) return;
+    await this.#follow();
+    const { place } = this.#saved!;
+    if (place.building) await this.#build(place);
+    // What comes while this goes on is for the next time.
+    const cursor = this.#cursor;
+    for (const { partition } of [...this.#dirty]) {
+      if (this.#closing.signal.aborted) return;
+      await this.#update(partition);
+      await soon();
+    }
+    if (cursor !== this.#saved!.place.cursor) await this.#save({ cursor, build: place.build });
+  }
+
+  /** Goes through all partitions once. Those that a search has brought in already are passed over. */
+  async #build(place: SavedPlace): Promise<void> {
+    let { type, after } = place.building!;
+    for (;;) {
+      const range = { index: PARTITION_INDEX, key: type, limit: PAGE, ...(after !== undefined && { after }) };
+      const { items, next } = await this.#store.queryIndex(range);
+      for (const partition of await this.#unbuilt(items.map((hit) => hit.partition))) {
+        if (this.#closing.signal.aborted) return;
+        await this.#update(partition);
+        await soon();
+      }
+      if (next === undefined && type === PARTITION_TYPES.at(-1)) break;
+      if (next === undefined) type = PARTITION_TYPES[PARTITION_TYPES.indexOf(type) + 1]!;
+      after = next;
+      await this.#save({ ...place, building: { type, ...(after !== undefined && { after }) } });
+    }
+    await this.#save({ cursor: place.cursor, build: place.build });
+  }
+
+  /** Indexes one partition; at most one such work a partition at a time. */
+  #update(partition: Partition): Promise<void> {
+    return this.#queue.run(keyOf(partition), async () => {
+      const dirt = this.#dirty.begin(partition);
+      try {
+        await new PartitionIndex(this.#store, this.#saved!.place.build, partition).update(dirt);
+        if (dirt) this.#dirty.done(partition);
+      } catch (error) {
+        if (dirt) this.#dirty.failed(partition);
+        throw error;
+      }
+    });
+  }
+
+  /** The partitions of a place that are not up to date in the index. */
+  async #due(place: Place): Promise<Partition[]> {
+    const { building } = this.#saved!.place;
+    if ('partition' in place) {
+      if (this.#dirty.has(place.partition)) return [place.partition];
+      return building ? this.#unbuilt([place.partition]) : [];
+    }
+    const due = new Map<string, Partition>();
+    for (const partition of await this.#dirtyOf(place)) due.set(keyOf(partition), partition);
+    if (building) {
+      for await (const partitions of this.#allOf(place)) {
+        for (const partition of await this.#unbuilt(partitions)) due.set(keyOf(partition), partition);
+      }
+    }
+    return [...due.values()];
+  }
+
+  async #dirtyOf({ tenant, userId }: { tenant: string; userId: string }): Promise<Partition[]> {
+    const own = [...this.#dirty].filter(({ partition }) => partition.tenant === tenant);
+    const unknown = own.filter((dirt) => dirt.partition.type === 'session' && dirt.userId === undefined);
+    for (let start = 0; start < unknown.length; start += PAGE) {
+      const some = unknown.slice(start, start + PAGE);
+      const keys = some.map(({ partition }) => ({ partition, kind: kinds.session, id: kinds.session }));
+      for (const [i, record] of (await this.#store.getRecords(keys)).entries())
+        if (record) some[i]!.userId = decodeJson<{ userId: string }>(record.value).userId;
+    }
+    return own
+      .filter(({ partition: { type, id }, userId: owner }) => (type === 'user' ? id : owner) === userId)
+      .map(({ partition }) => partition);
+  }
+
+  async *#allOf({ tenant, userId }: { tenant: string; userId: string }): AsyncGenerator<Partition[]> {
+    yield [userPartition(tenant, userId)];
+    for (let after: string | undefined; ; ) {
+      const range = { tenant, index: indexes.sessionsByUser, key: userId, limit: PAGE };
+      const { items, next } = await this.#store.queryIndex({
+        ...range,
+        ...(after !== undefined && { after }),
+      });
+      yield items.map(({ partition }) => sessionPartition(tenant, partition.id));
+      if (next === undefined) return;
+      after = next;
+    }
+  }
+
+  /** Those of some partitions that this building has not had yet. */
+  async #unbuilt(partitions: readonly Partition[]): Promise<Partition[]> {
+    const keys = partitions.map((partition) => ({ partition, kind: kinds.textIndex, id: kinds.textIndex }));
+    const states = await this.#store.getRecords(keys);
+    const { build } = this.#saved!.place;
+    return partitions.filter((_, i) => {
+      const state = states[i];
+      return !state || decodeJson<IndexState>(state.value).build !== build;
+    });
+  }
+
+  /** Resolves when the journal was read up to what was committed before this call. */
+  #follow(): Promise<void> {
+    // A reading that is under way may have passed the end already; the next one has not begun.
+    this.#readNext ??= (this.#reading ?? Promise.resolve()).then(ignore, ignore).then(() => {
+      this.#reading = this.#readNext;
+      this.#readNext = undefined;
+      return this.#read();
+    });
+    return this.#readNext;
+  }
+
+  async #read(): Promise<void> {
+    if (!(await this.#load())) await this.#begin();
+    try {
+      while (!this.#closing.signal.aborted) {
+        const page = await this.#store.readChanges(this.#cursor, PAGE);
+        for (const change of page.changes) this.#dirty.note(change);
+        this.#cursor = page.cursor;
+        if (page.changes.length < PAGE) return;
+      }
+    } catch (error) {
+      if (!isHoldfastError(error) || error.code !== 'cursor-expired') throw error;
+      await this.#begin();
+    }
+  }
+
+  /** Takes in where the index is, as any process has left it. @returns false where there is none yet */
+  async #load(): Promise<boolean> {
+    const [stored] = await this.#store.getRecords([
+      { partition: SYSTEM_PARTITION, kind: kinds.consumer, id: CONSUMER },
+    ]);
+    if (!stored) {
+      this.#saved = undefined;
+      return false;
+    }
+    if (stored.version === this.#saved?.version) return true;
+    const place = decodeJson<SavedPlace>(stored.value);
+    const rebuilt = place.build !== this.#saved?.place.build;
+    this.#saved = { place, version: stored.version };
+    if (rebuilt) this.#startAt(place.cursor);
+    return true;
+  }
+
+  #startAt(cursor: Cursor): void {
+    this.#cursor = cursor;
+    this.#dirty.clear();
+  }
+
+  /** Begins a new building: what the journal tells from now on comes on top. */
+  async #begin(): Promise<void> {
+    const { cursor } = await this.#store.readChanges('newest', 0);
+    if (await this.#save({ cursor, build: newId(), building: { type: PARTITION_TYPES[0] } }))
+      this.#startAt(cursor);
+  }
+
+  /** Where another process was quicker, its place is as good: we go on with that. @returns whether it was ours */
+  async #save(place: SavedPlace): Promise<boolean> {
+    const put: Operation = {
+      op: 'put',
+      kind: kinds.consumer,
+      id: CONSUMER,
+      value: encodeJson(place, 'place of the text index'),
+      ifVersion: this.#saved?.version ?? 'absent',
+    };
+    try {
+      const { results } = await this.#store.commit({ partition: SYSTEM_PARTITION, operations: [put] });
+      this.#saved = { place, version: results[0]!.version! };
+      return true;
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      await this.#load();
+      return false;
+    }
+  }
+}
+
+/** Waits for a promise until a deadline. @returns false when that came first */
+async function before(deadline: number, promise: Promise<void>): Promise<boolean> {
+  if (deadline === Number.POSITIVE_INFINITY) return promise.then(() => true);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), Math.max(0, deadline - performance.now()));
+  });
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+    // What is not waited for goes on; its failure is told to whoever asks next.
+    promise.catch(ignore);
+  }
+}
+
+function ignore(): void {}
