@@ -4,9 +4,14 @@ import type { Speaker } from './stretch.ts';
 import { isStopWord, termOf, termsOf, wordsOf } from './terms.ts';
 
 /** Words of a question that its answer does not repeat. */
-const askingWords =
-  'who whom whose what when where which why how kind type sort many much likely often long ago would could might may';
-const asking = new Set(askingWords.split(' ').map(termOf));
+const asking = termSet(
+  'who whom whose what when where which why how kind type sort many much likely often would could might may',
+);
+/** Words that tell of an answer without being in it. */
+const vague = termSet(
+  `various different certain specific particular main multiple several general current currently recent recently
+  thing way lot new first one two time good great like really another`,
+);
 const months = 'january february march april may june july august september october november december'.split(
   ' ',
 );
@@ -24,6 +29,8 @@ const roles: readonly (readonly [role: string, pattern: RegExp])[] = [
 export interface Question {
   /** Distinct terms to look for. */
   readonly terms: readonly string[];
+  /** Those among them that tell of an answer without being in it: they count less. */
+  readonly vague: ReadonlySet<string>;
   /** Its words, lower-case: names of speakers are looked for in them. */
   readonly words: readonly string[];
   /** The role that it speaks of, where it names one. */
@@ -42,6 +49,7 @@ export function readQuestion(text: string): Question {
   return {
     // A query of nothing but question words looks for these.
     terms: telling.length > 0 ? telling : all,
+    vague,
     words: wordsOf(text),
     ...(role === undefined ? {} : { role }),
     wantsTime: wantsTime.test(text),
@@ -91,4 +99,8 @@ function dateOf(text: string): Question['date'] {
     ...(month < 0 ? {} : { month }),
     ...(day === undefined ? {} : { day: Number(day) }),
   };
+}
+
+function termSet(words: string): ReadonlySet<string> {
+  return new Set(words.split(/\s+/).map(termOf));
 }

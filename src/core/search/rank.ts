@@ -57,7 +57,8 @@ export function rank(input: RankInput): Ranked[] {
   const spoken = nameTerms(input.question, names);
   const words = scoreWords(table, input.question.terms, input.statistics, {
     weights,
-    weightOf: (term) => (spoken.has(term) ? weights.name : 1),
+    weightOf: (term) =>
+      spoken.has(term) ? weights.name : input.question.vague.has(term) ? weights.vague : 1,
     explain: input.explain ?? false,
   });
   const scale = Math.log(1 + words.total) / USUAL_SCALE;

@@ -162,24 +162,46 @@ export function unpackStretch(value: string): Turn[] {
 
 /** Where a term is, as packed; empty: nowhere. */
 export function placesOf({ words }: Stretch, term: string): string {
-  const at = words.indexOf(` ${term}!`);
-  if (at < 0) return '';
-  const from = at + term.length + 2;
-  const end = words.indexOf(' ', from);
-  return words.slice(from, end < 0 ? undefined : end);
+  const at = firstWord(words, `${term}!`);
+  if (!words.startsWith(`${term}!`, at + 1)) return '';
+  return words.slice(at + term.length + 2, endOfWord(words, at));
 }
 
 /** The terms that begin with a prefix, with their places. */
 export function startingWith({ words }: Stretch, prefix: string): [term: string, places: string][] {
   const found: [string, string][] = [];
-  for (let at = words.indexOf(` ${prefix}`); at >= 0 && words.startsWith(prefix, at + 1); ) {
+  for (let at = firstWord(words, prefix); words.startsWith(prefix, at + 1); ) {
     const mark = words.indexOf('!', at);
-    const next = words.indexOf(' ', mark);
-    const end = next < 0 ? words.length : next;
+    const end = endOfWord(words, mark);
     found.push([words.slice(at + 1, mark), words.slice(mark + 1, end)]);
     at = end;
   }
   return found;
+}
+
+/** Where the first word begins that is not before `key`: a binary search, since `!` sorts before letters and digits. */
+function firstWord(words: string, key: string): number {
+  let low = 0;
+  for (let high = words.length; low < high; ) {
+    const at = words.lastIndexOf(' ', (low + high) >> 1);
+    if (isBefore(words, at + 1, key)) low = endOfWord(words, at + 1);
+    else high = at;
+  }
+  return low;
+}
+
+function endOfWord(words: string, from: number): number {
+  const end = words.indexOf(' ', from + 1);
+  return end < 0 ? words.length : end;
+}
+
+/** Whether the word at `from` sorts before a key that it does not begin with. */
+function isBefore(words: string, from: number, key: string): boolean {
+  for (let at = 0; at < key.length; at++) {
+    const difference = words.charCodeAt(from + at) - key.charCodeAt(at);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
 }
 
 /** Calls back for each time that a term is in a turn: the turn's index, and whether in its body. */

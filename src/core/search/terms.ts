@@ -13,8 +13,8 @@ const tokens = /[\p{L}\p{N}\p{M}]+(?:[-_'./:\\@#]+[\p{L}\p{N}\p{M}]+)*/gu;
 /** Scripts that put no spaces between words. */
 const unspaced =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
-/** A joint that hyphenated words and contractions don't have. */
-const identifier = /[_./:\\@#]|\d-|-\d/;
+/** A joint that contractions don't have. */
+const identifier = /[-_./:\\@#]/;
 /** `userId` → user, Id; `HTTPServer` → HTTP, Server. */
 const humps = /(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/;
 const contractions = new Set(['s', 't', 'm', 'd', 're', 've', 'll']);

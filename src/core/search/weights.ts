@@ -13,10 +13,14 @@ export interface Weights {
   beforePrevious: number;
   next: number;
   afterNext: number;
-  /** A term that only shares its beginning with the query's: `educ`, `edu`. */
+  /** A term that means about the same as the query's: `movie`, `film`. */
+  synonym: number;
+  /** One that shares its beginning: `educ`, `edu`. */
   related: number;
   /** A term that is a speaker's name. */
   name: number;
+  /** A term that tells of an answer without being in it: `various`, `recently`. */
+  vague: number;
   /** Spoken by the only speaker whom the query names. */
   speaker: number;
   /** A word of time, a relative one, where a time is asked for; a number where one is. */
@@ -53,8 +57,10 @@ export const defaultWeights: Readonly<Weights> = {
   beforePrevious: 0.4,
   next: 0.35,
   afterNext: 0.15,
-  related: 0.35,
-  name: 0.75,
+  synonym: 0.45,
+  related: 0.5,
+  name: 0.6,
+  vague: 0.5,
   speaker: 4,
   time: 1,
   relative: 2,

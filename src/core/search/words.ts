@@ -1,6 +1,7 @@
 /** How much the words of a turn, of those around it and of its whole episode are the words of a question. */
 import { eachPlace, placesOf, startingWith } from './stretch.ts';
-import { asks, type Table } from './table.ts';
+import { synonymsOf } from './synonyms.ts';
+import { asks, type OpenedStretch, type Table } from './table.ts';
 import type { Weights } from './weights.ts';
 
 /** Terms are related by a shared beginning of so many letters, with tails no longer than that. */
@@ -25,16 +26,15 @@ export interface WordScores {
   readonly total: number;
 }
 
-/** A term in the table: the rows that hold it, as often as they do, and those that hold related ones. */
+/** Where a term is in the table. */
 interface Occurrences {
-  rows: number[];
-  /** 1, or less for the text beside, or for a related term. */
-  counts: number[];
-  /** Rows and stretches that hold the term itself. */
-  holdingTurns: number;
-  holdingStretches: number;
-  /** Episodes and how often the term itself is in them. */
-  inEpisodes: Map<number, number>;
+  /** A row for each time. */
+  readonly rows: number[];
+  /** 1 in the text of a turn, less in what goes with it. */
+  readonly counts: number[];
+  /** How many turns and stretches hold it. */
+  turns: number;
+  stretches: number;
 }
 
 /**
@@ -57,61 +57,78 @@ export function scoreWords(
   const total = table.rows * share;
   const field = new Float64Array(table.rows);
   for (const term of terms) {
-    const found = find(table, term, weights);
-    if (found.rows.length === 0) continue;
-    const beyond = Math.max(found.holdingStretches, statistics.holding.get(term) ?? 0);
-    const grown = found.holdingStretches === 0 ? 1 : beyond / found.holdingStretches;
-    const idf = weightOf(term) * idfOf(total, (found.holdingTurns || 1) * grown) ** weights.idf;
+    const found = occurrencesOf(table, term, weights);
+    const grown = found.stretches === 0 ? share : grownBy(found, statistics.holding.get(term));
+    const idf = idfOf(total, Math.max(1, found.turns) * grown);
+    const reached = new Set<number>();
+    spread(table, found, 1, { field, reached, weights });
+    for (const [kin, worth] of kinOf(table, term, weights)) {
+      // A common word that stands for a rare one tells no more than common words do.
+      const rarity = idfOf(total, kin.turns * share) / idf;
+      spread(table, kin, worth * Math.min(1, rarity), { field, reached, weights });
+    }
     const part = explain ? new Float64Array(table.rows) : undefined;
-    for (const row of spread(table, found, field, weights)) {
+    for (const row of reached) {
       const count = field[row]!;
       field[row] = 0;
-      const score = (idf * count * (weights.k1 + 1)) / (count + saturation[row]!);
+      const score =
+        (weightOf(term) * idf ** weights.idf * count * (weights.k1 + 1)) / (count + saturation[row]!);
       turns[row]! += score;
       if (part) part[row] = score;
     }
     if (part) parts.set(term, part);
-    addEpisodes(perEpisode, found, { grown, total: table.episodes * share, lengths, weights });
+    addEpisodes(perEpisode, table, found, { grown, total: table.episodes * share, lengths, weights });
   }
   const episodes = Float64Array.from(table.episode, (episode) => perEpisode[episode]!);
   return { turns, episodes, parts, total };
 }
 
-function find(table: Table, term: string, weights: Weights): Occurrences {
-  const found: Occurrences = {
-    rows: [],
-    counts: [],
-    holdingTurns: 0,
-    holdingStretches: 0,
-    inEpisodes: new Map(),
-  };
-  const seen = new Set<number>();
-  for (const stretch of table.stretches) {
-    const places = placesOf(stretch, term);
-    if (places) found.holdingStretches++;
-    eachPlace(stretch, places, (turn, inBody) => {
-      const row = stretch.from + turn;
-      const episode = table.episode[row]!;
-      found.rows.push(row);
-      found.counts.push(inBody ? 1 : weights.extra);
-      found.inEpisodes.set(episode, (found.inEpisodes.get(episode) ?? 0) + 1);
-      seen.add(row);
-    });
-    if (weights.related === 0 || term.length < SHARED || /\d/.test(term)) continue;
-    for (const [other, otherPlaces] of startingWith(stretch, term.slice(0, SHARED))) {
-      if (!related(term, other)) continue;
-      eachPlace(stretch, otherPlaces, (turn, inBody) => {
-        found.rows.push(stretch.from + turn);
-        found.counts.push(weights.related * (inBody ? 1 : weights.extra));
-      });
-    }
-  }
-  found.holdingTurns = seen.size;
+/** How many times as many stretches hold a term as were given. */
+function grownBy({ stretches }: Occurrences, holding = 0): number {
+  return Math.max(1, holding / stretches);
+}
+
+function occurrencesOf(table: Table, term: string, weights: Weights): Occurrences {
+  const found = noOccurrences();
+  for (const stretch of table.stretches) addOccurrences(found, stretch, placesOf(stretch, term), weights);
   return found;
 }
 
+/** The synonyms of a term and those that share its beginning, where they are and what they count. */
+function* kinOf(table: Table, term: string, weights: Weights): Iterable<[Occurrences, worth: number]> {
+  const synonyms = synonymsOf(term);
+  if (weights.synonym > 0)
+    for (const synonym of synonyms) yield [occurrencesOf(table, synonym, weights), weights.synonym];
+  if (weights.related === 0 || term.length < SHARED || /\d/.test(term)) return;
+  const related = new Map<string, Occurrences>();
+  for (const stretch of table.stretches) {
+    for (const [other, places] of startingWith(stretch, term.slice(0, SHARED))) {
+      if (synonyms.has(other) || !areRelated(term, other)) continue;
+      const found = related.get(other) ?? noOccurrences();
+      addOccurrences(found, stretch, places, weights);
+      related.set(other, found);
+    }
+  }
+  for (const found of related.values()) yield [found, weights.related];
+}
+
+function noOccurrences(): Occurrences {
+  return { rows: [], counts: [], turns: 0, stretches: 0 };
+}
+
+function addOccurrences(found: Occurrences, stretch: OpenedStretch, places: string, weights: Weights): void {
+  if (!places) return;
+  found.stretches++;
+  eachPlace(stretch, places, (turn, inBody) => {
+    const row = stretch.from + turn;
+    if (found.rows.at(-1) !== row) found.turns++;
+    found.rows.push(row);
+    found.counts.push(inBody ? 1 : weights.extra);
+  });
+}
+
 /** Two stems that share their beginning, up to the last letter of the shorter: `educ` and `edu`, `poem` and `poet`. */
-function related(one: string, other: string): boolean {
+function areRelated(one: string, other: string): boolean {
   if (one === other) return false;
   const short = Math.min(one.length, other.length);
   let shared = 0;
@@ -119,28 +136,26 @@ function related(one: string, other: string): boolean {
   return shared >= SHARED && shared >= short - 1 && Math.max(one.length, other.length) - shared <= TAIL;
 }
 
-/** Adds what is found to the turns around it, in `field`. @returns the rows that it reached, each once */
+/** Adds what is found to the turns around it, in `field`, and to `reached` the rows that it comes to. */
 function spread(
   table: Table,
   { rows, counts }: Occurrences,
-  field: Float64Array,
-  weights: Weights,
-): Iterable<number> {
-  const reached = new Set<number>();
+  worth: number,
+  { field, reached, weights }: { field: Float64Array; reached: Set<number>; weights: Weights },
+): void {
   const add = (row: number, from: number, count: number): void => {
     if (count === 0 || table.episode[row] !== table.episode[from]) return;
     field[row]! += count;
     reached.add(row);
   };
   for (const [at, row] of rows.entries()) {
-    const count = counts[at]!;
+    const count = counts[at]! * worth;
     add(row, row, count);
     add(row + 1, row, count * (asks(table, row) ? weights.asked : weights.previous));
     add(row + 2, row, count * weights.beforePrevious);
     add(row - 1, row, count * weights.next);
     add(row - 2, row, count * weights.afterNext);
   }
-  return reached;
 }
 
 /** BM25's k1 × (1 − b + b × length / average), where a turn's length counts those around it as its score does. */
@@ -170,13 +185,16 @@ function episodeLengths({ rows, episode, episodes, lengths, extraLengths }: Tabl
 
 function addEpisodes(
   scores: Float64Array,
-  { inEpisodes }: Occurrences,
+  { episode }: Table,
+  { rows }: Occurrences,
   of: { grown: number; total: number; lengths: Float64Array; weights: Weights },
 ): void {
+  const counts = new Map<number, number>();
+  for (const row of rows) counts.set(episode[row]!, (counts.get(episode[row]!) ?? 0) + 1);
   const { episodeK1: k1, episodeB: b } = of.weights;
-  const idf = idfOf(of.total, inEpisodes.size * of.grown);
-  for (const [episode, count] of inEpisodes)
-    scores[episode]! += (idf * count * (k1 + 1)) / (count + k1 * (1 - b + b * of.lengths[episode]!));
+  const idf = idfOf(of.total, counts.size * of.grown);
+  for (const [at, count] of counts)
+    scores[at]! += (idf * count * (k1 + 1)) / (count + k1 * (1 - b + b * of.lengths[at]!));
 }
 
 function idfOf(total: number, holding: number): number {
