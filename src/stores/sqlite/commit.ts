@@ -17,6 +17,7 @@ import { cursorOf, type Journal, type LogState, pack, type StoredOperation } fro
 import type { Logs } from './logs.ts';
 import type { Records } from './records.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { Texts } from './texts.ts';
 
 export interface CommitterParts {
   db: Database;
@@ -25,6 +26,7 @@ export interface CommitterParts {
   catalog: Catalog;
   records: Records;
   logs: Logs;
+  texts: Texts;
   journal: Journal;
   clock: Clock;
 }
@@ -181,7 +183,7 @@ export class Committer {
     const partition =
       known ??
       (batch.operations.some(makes) ? this.#parts.catalog.ensurePartition(batch.partition) : undefined);
-    if (!partition) return batch.operations.map(({ op }) => (op === 'check' ? UNTOLD : NOTHING).result);
+    if (!partition) return batch.operations.map(resultNowhere);
     const results: OperationResult[] = [];
     const operations: StoredOperation[] = [];
     for (const operation of batch.operations) {
@@ -230,6 +232,10 @@ export class Committer {
           ? { result, change: { op: 'delete', kind: operation.kind, id: operation.id } }
           : { result };
       }
+      case 'index':
+      case 'unindex':
+      case 'embed':
+        return { result: this.#document(operation, tenant, partition) };
       case 'expire':
         this.#expire.run(operation.at, partition.pk);
         return { result: {}, change: { op: 'expire', at: operation.at } };
@@ -239,6 +245,19 @@ export class Committer {
       default:
         return this.#change(operation, partition);
     }
+  }
+
+  /** Operations on text documents, of which the journal tells nothing. */
+  #document(
+    operation: Operation & { op: 'index' | 'unindex' | 'embed' },
+    tenant: string,
+    { pk }: PartitionState,
+  ): OperationResult {
+    const { texts } = this.#parts;
+    if (operation.op === 'unindex') return { count: texts.unindex(pk, operation) };
+    if (operation.op === 'index') texts.index(pk, tenant, operation);
+    else texts.embed(pk, operation);
+    return {};
   }
 
   /** Operations that change entries that are there. */
@@ -274,9 +293,10 @@ export class Committer {
   }
 
   #drop(partition: PartitionState, expired: boolean): Applied {
-    const { catalog, records, logs } = this.#parts;
+    const { catalog, records, logs, texts } = this.#parts;
     for (const name of catalog.logNames(partition)) logs.drop(catalog.log(partition, name)!);
     records.drop(partition.pk);
+    texts.drop(partition.pk);
     this.#deletePartition.run(partition.pk);
     catalog.forget(partition.pk);
     return { result: { count: 1 }, change: { op: 'drop', expired } };
@@ -285,7 +305,12 @@ export class Committer {
 
 /** Whether an operation makes the partition that it finds missing. */
 function makes({ op }: Operation): boolean {
-  return op === 'put' || op === 'add' || op === 'append' || op === 'expire';
+  return op === 'put' || op === 'add' || op === 'append' || op === 'index' || op === 'expire';
+}
+
+/** What an operation comes to that makes no partition, where there is none. */
+function resultNowhere({ op }: Operation): OperationResult {
+  return (op === 'check' || op === 'embed' ? UNTOLD : NOTHING).result;
 }
 
 /** A batch that is through, waiting for the journal's row to know its cursor. */

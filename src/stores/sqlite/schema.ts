@@ -73,6 +73,33 @@ const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX batches_by_journal ON batches (journal);
   `,
+  `
+  -- Scopes in which text documents are found.
+  CREATE TABLE text_places (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant TEXT NOT NULL, collection TEXT NOT NULL, scope TEXT NOT NULL,
+    UNIQUE (tenant, collection, scope)
+  ) STRICT;
+  -- Those of one partition have keys that follow one another (text-keys.ts): a search within it is one in a range.
+  CREATE TABLE texts (
+    pk INTEGER PRIMARY KEY,
+    partition INTEGER NOT NULL, collection TEXT NOT NULL, id TEXT NOT NULL,
+    place INTEGER NOT NULL, position REAL NOT NULL, terms TEXT NOT NULL, value TEXT NOT NULL,
+    UNIQUE (partition, collection, id)
+  ) STRICT;
+  CREATE INDEX texts_by_place ON texts (place, position);
+  CREATE INDEX texts_by_partition ON texts (partition, collection, place, position);
+  -- Which texts hold a term: each term has its place's number before it, "7_apple". So the terms of a place are together,
+  -- and only they are read. A deleted term is taken out of the index's pages, and not only marked as deleted.
+  CREATE VIRTUAL TABLE text_terms USING fts5 (
+    terms, content = '', columnsize = 0, detail = none, tokenize = "ascii tokenchars '_'"
+  );
+  INSERT INTO text_terms (text_terms, rank) VALUES ('secure-delete', 1);
+  CREATE TABLE text_vectors (
+    pk INTEGER PRIMARY KEY, text INTEGER NOT NULL, model TEXT NOT NULL, key TEXT NOT NULL, vector BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX text_vectors_by_text ON text_vectors (text, model);
+  `,
 ];
 
 export const SCHEMA_VERSION = migrations.length;

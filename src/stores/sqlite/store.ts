@@ -1,5 +1,4 @@
 import { systemClock } from '../../core/clock.ts';
-import { UnsupportedError } from '../../core/errors.ts';
 import type {
   Batch,
   ChangePage,
@@ -29,6 +28,7 @@ import {
   checkLogRange,
   checkPartition,
   checkRecordRange,
+  checkTextQuery,
 } from '../shared/check-reads.ts';
 import { GroupCommit, type Outcome } from '../shared/group-commit.ts';
 import { Lifetime } from '../shared/lifetime.ts';
@@ -44,13 +44,20 @@ import { checkOptions, type SqliteStoreOptions } from './options.ts';
 import { Records } from './records.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import { Snapshot } from './snapshot.ts';
+import { TextSearch } from './text-search.ts';
+import { Texts } from './texts.ts';
 
 export type { SqliteStoreOptions };
 
 /** A store in one SQLite file. Several processes may use the file at once. */
 export class SqliteStore implements Store {
   readonly name = 'sqlite';
-  readonly features: StoreFeatures = { persistent: true, shared: true, textSearch: false, vectorSearch: false };
+  readonly features: StoreFeatures = {
+    persistent: true,
+    shared: true,
+    textSearch: true,
+    vectorSearch: false,
+  };
   readonly path: string;
   readonly #db: Database;
   readonly #options: Required<SqliteStoreOptions>;
@@ -58,6 +65,7 @@ export class SqliteStore implements Store {
   readonly #catalog: Catalog;
   readonly #records: Records;
   readonly #logs: Logs;
+  readonly #search: TextSearch;
   readonly #journal: Journal;
   readonly #committer: Committer;
   readonly #group: GroupCommit;
@@ -74,6 +82,7 @@ export class SqliteStore implements Store {
     this.#catalog = new Catalog(db);
     this.#records = new Records(db);
     this.#logs = new Logs(db);
+    this.#search = new TextSearch(db);
     this.#journal = new Journal(db);
     this.#snapshot = new Snapshot(
       db,
@@ -88,6 +97,7 @@ export class SqliteStore implements Store {
       catalog: this.#catalog,
       records: this.#records,
       logs: this.#logs,
+      texts: new Texts(db),
       journal: this.#journal,
     });
     this.#committer.reset();
@@ -202,9 +212,14 @@ export class SqliteStore implements Store {
     });
   }
 
-  async searchText(_query: TextQuery): Promise<TextMatches> {
+  async searchText(query: TextQuery): Promise<TextMatches> {
     this.#life.check();
-    throw new UnsupportedError('the sqlite store has no full-text index');
+    checkTextQuery(query);
+    return this.#read(() => {
+      const { within } = query;
+      const partition = 'partition' in within ? this.#catalog.partition(within.partition) : undefined;
+      return this.#search.search(query, partition?.pk);
+    });
   }
 
   async health(): Promise<StoreHealth> {
