@@ -8,6 +8,7 @@ import { passed, table } from './report.ts';
 import { runBench } from './run.ts';
 import { storeNames } from './stores.ts';
 import type { Bench, BenchOption } from './types.ts';
+import { UsageError } from './usage.ts';
 
 export type Kind = 'bench' | 'drill';
 
@@ -52,6 +53,10 @@ async function run(
     console.log(json ? JSON.stringify(report) : table(report));
     return passed(report) ? 0 : 1;
   } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(`error: ${error.message}`);
+      return 2;
+    }
     console.error(`${bench.name} failed:`, error);
     return 1;
   }

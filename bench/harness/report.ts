@@ -8,7 +8,7 @@ import type { Report, Row, Target } from './types.ts';
 export function judge(row: Row): Row {
   const { case: name, value, unit, baseline, target } = row;
   const ratio = row.ratio ?? (baseline === undefined ? undefined : value / baseline);
-  const measured = ratio ?? value;
+  const measured = target?.of === 'value' ? value : (ratio ?? value);
   return {
     case: name,
     value,
@@ -94,7 +94,8 @@ function cells({ case: name, value, unit, baseline, ratio, target, ok }: Row): s
 }
 
 function bound(target: Target): string {
-  return 'atLeast' in target ? `≥ ${figure(target.atLeast)}` : `≤ ${figure(target.atMost)}`;
+  const limit = 'atLeast' in target ? `≥ ${figure(target.atLeast)}` : `≤ ${figure(target.atMost)}`;
+  return target.of === 'value' ? `value ${limit}` : limit;
 }
 
 function figure(value: number): string {

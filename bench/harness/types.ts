@@ -1,7 +1,7 @@
 /** What a bench or drill is, and what it reports. */
 
-/** A bound on a row: on its ratio where it has a baseline, on its value otherwise. */
-export type Target = { readonly atLeast: number } | { readonly atMost: number };
+/** A bound on a row: on its ratio where it has a baseline, on its value otherwise, or where `of` says so. */
+export type Target = ({ readonly atLeast: number } | { readonly atMost: number }) & { readonly of?: 'value' };
 
 /** One measured figure. */
 export interface Row {

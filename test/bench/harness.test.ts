@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readConversations, toMessage } from '../../bench/harness/conversations.ts';
 import { judge, table, withoutCredentials } from '../../bench/harness/report.ts';
 import { interleave, median } from '../../bench/harness/rounds.ts';
 import type { Report } from '../../bench/harness/types.ts';
@@ -34,6 +35,12 @@ const benches = {
       throw new RangeError('no such thing');
     },
   }`,
+  reading: `{
+    summary: 'reads conversations',
+    run: async (context) => [
+      { case: 'found', value: (await readConversations(context)).flatMap((one) => one.questions).length, unit: 'questions' },
+    ],
+  }`,
   endless: `{
     summary: 'runs until it is stopped',
     run: async (context) => {
@@ -48,8 +55,11 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-harness-'));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   const options = pathToFileURL(join(harness, 'options.ts'));
+  const conversations = pathToFileURL(join(harness, 'conversations.ts'));
   for (const [name, body] of Object.entries(benches)) {
-    const code = `import { positiveInteger } from '${options}';\nvoid positiveInteger;\n`;
+    const code = `import { positiveInteger } from '${options}';
+      import { readConversations } from '${conversations}';
+      void [positiveInteger, readConversations];\n`;
     writeFileSync(join(folder, `${name}.ts`), `${code}export default { name: '${name}', ...${body} };\n`);
   }
 });
@@ -115,6 +125,33 @@ describe('the command line', () => {
     },
   );
 
+  test('says what a bench needs when it is not given, and exits with 2', async () => {
+    const { status, stdout, stderr } = await bench('reading', '--json');
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^error: This needs conversations: --data FILE/);
+  });
+
+  test.for([
+    ['nowhere.json', undefined, "can't be read: ENOENT"],
+    ['broken.json', '{', 'root'],
+    ['undated.json', JSON.stringify([conversation({ date: 'in May' })]), '0.sessions.0.date'],
+  ] as const)('refuses %s as conversations, says why and exits with 2', async ([name, content, why]) => {
+    const path = join(folder, name);
+    if (content !== undefined) writeFileSync(path, content);
+    const { status, stdout, stderr } = await bench('reading', '--data', path);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^error: --data .*\n$/);
+    expect(stderr).toContain(why);
+  });
+
+  test('gives a bench the conversations of the file', async () => {
+    const path = join(folder, 'conversations.json');
+    writeFileSync(path, JSON.stringify([conversation({})]));
+    const { status, stdout } = await bench('reading', '--data', path, '--json');
+    expect(status).toBe(0);
+    expect((JSON.parse(stdout) as Report).rows).toEqual([{ case: 'found', value: 1, unit: 'questions' }]);
+  });
+
   test('removes temporary folders after an error', async () => {
     const { status, stderr } = await bench('failing');
     expect(status).toBe(1);
@@ -130,6 +167,44 @@ describe('the command line', () => {
     child.kill('SIGINT');
     expect(await once(child, 'close')).toEqual([130, null]);
     expect(existsSync(temporary)).toBe(false);
+  });
+});
+
+const day = {
+  n: 1,
+  date: '12:05 am on 3 March, 2024',
+  turns: [
+    { id: 'D1:1', speaker: 'Ada', text: 'I planted a pear tree.', caption: 'a small tree', imgQuery: null },
+    { id: 'D1:2', speaker: 'Ben', text: 'When will it bear fruit?', caption: null, imgQuery: null },
+  ],
+};
+
+/** A conversation as `--data` takes it, with a sitting that differs as said. */
+function conversation(sitting: Partial<typeof day>): object {
+  const qa = [
+    { i: 0, q: 'What did Ada plant?', a: 'a pear tree', cat: 4, ev: ['D1:1', 'D1:1', 'D9:9'] },
+    { i: 1, q: 'How many trees are there?', a: 1, cat: 5, ev: ['D9:9'] },
+  ];
+  return { id: 'pears', speakers: ['Ada', 'Ben'], sessions: [{ ...day, ...sitting }], qa };
+}
+
+describe('the conversations of --data', () => {
+  test('are turns with their times and pictures, and questions whose evidence is there', async () => {
+    const path = join(folder, 'pears.json');
+    writeFileSync(path, JSON.stringify([conversation({})]));
+    const [pears] = await readConversations({ data: path });
+    const midnight = Date.UTC(2024, 2, 3, 0, 5);
+    expect(pears!.turns.map(({ createdAt }) => createdAt - midnight)).toEqual([0, 20_000]);
+    expect(pears!.questions).toEqual([
+      { text: 'What did Ada plant?', answer: 'a pear tree', category: 4, evidence: ['D1:1'] },
+    ]);
+    expect(toMessage(pears!, pears!.turns[0]!)).toEqual({
+      role: 'user',
+      name: 'Ada',
+      content: 'I planted a pear tree.',
+      createdAt: midnight,
+      metadata: { turn: 'D1:1', caption: 'a small tree' },
+    });
   });
 });
 
@@ -184,6 +259,15 @@ describe('the report', () => {
   test('judges the value where there is no baseline', () => {
     expect(judge({ case: 'lost', value: 0, unit: 'messages', target: { atMost: 0 } }).ok).toBe(true);
     expect(judge({ case: 'lost', value: 1, unit: 'messages', target: { atMost: 0 } }).ok).toBe(false);
+  });
+
+  test('judges the value beside a baseline where the target is of the value', () => {
+    const row = { case: 'found', value: 0.7, unit: 'share', baseline: 0.5 };
+    const judged = judge({ ...row, target: { atLeast: 0.8, of: 'value' } });
+    expect(judged).toMatchObject({ ratio: 1.4, ok: false });
+    const machine = { cpu: 'cpu', cores: 2, memoryBytes: 1, os: 'linux' };
+    const report = { name: 'search', rows: [judged], store: null, versions: {}, machine, durationMs: 1 };
+    expect(table(report)).toMatch(/found +0\.7 share +0\.5 +1\.4 × +value ≥ 0\.8 +✗ missed/);
   });
 
   test('leaves out the columns that no row fills', () => {
