@@ -20,11 +20,14 @@ const wantsNumber = /\bhow (?:many|much|long|old|often)\b/i;
 
 /** The roles, and what people call them. */
 const roles: readonly (readonly [role: string, pattern: RegExp])[] = [
-  ['tool', /\b(?:(?:which|what|the|a) tools?|tool (?:call|result|output)s?)\b/i],
-  ['assistant', /\b(?:the|an?) (?:assistant|agent|bot|model)\b|\b(?:did|have|were|had) you\b|\byour?\b/i],
+  ['tool', /\b(?:(?:which|what|the) tools?|tool (?:call|result|output)s?)\b/i],
+  ['assistant', /\bthe (?:assistant|agent|bot|model)\b|\byour?\b/i],
   ['system', /\bsystem (?:prompt|message|instructions?)\b/i],
-  ['user', /\b(?:the|an?) (?:user|customer|human|client)\b|\b(?:I|my|me|mine|I'm|I've|I'd)\b/],
+  ['user', /\b[Tt]he (?:user|customer|human|client)\b|\b(?:I|[Mm]y|me|mine)\b/],
 ];
+
+/** A page that was pasted into a question is not looked for word by word. */
+const MOST_TERMS = 48;
 
 export interface Question {
   /** Distinct terms to look for. */
@@ -35,6 +38,8 @@ export interface Question {
   readonly words: readonly string[];
   /** The role that it speaks of, where it names one. */
   readonly role?: string;
+  /** It asks about several together: both, and. */
+  readonly joins: boolean;
   readonly wantsTime: boolean;
   readonly wantsNumber: boolean;
   /** The date it names, as far as it does: month 0 to 11. */
@@ -48,39 +53,42 @@ export function readQuestion(text: string): Question {
   const role = roleOf(text);
   return {
     // A query of nothing but question words looks for these.
-    terms: telling.length > 0 ? telling : all,
+    terms: (telling.length > 0 ? telling : all).slice(0, MOST_TERMS),
     vague,
     words: wordsOf(text),
     ...(role === undefined ? {} : { role }),
+    joins: /\b(?:both|and)\b/i.test(text),
     wantsTime: wantsTime.test(text),
     wantsNumber: wantsNumber.test(text),
     date: dateOf(text),
   };
 }
 
-/** Of the speakers that are there, those that a question names: `Mel` names Melanie. */
-export function namedIn({ words }: Question, names: readonly string[]): string[] {
-  return names.filter((name) => {
-    const parts = wordsOf(name);
-    return words.some((word) => parts.some((part) => isNameFor(word, part)));
-  });
+/** The names, of speakers that are there, that a question names, in its order: `Mel` names Melanie, a tool is named in full. */
+export function namedIn({ words }: Question, speakers: Iterable<Speaker>): string[] {
+  const places = new Map<string, number>();
+  for (const speaker of speakers)
+    if (speaker.name !== undefined) places.set(speaker.name, placeOfName(words, speaker.role, speaker.name));
+  return [...places.keys()]
+    .filter((name) => places.get(name)! >= 0)
+    .sort((a, b) => places.get(a)! - places.get(b)!);
 }
 
-/** The terms of a question that are names of speakers, in full or shortened. */
-export function nameTerms({ words }: Question, names: readonly string[]): ReadonlySet<string> {
-  const parts = names.flatMap(wordsOf);
+/** The terms of a question that are names, in full or shortened, of those who speak. */
+export function nameTerms({ words }: Question, speakers: Iterable<Speaker>): ReadonlySet<string> {
+  const parts = [...speakers].filter(({ role }) => role !== 'tool').flatMap(({ name = '' }) => wordsOf(name));
   return new Set(words.filter((word) => parts.some((part) => isNameFor(word, part))).map(termOf));
+}
+
+function placeOfName(words: readonly string[], role: string, name: string): number {
+  const parts = wordsOf(name);
+  if (role !== 'tool') return words.findIndex((word) => parts.some((part) => isNameFor(word, part)));
+  return parts.every((part) => words.includes(part)) ? words.indexOf(parts[0]!) : -1;
 }
 
 /** A word means a name that it is, or that begins with it: from three letters on. */
 function isNameFor(word: string, name: string): boolean {
   return word === name || (word.length >= 3 && name.startsWith(word) && !isStopWord(word));
-}
-
-/** Whether a speaker is who the question asks about; `names` as {@link namedIn} found them. */
-export function isAskedFor(question: Question, names: readonly string[], speaker: Speaker): boolean {
-  if (names.length > 0) return names.length === 1 && speaker.name === names[0];
-  return question.role !== undefined && question.role === speaker.role;
 }
 
 function roleOf(text: string): string | undefined {

@@ -1,5 +1,5 @@
 /** The order of what was found: the same on every store, since all of it is worked out here. */
-import { namedIn, nameTerms, type Question } from './question.ts';
+import { nameTerms, type Question } from './question.ts';
 import { type Beside, type Sign, type SignColumn, signsOf } from './signs.ts';
 import type { Speaker } from './stretch.ts';
 import { type StretchSource, tableOf } from './table.ts';
@@ -53,8 +53,7 @@ export interface Why extends Partial<Record<Sign, number>> {
 export function rank(input: RankInput): Ranked[] {
   const weights = { ...defaultWeights, ...input.weights };
   const table = tableOf(input.stretches);
-  const names = [...new Set(table.speakers.flatMap(({ name }) => name ?? []))];
-  const spoken = nameTerms(input.question, names);
+  const spoken = nameTerms(input.question, new Set(table.speakers));
   const words = scoreWords(table, input.question.terms, input.statistics, {
     weights,
     weightOf: (term) =>
@@ -62,7 +61,7 @@ export function rank(input: RankInput): Ranked[] {
     explain: input.explain ?? false,
   });
   const scale = Math.log(1 + words.total) / USUAL_SCALE;
-  const signs = signsOf(table, input.question, namedIn(input.question, names), { ...input, weights });
+  const signs = signsOf(table, input.question, { ...input, weights });
   const scores = new Float64Array(table.rows);
   for (let row = 0; row < table.rows; row++) {
     let extra = 0;

@@ -1,6 +1,7 @@
 /** What speaks for a turn beside its words: who says it, when, and what it says beyond them. */
-import { isAskedFor, type Question } from './question.ts';
+import { namedIn, type Question } from './question.ts';
 import { signals } from './signals.ts';
+import type { Speaker } from './stretch.ts';
 import type { Table } from './table.ts';
 import type { Weights } from './weights.ts';
 
@@ -28,22 +29,21 @@ export interface Beside {
   readonly similarity?: (log: string, seq: number) => number | undefined;
 }
 
-/** The signs that can tell the rows apart, weighed. @param names the speakers that the question names */
+/** The signs that can tell the rows apart, weighed. */
 export function signsOf(
   table: Table,
   question: Question,
-  names: readonly string[],
   { weights, now, similarity }: Beside & { weights: Weights },
 ): SignColumn[] {
   const { flags, asking, importance, createdAt, logs, seqs, speakers } = table;
   const has = (row: number, flag: number): boolean => (flags[row]! & flag) !== 0;
-  const asked = new Set(speakers.filter((speaker) => isAskedFor(question, names, speaker)));
+  const spoken = speakerScores(table, question, weights);
   const signs: SignColumn[] = [
     ['first', (row) => (has(row, signals.first) ? weights.first : 0)],
     ['question', (row) => -weights.question * asking[row]!],
     ['importance', (row) => weights.importance * (importance[row]! || 0)],
   ];
-  if (asked.size > 0) signs.push(['speaker', (row) => (asked.has(speakers[row]!) ? weights.speaker : 0)]);
+  if (spoken.size > 0) signs.push(['speaker', (row) => spoken.get(speakers[row]!) ?? 0]);
   if (question.wantsTime)
     signs.push([
       'time',
@@ -58,6 +58,24 @@ export function signsOf(
   if (now !== undefined && weights.recency > 0)
     signs.push(['recency', (row) => weights.recency * recencyOf(now - createdAt[row]!)]);
   return signs;
+}
+
+/**
+ * What speaks for those whom the question asks about: the only one that it names, less for the first of several ("What
+ * does Ann think of Ben's plan?"), else those of the role that it names.
+ */
+function speakerScores(
+  { speakers }: Table,
+  question: Question,
+  weights: Weights,
+): ReadonlyMap<Speaker, number> {
+  const all = new Set(speakers);
+  const [name, ...others] = namedIn(question, all);
+  const asked = [...all].filter((speaker) =>
+    name === undefined ? speaker.role === question.role : speaker.name === name,
+  );
+  const weight = others.length === 0 ? weights.speaker : question.joins ? 0 : weights.firstSpeaker;
+  return new Map(asked.map((speaker) => [speaker, weight]));
 }
 
 /** A message tells of a date on that day, or soon after it. */

@@ -23,6 +23,8 @@ export interface Weights {
   vague: number;
   /** Spoken by the only speaker whom the query names. */
   speaker: number;
+  /** Spoken by the first whom it names, where it names several. */
+  firstSpeaker: number;
   /** A word of time, a relative one, where a time is asked for; a number where one is. */
   time: number;
   relative: number;
@@ -62,6 +64,7 @@ export const defaultWeights: Readonly<Weights> = {
   name: 0.6,
   vague: 0.5,
   speaker: 4,
+  firstSpeaker: 1,
   time: 1,
   relative: 2,
   number: 2,
