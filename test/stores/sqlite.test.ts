@@ -8,7 +8,7 @@ import { storeConformance } from '../../src/testing/index.ts';
 const runner = { describe, it };
 storeConformance(runner, {
   name: 'sqlite',
-  features: { persistent: true, shared: true, textSearch: true, vectorSearch: false },
+  features: { persistent: true, shared: true, textSearch: true, vectorSearch: true },
   createLocation: () => mkdtempSync(join(tmpdir(), 'holdfast-')),
   open: (folder) => SqliteStore.open(join(folder, 'store.db')),
   removeLocation: (folder) => rmSync(folder, { recursive: true }),

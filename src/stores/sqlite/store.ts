@@ -46,6 +46,7 @@ import { SCHEMA_VERSION } from './schema.ts';
 import { Snapshot } from './snapshot.ts';
 import { TextSearch } from './text-search.ts';
 import { Texts } from './texts.ts';
+import { loadVectorFunctions, type VectorFunctions } from './vector-functions.ts';
 
 export type { SqliteStoreOptions };
 
@@ -60,6 +61,7 @@ export class SqliteStore implements Store {
   };
   readonly path: string;
   readonly #db: Database;
+  readonly #vectors: VectorFunctions;
   readonly #options: Required<SqliteStoreOptions>;
   readonly #damage: Damage;
   readonly #catalog: Catalog;
@@ -74,15 +76,21 @@ export class SqliteStore implements Store {
   readonly #snapshot: Snapshot;
   #poll: NodeJS.Timeout | undefined;
 
-  private constructor(path: string, db: Database, options: Required<SqliteStoreOptions>) {
+  private constructor(
+    path: string,
+    { db, vectors }: { db: Database; vectors: VectorFunctions },
+    options: Required<SqliteStoreOptions>,
+  ) {
     this.path = path;
+    this.features = { persistent: true, shared: true, textSearch: true, vectorSearch: vectors.loaded };
     this.#db = db;
+    this.#vectors = vectors;
     this.#options = options;
     this.#damage = new Damage(path);
     this.#catalog = new Catalog(db);
     this.#records = new Records(db);
     this.#logs = new Logs(db);
-    this.#search = new TextSearch(db);
+    this.#search = new TextSearch(db, vectors.loaded);
     this.#journal = new Journal(db);
     this.#snapshot = new Snapshot(
       db,
@@ -113,7 +121,8 @@ export class SqliteStore implements Store {
     checkOptions(options);
     const { durability = 'full', lockTimeoutMs = 10_000, pollIntervalMs = 10, clock = systemClock } = options;
     const db = await openDatabase(path, durability, lockTimeoutMs);
-    return new SqliteStore(path, db, { durability, lockTimeoutMs, pollIntervalMs, clock });
+    const vectors = await loadVectorFunctions(db);
+    return new SqliteStore(path, { db, vectors }, { durability, lockTimeoutMs, pollIntervalMs, clock });
   }
 
   commit(batch: Batch): Promise<Receipt> {
@@ -224,7 +233,8 @@ export class SqliteStore implements Store {
 
   async health(): Promise<StoreHealth> {
     this.#life.check();
-    const facts = { path: this.path, schema: SCHEMA_VERSION, durability: this.#options.durability };
+    const { durability } = this.#options;
+    const facts = { path: this.path, schema: SCHEMA_VERSION, durability, vectorSearch: this.#vectors.fact };
     try {
       const more = await this.#read(() => this.#facts());
       const problems = this.#damage.found ? [this.#damage.found.message] : [];

@@ -3,42 +3,72 @@ import { compareHits, TextScores } from '../shared/texts.ts';
 import type { Database, Statement } from './database.ts';
 import { ALL_KEYS, type KeyRange, keysOf } from './text-keys.ts';
 import { Terms } from './text-terms.ts';
+import { bytesOf, Vectors } from './text-vectors.ts';
 
-/** Where a search looks: texts of these places, in that range of keys. */
+type Near = NonNullable<TextQuery['near']>;
+
+/** Where a search looks. */
 interface Region {
   readonly documents: number;
+  /** What terms are prefixed with there, and the texts' keys. */
   readonly places: readonly number[];
   readonly keys: KeyRange;
-  /** The condition on `texts t`, and what it asks for. */
-  readonly where: string;
-  readonly values: readonly (string | number)[];
+  /** The texts' condition, with what it asks for. */
+  readonly where: keyof typeof CONDITIONS;
+  readonly values: Readonly<Record<string, string | number>>;
 }
+
+const CONDITIONS = {
+  place: 't.place = @place',
+  partition: 't.partition = @partition AND t.collection = @collection',
+} as const;
+const NOWHERE: Region = { documents: 0, places: [], keys: ALL_KEYS, where: 'place', values: { place: 0 } };
 
 /** A text without its value. */
 interface Found {
-  pk: number;
-  partition: Partition;
-  id: string;
-  order: number;
-  score: number;
+  readonly pk: number;
+  readonly partition: Partition;
+  readonly id: string;
+  readonly order: number;
+  readonly score: number;
 }
 
-type FoundRow = [pk: number, id: string, order: number, tenant: string, type: string, partition: string];
+type FoundRow = [
+  pk: number,
+  id: string,
+  order: number,
+  tenant: string,
+  type: string,
+  partition: string,
+  rank: number | null,
+];
 
+/** What is read of a text; `rank` is null for one without vectors. */
 const READ = 't.pk, t.id, t.position, p.tenant, p.type, p.id';
+const WITH_PARTITION = 'JOIN partitions p ON p.pk = t.partition';
+/** The best of a text's vectors; 0 for one that can't be compared. */
+const COSINE = `(
+  SELECT max(coalesce(
+    CASE WHEN length(v.vector) = length(@asked) AND length(@asked) % 4 = 0
+         THEN 1 - vec_distance_cosine(v.vector, @asked) END, 0))
+  FROM text_vectors v WHERE v.text = t.pk AND v.model = @model)`;
 
-/** Finds text documents by their terms. */
+/** Finds texts by their terms, and by their vectors where SQLite has functions for these. */
 export class TextSearch {
   readonly #terms: Terms;
+  readonly #vectors: Vectors;
   readonly #place: Statement;
   readonly #countInPlace: Statement;
   readonly #placesInPartition: Statement;
   readonly #rows: Statement;
   readonly #value: Statement;
-  readonly #newest: Readonly<Record<string, Statement>>;
+  readonly #newest: Readonly<Record<Region['where'], Statement>>;
+  readonly #nearest: Readonly<Record<Region['where'], Statement>> | undefined;
 
-  constructor(db: Database) {
+  /** @param comparesVectors whether the functions of vector-functions.ts are loaded */
+  constructor(db: Database, comparesVectors: boolean) {
     this.#terms = new Terms(db);
+    this.#vectors = new Vectors(db);
     this.#place = db
       .prepare('SELECT pk FROM text_places WHERE tenant = ? AND collection = ? AND scope = ?')
       .pluck();
@@ -46,33 +76,27 @@ export class TextSearch {
     this.#placesInPartition = db
       .prepare('SELECT place, count(*) FROM texts WHERE partition = ? AND collection = ? GROUP BY place')
       .raw();
-    const joined = 'JOIN partitions p ON p.pk = t.partition';
     this.#rows = db
-      .prepare(`SELECT ${READ} FROM json_each(?) j JOIN texts t ON t.pk = j.value ${joined}`)
+      .prepare(`SELECT ${READ}, 0 FROM json_each(?) j JOIN texts t ON t.pk = j.value ${WITH_PARTITION}`)
       .raw();
     this.#value = db.prepare('SELECT value FROM texts WHERE pk = ?').pluck();
-    const newest = (where: string) =>
-      db
-        .prepare(
-          `SELECT ${READ} FROM texts t ${joined} WHERE ${where}
-           ORDER BY t.position DESC, p.type, p.id, t.id LIMIT ?`,
-        )
-        .raw();
-    this.#newest = { [IN_PLACE]: newest(IN_PLACE), [IN_PARTITION]: newest(IN_PARTITION) };
+    this.#newest = ranked(db, '0');
+    this.#nearest = comparesVectors ? ranked(db, COSINE) : undefined;
   }
 
-  /** @param partition the key of the partition that is searched, undefined where it is not there or a scope is */
+  /** @param partition the key of the partition that is searched; undefined where it is not there, or a scope is */
   search(query: TextQuery, partition: number | undefined): TextMatches {
+    const { terms, limit, near } = query;
     const region = this.#region(query, partition);
     const scores = new TextScores<number>(region.documents);
-    for (const term of query.terms) scores.add(this.#terms.holders(region.places, term, region.keys));
-    const hits = this.#best(scores, query.limit);
-    if (hits.length < query.limit)
-      hits.push(...this.#others(region, scores, query.limit, query.limit - hits.length));
+    for (const term of terms) scores.add(this.#terms.holders(region.places, term, region.keys));
+    const hits = this.#best(scores, limit);
+    if (hits.length < limit) hits.push(...this.#others(region, scores, limit, limit - hits.length));
+    if (near) hits.push(...this.#near(region, near, limit, hits));
     return {
       documents: region.documents,
       counts: scores.counts,
-      hits: hits.map((hit) => this.#toHit(hit)),
+      hits: hits.map((hit) => this.#toHit(hit, scores, near)),
     };
   }
 
@@ -81,14 +105,14 @@ export class TextSearch {
       const place = this.#place.get(tenant, collection, within.scope) as number | undefined;
       if (place === undefined) return NOWHERE;
       const documents = this.#countInPlace.get(place) as number;
-      return { documents, places: [place], keys: ALL_KEYS, where: IN_PLACE, values: [place] };
+      return { documents, places: [place], keys: ALL_KEYS, where: 'place', values: { place } };
     }
     if (partition === undefined) return NOWHERE;
     const rows = this.#placesInPartition.all(partition, collection) as [number, number][];
     const documents = rows.reduce((sum, [, count]) => sum + count, 0);
     const places = rows.map(([place]) => place);
-    const values = [partition, collection];
-    return { documents, places, keys: keysOf(partition), where: IN_PARTITION, values };
+    const values = { partition, collection };
+    return { documents, places, keys: keysOf(partition), where: 'partition', values };
   }
 
   /** The best of those that hold any of the terms. */
@@ -103,21 +127,40 @@ export class TextSearch {
   /** The newest that hold none of the terms, for the room that is left. */
   #others({ where, values }: Region, scores: TextScores<number>, limit: number, room: number): Found[] {
     // Fewer than the limit hold some: among so many of the newest there are enough that don't.
-    const rows = (this.#newest[where]?.all(...values, limit) ?? []) as FoundRow[];
+    const rows = this.#newest[where].all({ ...values, limit }) as FoundRow[];
     return rows
       .filter(([pk]) => !scores.has(pk))
       .slice(0, room)
       .map((row) => toFound(row, 0));
   }
 
-  #toHit({ pk, ...hit }: Found): TextHit {
-    return { ...hit, value: this.#value.get(pk) as string };
+  /** The nearest that are not among those found already. */
+  #near({ where, values }: Region, near: Near, limit: number, found: readonly Found[]): Found[] {
+    if (!this.#nearest) return [];
+    const asked = { asked: bytesOf(near.values), model: near.model };
+    const rows = this.#nearest[where].all({ ...values, ...asked, limit }) as FoundRow[];
+    const known = new Set(found.map(({ pk }) => pk));
+    return rows.filter((row) => row[6] !== null && !known.has(row[0])).map((row) => toFound(row, 0));
+  }
+
+  #toHit({ pk, ...hit }: Found, scores: TextScores<number>, near: Near | undefined): TextHit {
+    const vectors = near && this.#vectors.of(pk, near.model);
+    const value = this.#value.get(pk) as string;
+    return { ...hit, score: scores.of(pk), value, ...(vectors && { vectors }) };
   }
 }
 
-const IN_PLACE = 't.place = ?';
-const IN_PARTITION = 't.partition = ? AND t.collection = ?';
-const NOWHERE: Region = { documents: 0, places: [], keys: ALL_KEYS, where: '', values: [] };
+/** The first texts of a region by something that is worked out of each, the greatest first, and then by their order. */
+function ranked(db: Database, by: string): Record<Region['where'], Statement> {
+  const statement = (where: string) =>
+    db
+      .prepare(
+        `SELECT ${READ}, ${by} AS rank FROM texts t ${WITH_PARTITION} WHERE ${where}
+         ORDER BY rank DESC, t.position DESC, p.type, p.id, t.id LIMIT @limit`,
+      )
+      .raw();
+  return { place: statement(CONDITIONS.place), partition: statement(CONDITIONS.partition) };
+}
 
 function toFound([pk, id, order, tenant, type, partition]: FoundRow, score: number): Found {
   return { pk, partition: { tenant, type, id: partition }, id, order, score };

@@ -3,6 +3,7 @@ import type { Operation } from '../../core/store.ts';
 import type { Database, Statement } from './database.ts';
 import { keysOf } from './text-keys.ts';
 import { Terms } from './text-terms.ts';
+import { Vectors } from './text-vectors.ts';
 
 interface TextRow {
   pk: number;
@@ -10,9 +11,10 @@ interface TextRow {
   terms: string;
 }
 
-/** Text documents, with the index of their terms. */
+/** Text documents, with the index of their terms and with their vectors. */
 export class Texts {
   readonly #terms: Terms;
+  readonly #vectors: Vectors;
   readonly #find: Statement;
   readonly #inCollection: Statement;
   readonly #inPartition: Statement;
@@ -24,12 +26,10 @@ export class Texts {
   readonly #findPlace: Statement;
   readonly #addPlace: Statement;
   readonly #deletePlace: Statement;
-  readonly #addVector: Statement;
-  readonly #deleteVectors: Statement;
-  readonly #deleteModel: Statement;
 
   constructor(db: Database) {
     this.#terms = new Terms(db);
+    this.#vectors = new Vectors(db);
     const row = 'SELECT pk, place, terms FROM texts WHERE partition = ?';
     this.#find = db.prepare(`${row} AND collection = ? AND id = ?`);
     this.#inCollection = db.prepare(`${row} AND collection = ?`);
@@ -53,9 +53,6 @@ export class Texts {
     this.#deletePlace = db.prepare(
       'DELETE FROM text_places WHERE pk = @pk AND NOT EXISTS (SELECT 1 FROM texts WHERE place = @pk)',
     );
-    this.#addVector = db.prepare('INSERT INTO text_vectors (text, model, key, vector) VALUES (?, ?, ?, ?)');
-    this.#deleteVectors = db.prepare('DELETE FROM text_vectors WHERE text = ?');
-    this.#deleteModel = db.prepare('DELETE FROM text_vectors WHERE text = ? AND model = ?');
   }
 
   index(partition: number, tenant: string, operation: Operation & { op: 'index' }): void {
@@ -91,10 +88,7 @@ export class Texts {
 
   embed(partition: number, { collection, id, model, vectors }: Operation & { op: 'embed' }): void {
     const text = this.#find.get(partition, collection, id) as TextRow | undefined;
-    if (!text) return;
-    this.#deleteModel.run(text.pk, model);
-    for (const { key, values } of vectors)
-      this.#addVector.run(text.pk, model, key, Buffer.from(values, 'base64'));
+    if (text) this.#vectors.set(text.pk, model, vectors);
   }
 
   /** Touches only what has changed: a text that has grown has a few terms more, and all that it had. */
@@ -119,7 +113,7 @@ export class Texts {
   #remove(texts: readonly TextRow[]): void {
     for (const { pk, place, terms } of texts) {
       this.#terms.remove(pk, place, listOf(terms));
-      this.#deleteVectors.run(pk);
+      this.#vectors.remove(pk);
       this.#delete.run(pk);
     }
     for (const pk of new Set(texts.map(({ place }) => place))) this.#deletePlace.run({ pk });
