@@ -46,7 +46,9 @@ export class TextIndexer {
   readonly #queue = new KeyedQueue();
   readonly #dirty = new DirtyPartitions();
   readonly #closing = new AbortController();
-  #saved: { place: SavedPlace; version: number } | undefined;
+  /** As it is saved, by whatever process; the version is that of its record. */
+  #place: SavedPlace | undefined;
+  #version: number | 'absent' = 'absent';
   /** How far the journal was read. */
   #cursor: Cursor = '';
   #reading: Promise<void> | undefined;
@@ -67,7 +69,7 @@ export class TextIndexer {
     const late = () => performance.now() >= deadline;
     const isRead = await before(deadline, this.#follow());
     if (!isRead) return { complete: false, behind: this.#dirty.size };
-    if (this.#saved!.place.building) this.#drainSoon();
+    if (this.#place!.building) this.#drainSoon();
     const due = await this.#due(place);
     let done = 0;
     for (const partition of due) {
@@ -100,7 +102,7 @@ export class TextIndexer {
   async #drain(): Promise<void> {
     if (!(await this.#load())) return;
     await this.#follow();
-    const { place } = this.#saved!;
+    const place = this.#place!;
     if (place.building) await this.#build(place);
     // What comes while this goes on is for the next time.
     const cursor = this.#cursor;
@@ -109,7 +111,7 @@ export class TextIndexer {
       await this.#update(partition);
       await soon();
     }
-    if (cursor !== this.#saved!.place.cursor) await this.#save({ cursor, build: place.build });
+    if (cursor !== this.#place!.cursor) await this.#save({ cursor, build: place.build });
   }
 
   /** Goes through all partitions once. Those that a search has brought in already are passed over. */
@@ -136,7 +138,7 @@ export class TextIndexer {
     return this.#queue.run(keyOf(partition), async () => {
       const dirt = this.#dirty.begin(partition);
       try {
-        await new PartitionIndex(this.#store, this.#saved!.place.build, partition).update(dirt);
+        await new PartitionIndex(this.#store, this.#place!.build, partition).update(dirt);
         if (dirt) this.#dirty.done(partition);
       } catch (error) {
         if (dirt) this.#dirty.failed(partition);
@@ -147,7 +149,7 @@ export class TextIndexer {
 
   /** The partitions of a place that are not up to date in the index. */
   async #due(place: Place): Promise<Partition[]> {
-    const { building } = this.#saved!.place;
+    const { building } = this.#place!;
     if ('partition' in place) {
       if (this.#dirty.has(place.partition)) return [place.partition];
       return building ? this.#unbuilt([place.partition]) : [];
@@ -194,7 +196,7 @@ export class TextIndexer {
   async #unbuilt(partitions: readonly Partition[]): Promise<Partition[]> {
     const keys = partitions.map((partition) => ({ partition, kind: kinds.textIndex, id: kinds.textIndex }));
     const states = await this.#store.getRecords(keys);
-    const { build } = this.#saved!.place;
+    const { build } = this.#place!;
     return partitions.filter((_, i) => {
       const state = states[i];
       return !state || decodeJson<IndexState>(state.value).build !== build;
@@ -214,16 +216,16 @@ export class TextIndexer {
 
   async #read(): Promise<void> {
     if (!(await this.#load())) await this.#begin();
-    try {
-      while (!this.#closing.signal.aborted) {
+    while (!this.#closing.signal.aborted) {
+      try {
         const page = await this.#store.readChanges(this.#cursor, PAGE);
         for (const change of page.changes) this.#dirty.note(change);
         this.#cursor = page.cursor;
         if (page.changes.length < PAGE) return;
+      } catch (error) {
+        if (!isHoldfastError(error) || error.code !== 'cursor-expired') throw error;
+        await this.#begin();
       }
-    } catch (error) {
-      if (!isHoldfastError(error) || error.code !== 'cursor-expired') throw error;
-      await this.#begin();
     }
   }
 
@@ -232,14 +234,12 @@ export class TextIndexer {
     const [stored] = await this.#store.getRecords([
       { partition: SYSTEM_PARTITION, kind: kinds.consumer, id: CONSUMER },
     ]);
-    if (!stored) {
-      this.#saved = undefined;
-      return false;
-    }
-    if (stored.version === this.#saved?.version) return true;
+    const before = this.#version;
+    this.#version = stored?.version ?? 'absent';
+    if (!stored || stored.version === before) return stored !== undefined;
     const place = decodeJson<SavedPlace>(stored.value);
-    const rebuilt = place.build !== this.#saved?.place.build;
-    this.#saved = { place, version: stored.version };
+    const rebuilt = place.build !== this.#place?.build;
+    this.#place = place;
     if (rebuilt) this.#startAt(place.cursor);
     return true;
   }
@@ -252,22 +252,28 @@ export class TextIndexer {
   /** Begins a new building: what the journal tells from now on comes on top. */
   async #begin(): Promise<void> {
     const { cursor } = await this.#store.readChanges('newest', 0);
-    if (await this.#save({ cursor, build: newId(), building: { type: PARTITION_TYPES[0] } }))
+    if (await this.#put({ cursor, build: newId(), building: { type: PARTITION_TYPES[0] } }))
       this.#startAt(cursor);
   }
 
-  /** Where another process was quicker, its place is as good: we go on with that. @returns whether it was ours */
-  async #save(place: SavedPlace): Promise<boolean> {
+  /** Saves how far a building is, unless a new one has begun meanwhile. */
+  async #save(place: SavedPlace): Promise<void> {
+    if (place.build === this.#place?.build) await this.#put(place);
+  }
+
+  /** Where another was quicker, its place is as good: we go on with that. @returns whether it was ours */
+  async #put(place: SavedPlace): Promise<boolean> {
     const put: Operation = {
       op: 'put',
       kind: kinds.consumer,
       id: CONSUMER,
       value: encodeJson(place, 'place of the text index'),
-      ifVersion: this.#saved?.version ?? 'absent',
+      ifVersion: this.#version,
     };
     try {
       const { results } = await this.#store.commit({ partition: SYSTEM_PARTITION, operations: [put] });
-      this.#saved = { place, version: results[0]!.version! };
+      this.#place = place;
+      this.#version = results[0]!.version!;
       return true;
     } catch (error) {
       if (!isConflict(error)) throw error;

@@ -5,8 +5,6 @@ import { type RankedTurn, rank, type Why } from './rank.ts';
 
 /** Stretches, or memories, that are scored one by one: of a user's longer past, those with the most of the question. */
 const CANDIDATES = 200;
-/** The store is asked for so many terms at most: a page that was pasted into a question is not one. */
-const MAX_TERMS = 48;
 
 export interface Find {
   tenant: string;
@@ -58,7 +56,7 @@ export class Searcher {
     const deadline = deadlineMs === undefined ? undefined : performance.now() + deadlineMs;
     const index = await this.#indexer.catchUp(placeOf(find), deadline);
     const question = readQuestion(find.query);
-    const terms = question.terms.slice(0, MAX_TERMS);
+    const { terms } = question;
     const { tenant, collection, within } = find;
     const found = await this.#store.searchText({ tenant, collection, within, terms, limit: CANDIDATES });
     const sources = found.hits.map((hit, i) => ({ log: logOf(hit, collection, i), value: hit.value, hit }));
@@ -69,7 +67,7 @@ export class Searcher {
     };
     const ranked = rank({
       stretches: sources,
-      question: { ...question, terms },
+      question,
       statistics: {
         documents: found.documents,
         holding: new Map(terms.map((term, i) => [term, found.counts[i]!])),

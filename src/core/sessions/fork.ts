@@ -20,6 +20,8 @@ const notCopied: readonly string[] = [
   kinds.tokens,
   // A copy may end earlier.
   kinds.lastUser,
+  // Tells of the index's documents, which a fork has none of yet.
+  kinds.textIndex,
 ];
 
 export interface Fork {

@@ -1,0 +1,197 @@
+/** How the full-text index keeps up with what is stored. */
+import fc from 'fast-check';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { PartitionIndex } from '../../../src/core/search/partition-index.ts';
+import type { LogPage, LogRange, Operation, Partition } from '../../../src/core/store.ts';
+import { ContextEngine } from '../../../src/index.ts';
+import { MemoryStore } from '../../../src/stores/memory/index.ts';
+
+const consumer = { kind: 'consumer', id: '$search' };
+const system: Partition = { tenant: '$system', type: 'system', id: 'engine' };
+
+async function on<S extends MemoryStore>(store: S): Promise<{ store: S; engine: ContextEngine }> {
+  const engine = await ContextEngine.open(store, { maintenanceIntervalMs: 0 });
+  onTestFinished(() => engine.close());
+  return { store, engine };
+}
+
+async function withSession(store = new MemoryStore()) {
+  const made = await on(store);
+  await made.engine.sessions.create({ id: 's', userId: 'u' });
+  return made;
+}
+
+const say = (content: string) => ({ role: 'user' as const, content });
+
+async function found(engine: ContextEngine, query: string, options = {}): Promise<unknown[]> {
+  const { hits } = await engine.messages.search(query, { sessionId: 's', limit: 1000, ...options });
+  return hits.map(({ message, score }) => [message.seq, message.content, score]);
+}
+
+test('is built anew when the journal has forgotten what the index lacks', async () => {
+  const { store, engine } = await withSession();
+  await engine.messages.append('s', [say('red'), say('green')]);
+  await found(engine, 'red');
+  await engine.messages.edit('s', '@1', { content: 'blue' });
+  const { cursor } = await store.readChanges('newest', 0);
+  await store.trimChanges(cursor);
+  expect(await found(engine, 'red')).toEqual([]);
+  expect(await found(engine, 'blue')).toHaveLength(2);
+});
+
+test('does without what it can not finish by the deadline, and says how much that is', async () => {
+  const store = new Gated();
+  const { engine } = await withSession(store);
+  await engine.messages.append('s', say('an early word'));
+  await found(engine, 'word');
+  await engine.messages.append('s', say('a late word'));
+  store.shut();
+  const partial = await engine.messages.search('word', { sessionId: 's', deadlineMs: 1 });
+  expect(partial.index).toEqual({ complete: false, behind: 1 });
+  expect(partial.hits.map(({ message }) => message.content)).toEqual(['an early word']);
+  store.open();
+  const whole = await engine.messages.search('word', { sessionId: 's' });
+  expect(whole.index).toEqual({ complete: true, behind: 0 });
+  expect(whole.hits).toHaveLength(2);
+});
+
+test('writes nothing while nobody searches', async () => {
+  const { store, engine } = await withSession();
+  await engine.messages.append('s', say('a word'));
+  const [before] = await store.getRecords([{ partition: system, ...consumer }]);
+  expect(before).toBeUndefined();
+  await found(engine, 'word');
+  const writes = vi.spyOn(store, 'commit');
+  for (let i = 0; i < 3; i++) await engine.messages.append('s', say('another'));
+  const operations = writes.mock.calls.flatMap(([batch]) => batch.operations);
+  expect(operations.filter(({ op }) => op === 'index')).toEqual([]);
+});
+
+test('goes on where another engine has brought it', async () => {
+  const { store, engine } = await withSession();
+  await engine.messages.append('s', [say('red'), say('green')]);
+  await found(engine, 'red');
+  await vi.waitFor(async () => {
+    const [place] = await store.getRecords([{ partition: system, ...consumer }]);
+    expect(JSON.parse(place!.value)).not.toHaveProperty('building');
+  });
+  const writes = vi.spyOn(store, 'commit');
+  const other = new ContextEngine(store, { maintenanceIntervalMs: 0 });
+  expect(await found(other, 'green')).toHaveLength(2);
+  expect(writes.mock.calls.flatMap(([batch]) => batch.operations).filter(isIndex)).toEqual([]);
+});
+
+test('leaves nothing of an edited or deleted text behind', async () => {
+  const { store, engine } = await withSession();
+  await engine.messages.append('s', [say('secretword one'), say('secretword two')]);
+  await found(engine, 'secretword');
+  await engine.messages.edit('s', '@1', { content: 'gone' });
+  await engine.messages.pop('s');
+  await found(engine, 'anything');
+  const terms = ['secretword'];
+  const within = { scope: 'u' };
+  const query = { tenant: 'default', collection: 'messages', within, terms, limit: 10 };
+  const { counts, hits } = await store.searchText(query);
+  expect(counts).toEqual([0]);
+  expect(JSON.stringify(hits)).not.toContain('secretword');
+});
+
+test('brings nothing back of a session that is deleted while it is indexed', async () => {
+  const { store, engine } = await withSession();
+  await engine.messages.append('s', [say('red')]);
+  await found(engine, 'red');
+  await engine.messages.append('s', [say('red again')]);
+  const read = store.readLog.bind(store);
+  vi.spyOn(store, 'readLog').mockImplementation(async (...args) => {
+    const page = await read(...args);
+    await engine.sessions.delete('s');
+    return page;
+  });
+  await new PartitionIndex(store, 'build', { tenant: 'default', type: 'session', id: 's' }).update(undefined);
+  vi.restoreAllMocks();
+  expect(
+    await store.listRecords({ tenant: 'default', type: 'session', id: 's' }, undefined, { limit: 10 }),
+  ).toEqual({
+    items: [],
+  });
+});
+
+const steps = fc.array(
+  fc.oneof(
+    {
+      weight: 5,
+      arbitrary: fc.record({ do: fc.constant('append' as const), count: fc.integer({ min: 1, max: 40 }) }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('edit' as const), at: fc.nat() }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ do: fc.constant('pop' as const), count: fc.integer({ min: 1, max: 50 }) }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('truncate' as const), at: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('clear' as const) }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('search' as const) }) },
+  ),
+  { minLength: 1, maxLength: 15 },
+);
+
+test('is after any history what a new building of it would be', { timeout: 60_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(steps, async (history) => {
+      const { store, engine } = await withSession();
+      let said = 0;
+      const text = () => say(`word${said % 7} number${said++} ${said % 3 === 0 ? 'red' : 'green'}`);
+      for (const step of history) {
+        const { firstSeq, lastSeq, count } = await store.readLog(
+          { tenant: 'default', type: 'session', id: 's' },
+          'messages',
+          { limit: 0 },
+        );
+        if (step.do === 'append') await engine.messages.append('s', Array.from({ length: step.count }, text));
+        else if (step.do === 'search') await found(engine, 'red word1');
+        else if (step.do === 'clear') await engine.messages.clear('s');
+        else if (count === 0) continue;
+        else if (step.do === 'pop') await engine.messages.pop('s', { count: step.count });
+        else {
+          const seq = firstSeq + (step.at % (lastSeq - firstSeq + 1));
+          if (step.do === 'truncate') await engine.messages.truncate('s', { beforeSeq: seq });
+          else await engine.messages.edit('s', `@${seq}`, text()).catch(() => undefined);
+        }
+      }
+      const kept = await Promise.all(['red', 'word1 number3', 'green'].map((query) => found(engine, query)));
+      const operations: Operation[] = [{ op: 'delete', ...consumer }];
+      await store.commit({ partition: system, operations });
+      const anew = new ContextEngine(store, { maintenanceIntervalMs: 0 });
+      const built = await Promise.all(['red', 'word1 number3', 'green'].map((query) => found(anew, query)));
+      expect(kept).toEqual(built);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+function isIndex({ op }: Operation): boolean {
+  return op === 'index';
+}
+
+/** A store whose logs can't be read while it is shut. */
+class Gated extends MemoryStore {
+  #gate: Promise<void> | undefined;
+  #open: (() => void) | undefined;
+
+  shut(): void {
+    this.#gate = new Promise((resolve) => {
+      this.#open = resolve;
+    });
+  }
+
+  open(): void {
+    this.#gate = undefined;
+    this.#open?.();
+  }
+
+  override async readLog(partition: Partition, log: string, range: LogRange): Promise<LogPage> {
+    // Only the indexer reads a log from both ends bounded, or asks for none of it.
+    const indexing = range.limit === 0 || range.limit >= 32;
+    if (indexing) await this.#gate;
+    return super.readLog(partition, log, range);
+  }
+}
