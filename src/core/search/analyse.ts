@@ -41,9 +41,9 @@ const beside = ['reasoning', 'image', 'file', 'tool-call'];
 /** The terms, the speaker, the signals of a message or a memory. */
 export function analyse(message: Analysable): Turn {
   const { content, metadata, seq, version, role, createdAt, tags = [], importance } = message;
-  const parts: Part[] = typeof content === 'string' ? [{ type: 'text', text: content }] : content;
+  const parts = typeof content === 'string' ? [] : content;
   const [attached, said] = partition(parts);
-  const text = textOf({ content: said });
+  const text = typeof content === 'string' ? content : textOf({ content: said });
   const extra = [textOf({ content: attached }), ...attached.flatMap(descriptions), ...descriptions(metadata)];
   const name = message.name ?? toolOf(parts);
   return {
@@ -60,14 +60,15 @@ export function analyse(message: Analysable): Turn {
 }
 
 function partition(parts: readonly Part[]): [attached: Part[], said: Part[]] {
-  const { attached = [], said = [] } = Object.groupBy(parts, ({ type }) =>
-    beside.includes(type) ? 'attached' : 'said',
-  );
+  const attached: Part[] = [];
+  const said: Part[] = [];
+  for (const part of parts) (beside.includes(part.type) ? attached : said).push(part);
   return [attached, said];
 }
 
 function descriptions(holder: { [field: string]: unknown } | undefined): string[] {
-  return describing.map((field) => holder?.[field]).filter((value) => typeof value === 'string');
+  if (!holder) return [];
+  return describing.map((field) => holder[field]).filter((value) => typeof value === 'string');
 }
 
 /** Who speaks in a message of results is the tool. */

@@ -104,31 +104,41 @@ export function packStretch(turns: readonly Turn[]): StretchDocument {
 
 /** Opens a packed stretch for looking terms up. */
 export function openStretch(value: string): Stretch {
-  const { seq, speakers, words, turns, importance, at } = JSON.parse(value) as Packed;
+  const { seq, speakers, words, turns, importance = [], at } = JSON.parse(value) as Packed;
   const index = new Int8Array(STRETCH).fill(-1);
-  const count = turns.length / COLUMNS;
-  const column = (number: number): number[] => {
-    const values = new Array<number>(count);
-    for (let turn = 0; turn < count; turn++) values[turn] = turns[turn * COLUMNS + number]!;
-    return values;
-  };
-  const places = column(0);
-  for (const [turn, place] of places.entries()) index[place] = turn;
+  const seqs: number[] = [];
+  const versions: number[] = [];
+  const createdAt: number[] = [];
+  const speaker: number[] = [];
+  const lengths: number[] = [];
+  const extraLengths: number[] = [];
+  const asking: number[] = [];
+  const flags: number[] = [];
   let time = at;
+  // A loop of its own, not one a column: a search opens hundreds of stretches.
+  for (let from = 0; from < turns.length; from += COLUMNS) {
+    index[turns[from]!] = seqs.length;
+    time += turns[from + 2]!;
+    seqs.push(seq + turns[from]!);
+    versions.push(turns[from + 1]!);
+    createdAt.push(time);
+    speaker.push(turns[from + 3]!);
+    lengths.push(turns[from + 4]!);
+    extraLengths.push(turns[from + 5]!);
+    asking.push(turns[from + 6]! / 100);
+    flags.push(turns[from + 7]!);
+  }
   return {
-    seqs: places.map((place) => seq + place),
-    versions: column(1),
-    createdAt: column(2).map((since) => {
-      time += since;
-      return time;
-    }),
-    speaker: column(3),
+    seqs,
+    versions,
+    createdAt,
+    speaker,
+    lengths,
+    extraLengths,
+    asking,
+    flags,
     speakers: speakers.map(parseSpeaker),
-    lengths: column(4),
-    extraLengths: column(5),
-    asking: column(6).map((percent) => percent / 100),
-    flags: column(7),
-    importance: importance ?? [],
+    importance,
     words,
     index,
   };
