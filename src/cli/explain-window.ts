@@ -6,6 +6,7 @@ import { bar, type Column, clip, count, safeLine, table, width } from './text.ts
 const inReasons: Record<InReason, string> = {
   system: 'system prompt',
   pinned: 'pinned',
+  summary: 'stands for earlier messages',
   'high-priority': 'high priority',
   newest: 'the newest',
   'last-user-turn': "the user's last turn",
@@ -16,6 +17,7 @@ const inReasons: Record<InReason, string> = {
 const outReasons: Record<OutReason, string> = {
   budget: "didn't fit the budget",
   'low-priority': 'low priority',
+  compacted: 'compacted',
   'unanswered-tool-call': 'a tool call without its result',
   'orphaned-tool-result': 'a tool result without its call',
 };

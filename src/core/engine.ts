@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { ChannelService } from './channels/channels.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { CompactionService } from './compaction/compactions.ts';
+import { type CompactionOptions, compactionOptionsSchema } from './compaction/options.ts';
 import { type CopyOptions, type CopyResult, copyStore } from './copy/copy.ts';
 import { InvalidInputError, UnsupportedError } from './errors.ts';
 import { EventService } from './events/events.ts';
@@ -32,6 +34,8 @@ export interface EngineOptions {
   journalKeepMs?: number;
   /** Hears of failures in the background: a listener that throws, a sweep that fails. Default: a process warning. */
   onError?: (error: unknown) => void;
+  /** How histories are compacted when they get long. Each of the options says its default. */
+  compaction?: CompactionOptions;
   clock?: Clock;
 }
 
@@ -45,6 +49,7 @@ const optionsSchema = z.strictObject({
   maintenanceIntervalMs: z.int().min(0).max(MAX_TIMER_MS).optional(),
   journalKeepMs: z.number().min(0).optional(),
   onError: storeOptionsShape.onError,
+  compaction: compactionOptionsSchema.optional(),
   clock: z
     .custom<Clock>(
       (value) => typeof (value as Clock | null)?.now === 'function',
@@ -74,6 +79,7 @@ export class ContextEngine implements AsyncDisposable {
   readonly #store: Store;
   readonly #options: EngineOptions;
   readonly #settler: TokenSettler;
+  readonly #compactions: CompactionService;
   /** One index for all tenants of a store. */
   readonly #indexer: TextIndexer;
   /** The engine that was opened, where this one is only its view of a tenant. */
@@ -100,14 +106,23 @@ export class ContextEngine implements AsyncDisposable {
     const searcher = new Searcher(store, this.#indexer);
     this.sessions = new SessionService(context);
     const { activity } = this.sessions;
-    this.messages = new MessageService(context, { activity, ledger, settler: this.#settler, searcher });
+    const compactions = new CompactionService(context, { activity, ledger, onError }, options.compaction);
+    this.#compactions = compactions;
+    const { guard } = compactions;
+    this.messages = new MessageService(context, {
+      activity,
+      guard,
+      ledger,
+      settler: this.#settler,
+      searcher,
+    });
     this.channels = new ChannelService(context, { messages: this.messages, activity });
     this.state = new StateService(context, activity);
     this.events = new EventService(context, {
       onError,
       closing: root ? AbortSignal.any([root.#closing.signal, this.#closing.signal]) : this.#closing.signal,
     });
-    this.window = new WindowService(context, { activity, ledger });
+    this.window = new WindowService(context, { activity, ledger, compactions });
     const { maintenanceIntervalMs = 60_000, journalKeepMs = 7 * DAY_MS } = options;
     if (root) return;
     const housekeeping = { intervalMs: maintenanceIntervalMs, journalKeepMs, onError };
@@ -165,6 +180,7 @@ export class ContextEngine implements AsyncDisposable {
       this.#root.#tenants.delete(this.tenantName);
     await Promise.all([...this.#tenants.values()].map((engine) => engine.close()));
     await this.#maintenance?.close();
+    await this.#compactions.close();
     await this.#settler.close();
     if (!this.#root) await this.#indexer.close();
     if (!this.#root) await this.#store.close();

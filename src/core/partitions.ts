@@ -13,6 +13,9 @@ export function userPartition(tenant: string, userId: string): Partition {
 /** The collection of the full-text index that has the memories. Those of messages are called like their logs. */
 export const MEMORIES = 'memories';
 
+/** The user whose memories are the tenant's as a whole. No caller can name it. */
+export const SHARED_USER = '$tenant';
+
 /** What the engine itself keeps: cursors of journal consumers. Its tenant is no user's: it has a reserved name. */
 export const SYSTEM_PARTITION: Partition = { tenant: '$system', type: 'system', id: 'engine' };
 
@@ -44,6 +47,21 @@ export const kinds = {
   textIndex: 'text-index',
   /** One memory, in its user's partition. */
   memory: 'memory',
+  /** How well a memory is remembered. */
+  memoryLife: 'memory-life',
+  /** A memory that another one contradicts. */
+  memorySuperseded: 'memory-superseded',
+  /** Which memories have a stretch of their text in common with a hash of it: twins are found there. */
+  memoryBand: 'memory-band',
+  /** Which memory has a key, or tells a fact that can be told once. */
+  memoryKey: 'memory-key',
+  memoryFact: 'memory-fact',
+  /** How many memories a user has, by tier. */
+  memoryCounters: 'memory-counters',
+  /** When a user's memories were last consolidated, and what came of it. */
+  memoryConsolidation: 'memory-consolidation',
+  /** Up to where a session's log was read for memories, by log. */
+  memoryExtraction: 'memory-extraction',
   /** A journal consumer's cursor, in the system partition. */
   consumer: 'consumer',
   /** What tells a store from every other, in the system partition. */
@@ -57,6 +75,12 @@ export const indexes = {
   sessionsByUser: 'sessions-by-user',
   sessionsByStatus: 'sessions-by-status',
   sessionsByActivity: 'sessions-by-activity',
+  memories: 'memories',
+  memoriesById: 'memories-by-id',
+  memoriesByTag: 'memories-by-tag',
+  /** By when they are forgotten. */
+  memoriesByFading: 'memories-by-fading',
+  memoriesSuperseded: 'memories-superseded',
 } as const;
 
 /** Marks of log entries, by which a window finds them however old they are. */

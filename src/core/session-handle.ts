@@ -1,10 +1,13 @@
 import type { Channel, ChannelService, OpenChannel, SendMessage } from './channels/channels.ts';
+import type { CompactOptions } from './compaction/options.ts';
 import type { EngineEvent } from './events/catalog.ts';
 import type { EventService, SubscribeOptions } from './events/events.ts';
 import type { Json } from './json.ts';
 import type { EditMessage } from './messages/edit.ts';
 import type { FormattedMessages, MessageFormat } from './messages/formats/format.ts';
 import type { AppendOptions, ListOptions, MessageService } from './messages/messages.ts';
+import type { Offloaded } from './messages/offloaded.ts';
+import type { Compaction, CompactionResult } from './model/compaction.ts';
 import type { Message, MessageInput } from './model/message.ts';
 import type { Session, SessionStatus } from './model/session.ts';
 import type { WindowManifest } from './model/window.ts';
@@ -110,6 +113,9 @@ export class SessionMessages extends Scoped {
   truncate(range: { beforeSeq?: number; afterSeq?: number; channel?: string }): Promise<number> {
     return this.engine.messages.truncate(this.id, range);
   }
+  readOffloaded(handle: string, options?: { channel?: string }): Promise<Offloaded> {
+    return this.engine.messages.readOffloaded(this.id, handle, options);
+  }
   settled(): Promise<void> {
     return this.engine.messages.settled();
   }
@@ -155,6 +161,15 @@ export class SessionWindow extends Scoped {
   ): Promise<BuiltWindow<FormattedMessages[F]>>;
   build(options: BuildWindow & { as?: MessageFormat }): Promise<BuiltWindow<unknown>> {
     return this.engine.window.build(this.id, options as BuildWindow);
+  }
+  compact(options?: CompactOptions): Promise<CompactionResult> {
+    return this.engine.window.compact(this.id, options);
+  }
+  compactions(options?: { limit?: number; before?: string; channel?: string }): Promise<Compaction[]> {
+    return this.engine.window.compactions(this.id, options);
+  }
+  undo(compactionId?: string, options?: { channel?: string }): Promise<Compaction> {
+    return this.engine.window.undo(this.id, compactionId, options);
   }
   reportUsage(report: UsageReport): Promise<void> {
     return this.engine.window.reportUsage(this.id, report);

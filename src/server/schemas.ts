@@ -261,6 +261,7 @@ const told = {
   leftOut: z.array(z.looseObject({ reason: z.string(), fromSeq: z.int(), toSeq: z.int(), count })),
   prefixHash: z.string(),
   atSeq: count,
+  compaction: z.string().optional(),
   counter: z.object({ name: z.string(), estimated: z.boolean() }),
 };
 
@@ -273,7 +274,9 @@ export const Manifest = z
     query: z.string().optional(),
     ...told,
     sharedPrefix: z.object({ messages: count, tokens }),
-    messages: z.array(z.array(z.int())).openapi({ description: 'seq, version and tokens of each message' }),
+    messages: z
+      .array(z.array(z.unknown()))
+      .openapi({ description: 'seq, version and tokens of each message; parts left out; parts as markers' }),
   } satisfies Fields<WindowManifest>)
   .openapi('WindowManifest');
 

@@ -16,6 +16,7 @@ export type OpenEngine = (options?: EngineOptions) => Promise<ContextEngine>;
 /** Does its own housekeeping only when told, and lets no failure in the background pass. */
 const quiet: EngineOptions = {
   maintenanceIntervalMs: 0,
+  compaction: { autoCompact: false },
   onError: (error) => {
     throw error;
   },

@@ -1,4 +1,4 @@
-import { channelOfLog, kinds, WINDOW_LOG } from '../partitions.ts';
+import { channelOfCompactions, channelOfLog, kinds, WINDOW_LOG } from '../partitions.ts';
 import type { Change, ChangeOperation, Cursor } from '../store.ts';
 
 /** What an event carries whatever its type. */
@@ -26,7 +26,9 @@ export type EngineEvent =
   | (EventBase & { type: 'state.changed'; version: number })
   | (EventBase & { type: 'channel.opened'; channel: string })
   | (EventBase & { type: 'usage.reported' })
-  | (EventBase & { type: 'window.recorded'; seq: number });
+  | (EventBase & { type: 'window.recorded'; seq: number })
+  /** `id` is the compaction's. */
+  | (InLog & { type: 'window.compacted'; id: string });
 
 export type EventType = EngineEvent['type'];
 
@@ -42,6 +44,7 @@ export const eventTypes = [
   'channel.opened',
   'usage.reported',
   'window.recorded',
+  'window.compacted',
 ] as const satisfies readonly EventType[];
 
 /**
@@ -108,6 +111,11 @@ function recordEvent({
 
 function appendEvent({ log, firstSeq, count }: ChangeOperation & { op: 'append' }): Told | undefined {
   if (log === WINDOW_LOG) return { type: 'window.recorded', seq: firstSeq };
+  const compacted = channelOfCompactions(log);
+  if (compacted !== undefined) {
+    const event = { type: 'window.compacted', id: String(firstSeq) } as const;
+    return compacted === null ? event : { ...event, channel: compacted };
+  }
   return inLog(log, { type: 'message.appended', firstSeq, lastSeq: firstSeq + count - 1, count });
 }
 

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { CompactionGuard } from '../compaction/guard.ts';
+import { readHandle } from '../compaction/marker.ts';
 import {
   ConflictError,
   type InputIssue,
@@ -27,6 +29,7 @@ import { seqOfMessageId } from './formats/message-id.ts';
 import { parseMessage } from './formats/parse.ts';
 import { sameMessage } from './formats/same.ts';
 import { newPart } from './history.ts';
+import { noHandle, type Offloaded, offloadedIn } from './offloaded.ts';
 import { type MessageSearch, type SearchMessages, searchMessages } from './search.ts';
 
 /** The most messages of one append. They commit together, or not at all. */
@@ -84,10 +87,13 @@ export interface ListOptions {
 interface Where {
   channel?: string | undefined;
   lease?: Fence | undefined;
+  /** What is written in the same commit. */
+  also?: readonly Operation[] | undefined;
 }
 
 export interface MessageServices {
   activity: Activity;
+  guard: CompactionGuard;
   ledger: TokenLedger;
   settler: TokenSettler;
   searcher: Searcher;
@@ -167,14 +173,14 @@ export class MessageService {
     const edited = applyEdit(toMessage(entry), changes);
     const value = encodeMessage(edited, edited.createdAt!);
     const mark = markOf(edited) ?? null;
-    await this.#commit(sessionId, {
-      op: 'rewrite',
-      log: source.log,
-      seq: entry.seq,
-      value,
-      mark,
-      ifVersion: entry.version,
-    });
+    const place = { log: source.log, seq: entry.seq, ifVersion: entry.version };
+    const rewrite: Operation = { op: 'rewrite', ...place, value, mark };
+    // Only what is said stands in summaries.
+    const firstChanged = async () =>
+      changes.content === undefined && changes.name === undefined ? undefined : entry.seq;
+    await this.#services.guard.changing({ sessionId, channel: options.channel }, firstChanged, (also) =>
+      this.#commit(sessionId, rewrite, { also }),
+    );
     // Giving it back counts its tokens anew.
     return this.get(sessionId, messageId, options);
   }
@@ -195,7 +201,12 @@ export class MessageService {
       const messages = await this.#decode(source, entries.toReversed());
       try {
         const truncate: Operation = { op: 'truncate', log, after: oldest.seq - 1, ifLastSeq: lastSeq };
-        const { count = 0 } = (await this.#commit(id, truncate)).results[1]!;
+        const receipt = await this.#services.guard.changing(
+          { sessionId: id, channel },
+          async () => oldest.seq,
+          (also) => this.#commit(id, truncate, { also }),
+        );
+        const { count = 0 } = receipt.results[1]!;
         // A log that is popped still ends where it did: who popped at the same time has taken the newest of these.
         if (count > 0) return messages.slice(0, count);
       } catch (error) {
@@ -215,10 +226,17 @@ export class MessageService {
       ...(beforeSeq !== undefined && { before: beforeSeq }),
       ...(afterSeq !== undefined && { after: afterSeq }),
     };
-    const receipt = await this.#commit(
-      id,
-      { op: 'truncate', log: messageLog(channel), ...bounds },
-      { channel },
+    const log = messageLog(channel);
+    const firstChanged = async () => {
+      if (beforeSeq === undefined) return afterSeq! + 1;
+      const { firstSeq } = await this.#context.store.readLog(partitionOf(this.#context, id), log, {
+        limit: 1,
+      });
+      if (firstSeq < beforeSeq) return firstSeq;
+      return afterSeq === undefined ? undefined : afterSeq + 1;
+    };
+    const receipt = await this.#services.guard.changing({ sessionId: id, channel }, firstChanged, (also) =>
+      this.#commit(id, { op: 'truncate', log, ...bounds }, { channel, also }),
     );
     return receipt.results[1]!.count ?? 0;
   }
@@ -235,6 +253,28 @@ export class MessageService {
    */
   async search(query: string, options: SearchMessages): Promise<MessageSearch> {
     return searchMessages(this.#context, this.#services, query, options);
+  }
+
+  /**
+   * The whole of what stands as a marker in a window, by the handle that the marker names (`@120/0`): a tool's result,
+   * a part of a message, or all of one. @throws NotFoundError when the message is not there any more
+   */
+  async readOffloaded(
+    sessionId: string,
+    handle: string,
+    options: { channel?: string } = {},
+  ): Promise<Offloaded> {
+    const place = readHandle(parseId(handle, 'messages.readOffloaded: handle'));
+    if (!place) throw noHandle();
+    const { seq, part } = place;
+    const id = parseId(sessionId, 'messages.readOffloaded: sessionId');
+    const { channel } = parseInput(channelSchema, options, 'messages.readOffloaded');
+    const { partition, log } = await this.#source(id, channel);
+    const range = { after: seq - 1, before: seq + 1, limit: 1 };
+    const entry = (await this.#context.store.readLog(partition, log, range)).entries[0];
+    const found = entry && offloadedIn(toMessage(entry), part);
+    if (!found) throw new NotFoundError('offloaded part', handle);
+    return found;
   }
 
   /** Resolves when everything appended through this engine has its tokens counted. */
@@ -288,9 +328,13 @@ export class MessageService {
   }
 
   /** Commits an operation on a session that must exist, and says that it was used. The operation's result is the second. */
-  async #commit(id: string, operation: Operation, { channel, lease }: Where = {}): Promise<Receipt> {
+  async #commit(
+    id: string,
+    operation: Operation,
+    { channel, lease, also = [] }: Where = {},
+  ): Promise<Receipt> {
     const { activity } = this.#services;
-    const operations = [sessionExists, operation, ...fenced(lease)];
+    const operations = [sessionExists, operation, ...also, ...fenced(lease)];
     if (channel !== undefined)
       operations.push({ op: 'check', kind: kinds.channel, id: channel, ifVersion: 'present' });
     const touching = activity.touch(id);

@@ -1,3 +1,4 @@
+import type { Offload } from './compaction.ts';
 import type { Message } from './message.ts';
 
 /** The parts of a window, in the order in which a model is given them: what changes least comes first. */
@@ -7,6 +8,7 @@ export type SectionName = 'system' | 'pinned' | 'summary' | 'older' | 'recent' |
 export type InReason =
   | 'system'
   | 'pinned'
+  | 'summary'
   | 'high-priority'
   | 'newest'
   | 'last-user-turn'
@@ -14,16 +16,24 @@ export type InReason =
   | 'recalled';
 
 /** Why messages were left out. */
-export type OutReason = 'budget' | 'low-priority' | 'unanswered-tool-call' | 'orphaned-tool-result';
+export type OutReason =
+  | 'budget'
+  | 'low-priority'
+  | 'compacted'
+  | 'unanswered-tool-call'
+  | 'orphaned-tool-result';
 
 export interface WindowItem {
   id: string;
+  /** Its place in the log; 0 for a summary, which has none. */
   seq: number;
   /** As the counter counts them, before `reportUsage` has taught us better. */
   tokens: number;
   reason: InReason;
   /** Part of the message was left out: tool calls that were never answered. */
   trimmed?: OutReason;
+  /** Parts that stand as markers: `messages.readOffloaded` gives them back whole. */
+  offloaded?: Offload[];
 }
 
 export interface WindowSection {
@@ -64,16 +74,19 @@ export interface ContextWindow {
   sections: WindowSection[];
   leftOut: LeftOut[];
   /**
-   * Hash of what the window begins with: system prompt, pinned messages, and where the turns start and have gaps. While
+   * Hash of what the window begins with: system prompt, pinned messages, the summary, and where the turns start and have gaps. While
    * a log grows and the hash stays the same, each window begins with all of the one before it, new user turns or not
    * (recalled messages aside, which stand before the last user message), and a provider's prompt cache keeps hitting.
-   * It stays the same as long as nothing is evicted, edited or newly pinned, and no tool call waits for its result.
+   * It stays the same as long as nothing is evicted, compacted, edited or newly pinned, and no tool call waits for its
+   * result.
    */
   prefixHash: string;
   /** Indexes into `messages` after which a cache breakpoint pays off, four at most; the last is the window's end. */
   cacheBreakpoints: number[];
   /** The end of the log that the window was built on. */
   atSeq: number;
+  /** The id of the compaction that the window stands on, where there is one. */
+  compaction?: string;
   counter: { name: string; estimated: boolean };
 }
 
@@ -86,6 +99,7 @@ export interface WindowManifest {
   model?: string;
   query?: string;
   atSeq: number;
+  compaction?: string;
   tokens: number;
   budget: WindowBudget;
   counter: { name: string; estimated: boolean };
@@ -94,6 +108,17 @@ export interface WindowManifest {
   prefixHash: string;
   /** What this window begins with that the recorded one before it began with as well. */
   sharedPrefix: { messages: number; tokens: number };
-  /** Each message in the window's order: seq, version of its text, tokens; indexes of parts that were left out. */
-  messages: [seq: number, version: number, tokens: number, omitted?: number[]][];
+  /**
+   * Each message in the window's order: seq, version of its text, tokens; indexes of parts that were left out; parts
+   * that stood as markers. The summary is that of seq 0, and its version is the compaction's id.
+   */
+  messages: ManifestItem[];
 }
+
+export type ManifestItem = [
+  seq: number,
+  version: number,
+  tokens: number,
+  omitted?: number[] | null,
+  offloaded?: Offload[],
+];

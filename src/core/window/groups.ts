@@ -1,3 +1,4 @@
+import type { Offload } from '../model/compaction.ts';
 import type { Message, Part } from '../model/message.ts';
 import type { OutReason } from '../model/window.ts';
 import { callKeysOf, isToolHalf, MAX_SPAN, pairUp, resultKeysOf } from './pairing.ts';
@@ -11,6 +12,8 @@ export interface Counted {
   trimmed?: OutReason;
   /** The indexes of the parts that were left out. */
   omitted?: number[];
+  /** The parts that stand as markers, by their indexes in the message as it is in the log. */
+  offloaded?: Offload[];
 }
 
 /** Messages that stay together: one message, or tool calls with their results right behind them. */
@@ -100,6 +103,18 @@ export class GroupReader {
 export function withoutParts(message: Message, omitted: readonly number[]): Message {
   const { wire: _, content, ...rest } = message;
   return { ...rest, content: (content as Part[]).filter((_, index) => !omitted.includes(index)) };
+}
+
+/** What a group is worth: the highest priority in it; low only where all of it is. */
+export type Rank = 'high' | 'normal' | 'low';
+
+export function rankOf({ items }: Group): Rank {
+  let low = true;
+  for (const { message } of items) {
+    if (message.priority === 'high') return 'high';
+    if (message.priority !== 'low') low = false;
+  }
+  return low ? 'low' : 'normal';
 }
 
 export function groupOf(items: Counted[]): Group {

@@ -1,6 +1,6 @@
 import type { KeptCompaction } from '../compaction/compaction-log.ts';
 import { withMarkers } from '../compaction/marker.ts';
-import { isIn, joined } from '../compaction/ranges.ts';
+import { isIn, readsOf } from '../compaction/ranges.ts';
 import { renderSummary, summaryMessage } from '../compaction/summary.ts';
 import { toMessage } from '../messages/entries.ts';
 import type { Offload } from '../model/compaction.ts';
@@ -109,8 +109,7 @@ export class History {
     const oldest = kept[0]?.[0] ?? this.floor + 1;
     for (let end = before; end > oldest; ) {
       const page = await this.#read({ mark: marks.high, before: end, limit: SHORTEST_PAGE, reverse: true });
-      for (const item of page)
-        if (item.message.seq > this.floor || isIn(kept, item.message.seq)) yield item;
+      for (const item of page) if (item.message.seq > this.floor || isIn(kept, item.message.seq)) yield item;
       if (page.length < SHORTEST_PAGE) return;
       end = page.at(-1)!.message.seq;
     }
@@ -166,6 +165,12 @@ export class History {
     return this.#reader.dropped.filter(({ message }) => message.seq >= this.oldestRead);
   }
 
+  /** Calls that may yet be answered: a result finds its call so far away. */
+  get waiting(): number[] {
+    const waiting = this.#reader.dropped.filter(({ reason }) => reason === 'unanswered-tool-call');
+    return waiting.map(({ message }) => message.seq).filter((seq) => seq > this.atSeq - MAX_SPAN);
+  }
+
   /** The group of a message that was found by its mark; undefined when it is half of a tool call without the other. */
   async groupOf(item: Counted): Promise<Group | undefined> {
     if (!isToolHalf(item.message)) return groupOf([item]);
@@ -210,7 +215,7 @@ export class History {
   /** A message with parts of it as markers. */
   offload(item: Counted, offloads: readonly Offload[]): Counted {
     const offloaded = [...(item.offloaded ?? []), ...offloads];
-    const message = withMarkers(item.message, offloads);
+    const message = withMarkers(item.message, offloads, item.omitted);
     const tokens = countMessage(this.#source.counter, message);
     return { ...item, message: { ...message, tokens }, tokens, offloaded };
   }
@@ -219,7 +224,7 @@ export class History {
   async #kept(): Promise<Counted[]> {
     const kept = this.#source.compaction?.kept ?? [];
     const found = await Promise.all(
-      joined(kept, NEAR).map(([from, to]) =>
+      readsOf(kept, NEAR, LONGEST_PAGE).map(([from, to]) =>
         this.#read({ after: from - 1, before: to + 1, limit: to - from + 1, reverse: true }),
       ),
     );

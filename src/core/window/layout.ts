@@ -11,11 +11,14 @@ export interface Layout extends Pick<ContextWindow, 'sections' | 'prefixHash' | 
 }
 
 /**
- * Puts what was chosen in order, from what changes least to what changes most: system prompt, pinned messages, older
- * turns, the turns since the last user message. Recalled messages stand just before that message, so that they don't
+ * Puts what was chosen in order, from what changes least to what changes most: system prompt, pinned messages, the
+ * summary, older turns, the turns since the last user message. Recalled messages stand just before that message, so that they don't
  * move what comes before them.
  */
-export function layOut({ system, pinned, turns }: Selection, recalled: readonly Chosen[] = []): Layout {
+export function layOut(
+  { system, pinned, summary, turns }: Selection,
+  recalled: readonly Chosen[] = [],
+): Layout {
   const lastUser = turns.findLastIndex((item) => item.message.role === 'user');
   const start = lastUser < 0 ? turns.length : lastUser;
   const older = turns.slice(0, start);
@@ -23,17 +26,19 @@ export function layOut({ system, pinned, turns }: Selection, recalled: readonly 
   const parts: [SectionName, readonly Chosen[]][] = [
     ['system', system],
     ['pinned', pinned],
+    ['summary', summary],
     ['older', older],
     ['recalled', recalled],
     ['recent', recent],
   ];
   const items = parts.flatMap(([, part]) => part);
   const stable = system.length + pinned.length;
+  const settled = stable + summary.length;
   return {
     items,
     sections: parts.filter(([, part]) => part.length > 0).map(([name, part]) => sectionOf(name, part)),
-    prefixHash: prefixHash(system, pinned, turns),
-    cacheBreakpoints: breakpoints([stable, stable + older.length, items.length]),
+    prefixHash: prefixHash([...system, ...pinned, ...summary], turns),
+    cacheBreakpoints: breakpoints([stable, settled, settled + older.length, items.length]),
   };
 }
 
@@ -41,27 +46,29 @@ function sectionOf(name: SectionName, items: readonly Chosen[]): WindowSection {
   return { name, tokens: items.reduce((sum, item) => sum + item.tokens, 0), items: items.map(toItem) };
 }
 
-function toItem({ message, tokens, reason, trimmed }: Chosen): WindowItem {
+function toItem({ message, tokens, reason, trimmed, offloaded }: Chosen): WindowItem {
   const item: WindowItem = { id: message.id, seq: message.seq, tokens, reason };
   if (trimmed) item.trimmed = trimmed;
+  if (offloaded) item.offloaded = offloaded;
   return item;
 }
 
 /**
  * Hash of what stands before the turns, and of which turns are in: runs of seqs, the last one without its end, since
- * it only grows. Turns that were edited or trimmed are told by version and parts.
+ * it only grows. Turns that were edited, trimmed or offloaded are told by version and parts.
  */
-function prefixHash(system: readonly Chosen[], pinned: readonly Chosen[], turns: readonly Chosen[]): string {
+function prefixHash(before: readonly Chosen[], turns: readonly Chosen[]): string {
   let told = '';
-  for (const { message } of [...system, ...pinned])
+  for (const { message } of before)
     told += JSON.stringify([message.role, message.name, message.content], bytesAsText);
   let last: number | undefined;
-  for (const seq of seqsOf([...system, ...pinned, ...turns])) {
+  for (const seq of seqsOf([...before, ...turns])) {
     if (last === undefined || seq !== last + 1) told += `-${last} ${seq}`;
     last = seq;
   }
-  for (const { message, version, omitted } of turns) {
-    if (version > 1 || omitted) told += `/${message.seq}.${version}.${omitted ?? ''}`;
+  for (const { message, version, omitted, offloaded } of turns) {
+    if (version > 1 || omitted || offloaded)
+      told += `/${message.seq}.${version}.${omitted ?? ''}.${offloaded?.join(';') ?? ''}`;
   }
   return hash('sha256', told, 'hex').slice(0, 32);
 }

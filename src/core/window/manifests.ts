@@ -1,7 +1,8 @@
+import { withMarkers } from '../compaction/marker.ts';
 import { NotFoundError } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import type { Message } from '../model/message.ts';
-import type { ContextWindow, WindowManifest } from '../model/window.ts';
+import type { ContextWindow, ManifestItem, WindowManifest } from '../model/window.ts';
 import { sessionExists, WINDOW_LOG } from '../partitions.ts';
 import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { Entry } from '../store.ts';
@@ -46,11 +47,7 @@ export class Manifests {
   ): Promise<WindowManifest> {
     const partition = partitionOf(this.#context, sessionId);
     const { messages: _, cacheBreakpoints: __, ...told } = window;
-    const messages = items.map(
-      ({ message, version, tokens, omitted }): WindowManifest['messages'][number] => {
-        return omitted ? [message.seq, version, tokens, omitted] : [message.seq, version, tokens];
-      },
-    );
+    const messages = items.map(toManifestItem);
     const [before] = await this.list(sessionId, { limit: 1, channel: request.channel });
     const manifest: Omit<WindowManifest, 'id'> = {
       at: this.#context.clock.now(),
@@ -119,21 +116,27 @@ function given(request: ManifestRequest): Partial<WindowManifest> {
   return Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
 }
 
+function toManifestItem({ message, version, tokens, omitted, offloaded }: Chosen): ManifestItem {
+  if (offloaded) return [message.seq, version, tokens, omitted ?? null, offloaded];
+  return omitted ? [message.seq, version, tokens, omitted] : [message.seq, version, tokens];
+}
+
 /** A message of a recorded window, as it was built: its text is the one of now. */
 export function asBuilt(
-  [, version, tokens, omitted]: WindowManifest['messages'][number],
+  [, version, tokens, omitted, offloaded]: ManifestItem,
   now: Counted,
   recalled: boolean,
 ): Message {
   if (recalled) return { ...asRecalled(now.message), tokens };
-  if (!omitted || now.version !== version) return now.message;
-  return { ...withoutParts(now.message, omitted), tokens };
+  if (now.version !== version || !(omitted || offloaded)) return now.message;
+  const message = offloaded ? withMarkers(now.message, offloaded) : now.message;
+  return { ...(omitted ? withoutParts(message, omitted) : message), tokens };
 }
 
 /** The same messages, with the same text, at the same places. */
 function sharedPrefix(
-  before: WindowManifest['messages'],
-  now: WindowManifest['messages'],
+  before: readonly ManifestItem[],
+  now: readonly ManifestItem[],
 ): WindowManifest['sharedPrefix'] {
   let messages = 0;
   let tokens = 0;

@@ -1,7 +1,8 @@
 import type { InReason, LeftOut, OutReason } from '../model/window.ts';
 import type { Budget } from './budget.ts';
-import { type Counted, type Group, groupOf } from './groups.ts';
+import { type Counted, type Group, groupOf, type Rank, rankOf } from './groups.ts';
 import type { History } from './history.ts';
+import { offloadHuge } from './offload.ts';
 
 /** Low-priority messages don't count against the budget while reading; this many budgets of them end it. */
 const READ_BUDGETS = 4;
@@ -14,6 +15,8 @@ export interface Chosen extends Counted {
 export interface Selection {
   system: Chosen[];
   pinned: Chosen[];
+  /** What stands for messages before the turns; one at most. */
+  summary: Chosen[];
   /** The conversation, in chronological order. */
   turns: Chosen[];
   /** All groups that were looked at, those left out among them. */
@@ -24,13 +27,13 @@ export interface Selection {
 
 /** A group with what became of it: without a reason it is left out. */
 export interface Candidate extends Group {
-  rank: 'high' | 'normal' | 'low';
+  rank: Rank;
   reason?: InReason;
 }
 
 /**
  * Chooses what goes into a window: the system prompt, pinned messages, the newest group and the last user turn
- * whatever they cost; then messages of high priority, then the newest others, then those of low priority.
+ * whatever they cost; then the summary of what was compacted, messages of high priority, then the newest others, then those of low priority.
  * @param share of the budget to leave for what comes later, unless what must be in needs it
  * @throws BudgetError when what must be in does not fit
  */
@@ -39,9 +42,11 @@ export async function select(history: History, budget: Budget, share = 0): Promi
   const known = new Set(system.map((item) => item.message.seq));
   const groups = await readCandidates(history, known, budget.room - sum(system));
   await addPinned(history, known, groups);
+  offloadHuge(history, groups, { room: budget.room, fixed: sum(system) });
   const free = budget.room - requiredTokens(system, groups, budget);
   const kept = Math.min(free, Math.floor(budget.room * share));
-  let left = free - kept;
+  const summary = chooseSummary(history, free - kept);
+  let left = free - kept - sum(summary);
   left = await chooseHigh(history, known, groups, left);
   left = chooseNewest(groups, left);
   left = chooseLow(groups, left);
@@ -49,6 +54,7 @@ export async function select(history: History, budget: Budget, share = 0): Promi
   return {
     system,
     pinned: itemsOf(chosen.filter((group) => group.reason === 'pinned')),
+    summary,
     turns: itemsOf(chosen.filter((group) => group.reason !== 'pinned')),
     groups,
     left: left + kept,
@@ -123,6 +129,12 @@ function requiredTokens(system: readonly Chosen[], groups: readonly Candidate[],
   return required;
 }
 
+/** The summary is in unless the window is too small for it: one that was made for a much larger one. */
+function chooseSummary(history: History, budget: number): Chosen[] {
+  const summary = history.summary();
+  return summary && summary.tokens <= budget ? [{ ...summary, reason: 'summary' }] : [];
+}
+
 /** High priority first, the newest of it first, also from before what was read. */
 async function chooseHigh(
   history: History,
@@ -157,16 +169,47 @@ async function chooseHigh(
   return left;
 }
 
-/** The newest turns without a gap, until one does not fit. */
+/**
+ * The newest turns without a gap, until one does not fit. Where the oldest of them are to go, more go than must: the
+ * window then begins at the same turn for a while, and what it begins with stays the same.
+ */
 function chooseNewest(groups: Candidate[], budget: number): number {
   let left = budget;
+  const fitting: Candidate[] = [];
+  let full = false;
   for (const group of groups) {
     if (group.reason || group.rank !== 'normal') continue;
-    if (group.tokens > left) break;
-    group.reason = 'fits';
+    full = group.tokens > left;
+    if (full) break;
+    fitting.push(group);
     left -= group.tokens;
   }
-  return left;
+  const kept = full ? fitting.slice(0, steadyLength(fitting.map((group) => group.firstSeq))) : fitting;
+  for (const group of kept) group.reason = 'fits';
+  return budget - kept.reduce((total, group) => total + group.tokens, 0);
+}
+
+/** What may be given up so that a window begins at the same turn for longer: of that many, one. */
+const STEADY_SHARE = 4;
+
+/**
+ * How many of the newest turns to take: the oldest one taken is, of a quarter, the one whose seq can be divided by two
+ * the most often. That one stays the same while the log grows, until it no longer fits.
+ * @param seqs from the newest to the oldest that fits
+ */
+function steadyLength(seqs: readonly number[]): number {
+  let best = seqs.length;
+  let bestStep = 0;
+  for (let length = seqs.length; length > seqs.length * (1 - 1 / STEADY_SHARE); length--) {
+    const seq = seqs[length - 1]!;
+    let step = 1;
+    while (seq % (step * 2) === 0) step *= 2;
+    if (step > bestStep) {
+      best = length;
+      bestStep = step;
+    }
+  }
+  return best;
 }
 
 /** Low priority fills what is left, among the turns that are in. */
@@ -193,27 +236,29 @@ export function explain(
   const out: LeftOut[] = history.dropped.map(({ message, tokens, reason }) =>
     stretch(reason, message.seq, tokens),
   );
-  const before: number[] = [];
-  for (const { message } of system) if (message.seq < history.oldestRead) before.push(message.seq);
+  const told = new Set([...recalled, ...system.map((item) => item.message.seq)]);
   for (const group of groups) {
     for (const { message, tokens } of group.items) {
-      if (message.seq < history.oldestRead) before.push(message.seq);
+      told.add(message.seq);
       if (!group.reason && !recalled.has(message.seq))
         out.push(stretch(group.rank === 'low' ? 'low-priority' : 'budget', message.seq, tokens));
     }
   }
-  for (const seq of recalled) if (seq < history.oldestRead) before.push(seq);
   const { count, firstSeq } = history.unread;
-  const unread = count - before.length;
-  if (unread > 0) {
-    const taken = new Set(before);
-    let fromSeq = firstSeq;
-    while (taken.has(fromSeq)) fromSeq++;
-    let toSeq = history.oldestRead - 1;
-    while (taken.has(toSeq)) toSeq--;
-    out.push({ reason: 'budget', fromSeq, toSeq, count: unread });
-  }
+  out.push(...gap('budget', { fromSeq: firstSeq, toSeq: history.oldestRead - 1, count }, told));
+  const covered = { fromSeq: history.firstSeq, toSeq: history.floor, count: history.covered };
+  out.push(...gap('compacted', covered, told));
   return joined(out.sort((a, b) => a.fromSeq - b.fromSeq));
+}
+
+/** A stretch of which only some messages are known: those were told already. */
+function gap(reason: OutReason, range: Omit<LeftOut, 'reason'>, told: ReadonlySet<number>): LeftOut[] {
+  let { fromSeq, toSeq, count } = range;
+  for (const seq of told) if (fromSeq <= seq && seq <= toSeq) count--;
+  if (count <= 0) return [];
+  while (told.has(fromSeq)) fromSeq++;
+  while (told.has(toSeq)) toSeq--;
+  return [{ reason, fromSeq, toSeq, count }];
 }
 
 /** Neighbours that were left out for the same reason are told as one stretch. */
@@ -234,15 +279,6 @@ function joined(out: readonly LeftOut[]): LeftOut[] {
 
 function stretch(reason: OutReason, seq: number, tokens: number): LeftOut {
   return { reason, fromSeq: seq, toSeq: seq, count: 1, tokens };
-}
-
-function rankOf({ items }: Group): Candidate['rank'] {
-  let low = true;
-  for (const { message } of items) {
-    if (message.priority === 'high') return 'high';
-    if (message.priority !== 'low') low = false;
-  }
-  return low ? 'low' : 'normal';
 }
 
 /** The messages of groups, each with its group's reason. */

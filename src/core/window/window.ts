@@ -1,6 +1,12 @@
 import { z } from 'zod';
+import type { CompactedLog, KeptCompaction } from '../compaction/compaction-log.ts';
+import type { BuiltFor, CompactionService } from '../compaction/compactions.ts';
+import type { CompactOptions } from '../compaction/options.ts';
+import { renderSummary, summaryMessage } from '../compaction/summary.ts';
 import { idSchema, limitSchema, parseInput } from '../input.ts';
 import { type FormattedMessages, formatMessages, type MessageFormat } from '../messages/formats/format.ts';
+import type { Compaction, CompactionResult } from '../model/compaction.ts';
+import type { Message } from '../model/message.ts';
 import type { ContextWindow, WindowManifest } from '../model/window.ts';
 import { messageLog } from '../partitions.ts';
 import { partitionOf, type ServiceContext } from '../services.ts';
@@ -8,11 +14,12 @@ import type { Activity } from '../sessions/activity.ts';
 import type { TokenCounter } from '../tokens/counter.ts';
 import type { TokenLedger } from '../tokens/ledger.ts';
 import { Budget } from './budget.ts';
+import type { Counted } from './groups.ts';
 import { History } from './history.ts';
 import { layOut } from './layout.ts';
 import { asBuilt, Manifests, type ReplayedWindow } from './manifests.ts';
 import { RECALL_SHARE, recallInto } from './recall.ts';
-import { type Chosen, explain, select } from './select.ts';
+import { type Chosen, explain, type Selection, select } from './select.ts';
 import { type Estimate, type SessionUsage, UsageLedger, type UsageReport } from './usage.ts';
 
 const buildSchema = z.strictObject({
@@ -68,6 +75,9 @@ interface Request extends z.output<typeof buildSchema> {
   ratio: number;
 }
 
+/** How full a window is, in the counter's tokens but for `forTokens`. */
+type Fill = Pick<BuiltFor, 'forTokens' | 'room' | 'fixed' | 'tokens' | 'full'>;
+
 /** Estimates kept until the provider reports what the call really cost. */
 const MAX_REMEMBERED = 10_000;
 
@@ -76,22 +86,28 @@ export class WindowService {
   readonly #context: ServiceContext;
   readonly #ledger: TokenLedger;
   readonly #activity: Activity;
+  readonly #compactions: CompactionService;
   readonly #usage: UsageLedger;
   readonly #manifests: Manifests;
   /** What the last window of a session was counted at, by model. */
   readonly #estimates = new Map<string, Estimate>();
 
-  constructor(context: ServiceContext, services: { ledger: TokenLedger; activity: Activity }) {
+  constructor(
+    context: ServiceContext,
+    services: { ledger: TokenLedger; activity: Activity; compactions: CompactionService },
+  ) {
     this.#context = context;
     this.#ledger = services.ledger;
     this.#activity = services.activity;
+    this.#compactions = services.compactions;
     this.#usage = new UsageLedger(context);
     this.#manifests = new Manifests(context);
   }
 
   /**
-   * Builds the window for the next model call. The log is read from its end, page by page: the cost is that of the
-   * window, whatever the length of the history.
+   * Builds the window for the next model call: the newest compaction, and what came after it. The log is read from its
+   * end, page by page: the cost is that of the window, whatever the length of the history. A window that is nearly full
+   * starts a compaction, which a later one stands on.
    * @throws BudgetError when system prompt, pinned messages, newest group and last user turn alone don't fit
    */
   build(sessionId: string, options: BuildWindow): Promise<BuiltWindow>;
@@ -118,6 +134,37 @@ export class WindowService {
       ? await this.#manifests.record(sessionId, window, items, { channel, model, query })
       : undefined;
     return { ...formatted(window, given.as), ...(manifest && { manifest }) };
+  }
+
+  /**
+   * Makes the older part of a session shorter, now: windows then begin with what stands for it. Nothing of the log is
+   * changed, and `undo` takes it back.
+   * @returns the compaction, or why there is none: `nothing-to-compact`, `saves-too-little`, `under-way`, …
+   * @throws NotFoundError, StoreUnavailableError, and the reason of a signal that was aborted
+   */
+  compact(sessionId: string, options?: CompactOptions): Promise<CompactionResult> {
+    return this.#compactions.compact(sessionId, options);
+  }
+
+  /** All that were made, newest first, with those that no longer count; 50 unless said. `before` is one's id. */
+  compactions(
+    sessionId: string,
+    options?: { limit?: number; before?: string; channel?: string },
+  ): Promise<Compaction[]> {
+    return this.#compactions.list(sessionId, options);
+  }
+
+  /**
+   * Takes back a compaction, the newest unless an id is given, and all after it: windows are built without them, as if
+   * they had not been made. They stay in the list, marked. @throws NotFoundError
+   */
+  undo(sessionId: string, id?: string, options?: { channel?: string }): Promise<Compaction> {
+    return this.#compactions.undo(sessionId, id, options);
+  }
+
+  /** Resolves when no compaction is under way that this engine started by itself. */
+  settled(): Promise<void> {
+    return this.#compactions.settled();
   }
 
   /**
@@ -165,7 +212,9 @@ export class WindowService {
       { sessionId, sessionVersion, counter, channel: manifest.channel },
       manifest.atSeq,
     );
-    const found = await history.at(manifest.messages.map(([seq]) => seq));
+    const found = await history.at(manifest.messages.map(([seq]) => seq).filter((seq) => seq > 0));
+    const summary = await this.#summaryOf({ sessionId, channel: manifest.channel }, manifest);
+    if (summary) found.set(0, summary);
     const recalled = new Set(
       manifest.sections.find((part) => part.name === 'recalled')?.items.map((item) => item.seq),
     );
@@ -183,10 +232,21 @@ export class WindowService {
     };
   }
 
+  /** Builds a window; where one shows that a compaction is due and waits for it, builds it anew. */
   async #build(request: Request): Promise<{ window: ContextWindow; items: Chosen[] }> {
-    const { sessionId, counter, query, ratio } = request;
+    const built = await this.#buildNow(request);
+    if (request.atSeq !== undefined) return built;
+    const { sessionId, channel, model, counter } = request;
+    const due = { sessionId, channel, model, counter, atSeq: built.window.atSeq, ...built.fill };
+    return (await this.#compactions.afterBuild(due)) ? this.#buildNow(request) : built;
+  }
+
+  async #buildNow(request: Request): Promise<{ window: ContextWindow; items: Chosen[]; fill: Fill }> {
+    const { sessionId, channel, counter, query, ratio, atSeq } = request;
     const budget = new Budget(request, counter, ratio);
-    const history = await this.#history(request, request.atSeq);
+    const forTokens = budget.told.messages;
+    const compaction = await this.#compactions.find({ sessionId, channel }, forTokens, atSeq);
+    const history = await this.#history(request, atSeq, compaction);
     const selection = await select(history, budget, query === undefined ? 0 : RECALL_SHARE);
     const recalled = query === undefined ? [] : await recallInto(history, selection, { query, counter });
     const { items, ...layout } = layOut(selection, recalled);
@@ -202,9 +262,21 @@ export class WindowService {
       ...layout,
       leftOut: explain(history, selection, new Set(recalled.map((item) => item.message.seq))),
       atSeq: history.atSeq,
+      ...(compaction && { compaction: compaction.id }),
       counter: { name: counter.name, estimated: counter.estimated ?? false },
     };
-    return { window, items };
+    return { window, items, fill: { forTokens, room: budget.room, ...fillOf(selection) } };
+  }
+
+  /** The summary of a recorded window, as it was. */
+  async #summaryOf(at: CompactedLog, { compaction, messages }: WindowManifest): Promise<Counted | undefined> {
+    const shown = messages.find(([seq]) => seq === 0);
+    if (!shown || compaction === undefined) return undefined;
+    const one = await this.#compactions.get(at, compaction);
+    if (!one?.summary) return undefined;
+    const [, version, tokens] = shown;
+    const message: Message = { ...summaryMessage(one, renderSummary(one.summary)), tokens };
+    return { message, tokens, version };
   }
 
   #history(
@@ -215,17 +287,33 @@ export class WindowService {
       channel,
     }: Pick<Request, 'sessionId' | 'sessionVersion' | 'counter' | 'channel'>,
     atSeq: number | undefined,
+    compaction?: KeptCompaction,
   ): Promise<History> {
     const partition = partitionOf(this.#context, sessionId);
     const log = messageLog(channel);
     const { store } = this.#context;
-    return History.open({ store, partition, log, ledger: this.#ledger, counter, sessionVersion, atSeq });
+    const source = { store, partition, log, ledger: this.#ledger, counter, sessionVersion };
+    return History.open({ ...source, atSeq, compaction });
   }
 
   #remember(key: string, estimate: Estimate): void {
     if (this.#estimates.size >= MAX_REMEMBERED) this.#estimates.clear();
     this.#estimates.set(key, estimate);
   }
+}
+
+/** Recalled messages don't count: they come anew each time. */
+function fillOf({
+  system,
+  pinned,
+  summary,
+  turns,
+  groups,
+}: Selection): Pick<Fill, 'fixed' | 'tokens' | 'full'> {
+  const sum = (items: readonly Counted[]) => items.reduce((total, item) => total + item.tokens, 0);
+  const fixed = sum(system) + sum(pinned);
+  const full = groups.some((group) => !group.reason);
+  return { fixed, tokens: fixed + sum(summary) + sum(turns), full };
 }
 
 /** The window in another format, in which a message may become several. */

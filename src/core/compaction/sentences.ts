@@ -1,0 +1,28 @@
+/** A text as sentences, or lines where it is not prose. */
+
+/** Words before a period that ends no sentence. */
+const abbreviations =
+  /(?:\b(?:e\.g|i\.e|etc|vs|approx|no|mr|mrs|ms|dr|prof|st|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)\.|\b[A-Z]\.)$/i;
+const ends = /[.!?…]["'”’)\]]*\s+|\s*\n+\s*/gu;
+/** A line of this length is taken apart no further: it is data, not prose. */
+const LONGEST = 320;
+
+/** The sentences of a text, in its order, without white space around them. What is longer than 320 characters is cut. */
+export function sentencesOf(text: string): string[] {
+  const found: string[] = [];
+  let start = 0;
+  for (const { 0: end, index } of text.matchAll(ends)) {
+    const upTo = index + end.trimEnd().length;
+    const sentence = text.slice(start, upTo);
+    if (!end.includes('\n') && abbreviations.test(sentence)) continue;
+    found.push(sentence);
+    start = index + end.length;
+  }
+  found.push(text.slice(start));
+  return found.map(shown).filter((sentence) => /[\p{L}\p{N}]/u.test(sentence));
+}
+
+function shown(sentence: string): string {
+  const plain = sentence.replaceAll(/\s+/g, ' ').trim();
+  return plain.length <= LONGEST ? plain : `${plain.slice(0, LONGEST).replace(/\s+\S*$/, '')} …`;
+}
