@@ -4,7 +4,7 @@ import { needs, placesOn } from '../support/servers.ts';
 
 storeConformance(needs('postgres'), {
   name: 'postgres',
-  features: { persistent: true, shared: true, textSearch: false, vectorSearch: false },
+  features: { persistent: true, shared: true, textSearch: true, vectorSearch: false },
   ...placesOn('postgres'),
   // The test's server syncs nothing; health would tell.
   open: (url) => PostgresStore.open(url, { durability: 'normal' }),

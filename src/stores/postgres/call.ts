@@ -1,6 +1,7 @@
 import type { AppendEntry, IfVersion, Operation, Partition } from '../../core/store.ts';
 import { bigintArray, booleanArray, doubleArray, intArray, textArray } from './arrays.ts';
 import { CODES, KINDS } from './codes.ts';
+import { type Mending, mendOf } from './mends.ts';
 import type { Plan, Planned } from './waves.ts';
 
 type Of<Op extends Operation['op']> = Operation & { op: Op };
@@ -228,7 +229,7 @@ export class Call {
     return place;
   }
 
-  #addMend(operation: Of<'rewrite' | 'truncate' | 'expire' | 'drop'>, o: number): void {
+  #addMend(operation: Mending, o: number): void {
     const m = this.#m;
     m.o.push(o);
     m.op.push(CODES[operation.op]);
@@ -258,35 +259,9 @@ export class Call {
   }
 }
 
-interface Mend {
-  log?: string;
-  a?: number | null;
-  b?: number | undefined;
-  if?: number | undefined;
-  value?: string;
-  mark?: string | null | undefined;
-}
-
-function mendOf(operation: Of<'rewrite' | 'truncate' | 'expire' | 'drop'>): Mend {
-  switch (operation.op) {
-    case 'rewrite': {
-      const { log, seq, value, mark, ifVersion } = operation;
-      return { log, a: seq, value, mark, if: ifVersion };
-    }
-    case 'truncate': {
-      const { log, before, after, ifLastSeq } = operation;
-      return { log, a: before ?? null, b: after, if: ifLastSeq };
-    }
-    case 'expire':
-      return { a: operation.at };
-    case 'drop':
-      return { if: operation.ifExpiredAt };
-  }
-}
-
 /** Whether an operation makes the partition that it finds missing. */
 function makes({ op }: Operation): boolean {
-  return op === 'put' || op === 'add' || op === 'append' || op === 'expire';
+  return op === 'put' || op === 'add' || op === 'append' || op === 'expire' || op === 'index';
 }
 
 export function conditionOf(ifVersion: IfVersion | undefined): number | null {
@@ -312,7 +287,7 @@ function headOf(operation: Operation): string {
       return `["expire",${operation.at}`;
     case 'drop':
       return `["drop",${operation.ifExpiredAt === undefined ? 0 : 1}`;
-    case 'check':
+    default:
       return '';
   }
 }

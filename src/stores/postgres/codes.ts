@@ -11,6 +11,10 @@ export const CODES: Readonly<Record<Operation['op'], number>> = {
   truncate: 6,
   expire: 7,
   drop: 8,
+  // From here on what the journal does not tell of.
+  index: 9,
+  unindex: 10,
+  embed: 11,
 };
 
 /** What occurs in a wave of batches: a bit for each, so that the database runs only the statements that are needed. */

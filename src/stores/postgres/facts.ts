@@ -118,6 +118,7 @@ function resultOf([code, a, b, text]: Fact): OperationResult {
     case CODES.rewrite:
       return { version: a! };
     case CODES.truncate:
+    case CODES.unindex:
       return { count: text ? Number(text) : 0 };
     case CODES.delete:
     case CODES.drop:

@@ -27,6 +27,8 @@ export interface HealthParts {
   durability: Durability;
   clock: Clock;
   listening: boolean;
+  /** The version of the extension; undefined where it is not there. */
+  pgvector: string | undefined;
 }
 
 /** Problems that only make the store less safe are told, and it is well nevertheless. */
@@ -46,6 +48,7 @@ async function askHealth({
   durability,
   clock,
   listening,
+  pgvector,
 }: HealthParts): Promise<StoreHealth> {
   const [[settings], [held], standbys] = await Promise.all([
     database.query<Settings>(SETTINGS, [schema]),
@@ -86,6 +89,7 @@ async function askHealth({
       wokenBy: listening ? 'notifications' : 'looking',
       changesHeldBack: heldBack,
       heldBackMs: heldMs,
+      pgvector: pgvector ?? 'not installed',
     },
   };
 }

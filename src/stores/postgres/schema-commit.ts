@@ -3,7 +3,7 @@
  *
  * What it is given is arrays: of partitions (`p_…`), batches (`b_…`), operations (`o_…`), and by kind of operation of
  * records (`r_…`), places in indexes (`x_…`), logs that are appended to (`h_…`), appends (`l_…`), entries (`e_…`) and
- * what changes things that are there (`m_…`). Names that end in `_of` point into another array, from 1. Batches come in waves:
+ * what changes things that are there or the full-text index (`m_…`). Names that end in `_of` point into another array, from 1. Batches come in waves:
  * those of one wave are judged, then written, by a handful of statements each; `w_…` say where each wave ends.
  *
  * What an operation did is a fact `(o, p, a, b)`: its operation, its partition, and two numbers. It changed something
@@ -107,6 +107,7 @@ const JUDGE = `
     END IF;
     IF kinds & {has_mends} <> 0 THEN
       FOR i IN m0 .. m1 LOOP
+        CONTINUE WHEN m_op[i] >= {index};
         SELECT t.pk, t.last INTO one FROM {schema}.logs t
           WHERE t.partition = p_pk[b_partition_of[o_batch_of[m_o[i]]]] AND t.name = m_log[i];
         num := NULL;
@@ -247,6 +248,14 @@ const MENDS = `
         CONTINUE WHEN o_batch_of[m_o[i]] = ANY (bad);
         num := p_pk[b_partition_of[o_batch_of[m_o[i]]]];
         gone := 0; gone_before := NULL;
+        IF m_op[i] = {index} THEN
+          PERFORM {schema}.index_text(
+            num, p_tenant[b_partition_of[o_batch_of[m_o[i]]]], m_log[i], m_value[i], m_mark[i]::json);
+        ELSIF m_op[i] = {unindex} THEN
+          t_o := t_o || m_o[i]; t_text := t_text || {schema}.unindex_text(num, m_log[i], m_value[i])::text;
+        ELSIF m_op[i] = {embed} THEN
+          PERFORM {schema}.embed_text(num, m_log[i], m_value[i], m_mark[i]::json);
+        END IF;
         SELECT t.* INTO one FROM {schema}.logs t WHERE t.partition = num AND t.name = m_log[i];
         IF m_op[i] = {rewrite} THEN
           UPDATE {schema}.entries t SET value = m_value[i], version = t.version + 1,

@@ -3,6 +3,7 @@ import { APPEND_GROUP } from './schema-append.ts';
 import { COMMIT_GROUP } from './schema-commit.ts';
 import { FUNCTIONS } from './schema-functions.ts';
 import { TABLES } from './schema-tables.ts';
+import { TEXT_FUNCTIONS, TEXT_TABLES } from './schema-texts.ts';
 
 /** Into how many tables entries are split by their log. Each commit opens those that it writes to. */
 const ENTRY_TABLES = 8;
@@ -11,7 +12,10 @@ const ENTRY_TABLES = 8;
  * Migrations, oldest first; the schema's version is how many have run. Never edit one that was released: add another.
  * While old processes are still running, what they call has to stay.
  */
-const migrations: readonly string[] = [TABLES + FUNCTIONS + COMMIT_GROUP + APPEND_GROUP];
+const migrations: readonly string[] = [
+  TABLES + FUNCTIONS + COMMIT_GROUP + APPEND_GROUP,
+  TEXT_TABLES + TEXT_FUNCTIONS + COMMIT_GROUP.replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION'),
+];
 
 /** The error of a function that must see what was committed while it waited, and can't in a transaction of this kind. */
 export const OTHER_ISOLATION = 'HF002';

@@ -1,5 +1,5 @@
-import { ConfigError, UnsupportedError } from '../../core/errors.ts';
-import type { Cursor, Store, StoreFeatures, StoreHealth, TextMatches, TextQuery } from '../../core/store.ts';
+import { ConfigError } from '../../core/errors.ts';
+import type { Cursor, Store, StoreFeatures, StoreHealth } from '../../core/store.ts';
 import { CheckedStore } from '../shared/checked-store.ts';
 import { Committer } from './commit.ts';
 import { type Connection, connect } from './connection.ts';
@@ -9,6 +9,8 @@ import { beginEpoch, checkMigrated, checkServer, pendingMigrations, runMigration
 import type { PostgresStoreOptions, Settings } from './options.ts';
 import type { PostgresPool } from './pool.ts';
 import { Reads } from './reads.ts';
+import { Texts } from './texts.ts';
+import { findPgvector, type Pgvector } from './vectors.ts';
 import { Waker } from './waker.ts';
 
 export type { PostgresStoreOptions };
@@ -21,23 +23,27 @@ export interface PostgresMigrateOptions extends PostgresStoreOptions {
 /** A store in a schema of a Postgres database (14 or later). Many processes may use it at once. */
 export class PostgresStore extends CheckedStore implements Store {
   readonly name = 'postgres';
-  readonly features: StoreFeatures = {
-    persistent: true,
-    shared: true,
-    textSearch: false,
-    vectorSearch: false,
-  };
+  readonly features: StoreFeatures;
   readonly #connection: Connection;
   readonly #settings: Settings;
   protected readonly parts: {
     readonly reads: Reads;
     readonly journal: Journal;
     readonly committer: Committer;
+    readonly texts: Texts;
   };
   readonly #waker: Waker;
+  readonly #pgvector: Pgvector | undefined;
 
-  private constructor(connection: Connection) {
+  private constructor(connection: Connection, pgvector: Pgvector | undefined) {
     super();
+    this.features = {
+      persistent: true,
+      shared: true,
+      textSearch: true,
+      vectorSearch: pgvector !== undefined,
+    };
+    this.#pgvector = pgvector;
     const { database, settings, listenSource } = connection;
     const { schema, durability, clock } = settings;
     this.#connection = connection;
@@ -49,7 +55,12 @@ export class PostgresStore extends CheckedStore implements Store {
       clock,
       committed: () => this.#waker.committed(),
     });
-    this.parts = { reads: new Reads(database, schema), journal: new Journal(database, schema), committer };
+    this.parts = {
+      reads: new Reads(database, schema),
+      journal: new Journal(database, schema),
+      committer,
+      texts: new Texts(database, schema, pgvector),
+    };
   }
 
   /**
@@ -71,7 +82,7 @@ export class PostgresStore extends CheckedStore implements Store {
       else await checkMigrated(database, settings.schema);
       await beginEpoch(database, settings.schema);
       if (settings.durability === 'replicated') await checkStandbys(connection);
-      return new PostgresStore(connection);
+      return new PostgresStore(connection, await findPgvector(database));
     } catch (error) {
       await connection.close();
       throw error;
@@ -115,16 +126,18 @@ export class PostgresStore extends CheckedStore implements Store {
     await this.parts.journal.trim(upTo, keep);
   }
 
-  async searchText(_query: TextQuery): Promise<TextMatches> {
-    this.life.check();
-    throw new UnsupportedError('the postgres store has no full-text index');
-  }
-
   async health(): Promise<StoreHealth> {
     this.life.check();
     const { schema, durability, clock } = this.#settings;
     const { database } = this.#connection;
-    return checkHealth({ database, schema, durability, clock, listening: this.#waker.listening });
+    return checkHealth({
+      database,
+      schema,
+      durability,
+      clock,
+      listening: this.#waker.listening,
+      pgvector: this.#pgvector?.version,
+    });
   }
 
   async close(): Promise<void> {

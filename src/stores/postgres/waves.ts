@@ -91,6 +91,8 @@ function sizeOf({ operations }: Batch): number {
   let characters = 0;
   for (const operation of operations) {
     if ('value' in operation) characters += operation.value.length;
+    else if (operation.op === 'embed')
+      for (const { values } of operation.vectors) characters += values.length;
     else if (operation.op === 'append') for (const { value } of operation.entries) characters += value.length;
   }
   return characters;
