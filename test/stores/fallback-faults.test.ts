@@ -2,13 +2,20 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { HoldfastError } from '../../src/core/errors.ts';
-import type { Batch, Operation, Store, TextQuery } from '../../src/core/store.ts';
+import type { Batch, Operation, Store, TextMatches, TextQuery } from '../../src/core/store.ts';
 import type { FallbackStore, RejectedBatch } from '../../src/stores/fallback/index.ts';
 import type { MemoryStore } from '../../src/stores/memory/index.ts';
 import { appendOf, lasting, outagePlace, session, valuesOf, write } from './outages.ts';
 
 const p = session();
-const query: TextQuery = { tenant: 'default', terms: ['x'], limit: 1 };
+const query: TextQuery = {
+  tenant: 'default',
+  collection: 'texts',
+  within: { scope: 'u' },
+  terms: ['x'],
+  limit: 1,
+};
+const nothing: TextMatches = { documents: 0, counts: [0], hits: [] };
 const present: Operation = { op: 'check', kind: 'session', id: 'session', ifVersion: 'present' };
 const warnings: string[] = [];
 process.on('warning', ({ message }) => warnings.push(message));
@@ -23,7 +30,7 @@ test('takes one slow call for no outage while others are answered', async () => 
   const source = new Proxy(wire.before(target), {
     get: (before, name: keyof Store) => {
       if (name !== 'searchText') return before[name];
-      return () => slow.promise.then(() => []);
+      return () => slow.promise.then(() => nothing);
     },
   });
   const states: string[] = [];
@@ -35,7 +42,7 @@ test('takes one slow call for no outage while others are answered', async () => 
     await setImmediate();
   }
   slow.resolve();
-  expect(await search).toEqual([]);
+  expect(await search).toEqual(nothing);
   expect(states).toEqual(['normal']);
 });
 

@@ -35,6 +35,16 @@ const set = (value: object): Operation => ({
 });
 const add = (n: number): Operation => ({ op: 'add', kind: 'count', id: 'count', deltas: { n } });
 
+const textOf = (term: string): Operation => ({
+  op: 'index',
+  collection: 'texts',
+  id: '1',
+  scope: 'u',
+  terms: [term],
+  value: '{}',
+  order: 1,
+});
+
 async function back(store: FallbackStore): Promise<void> {
   await vi.waitFor(() => expect(store.state).toBe('normal'), { timeout: 20_000, interval: 5 });
 }
@@ -223,6 +233,9 @@ test.for<[string, Operation]>([
   ['a rewrite', { op: 'rewrite', log: 'log', seq: 1, value: '1' }],
   ['a truncation', { op: 'truncate', log: 'log', after: 0 }],
   ['a drop', { op: 'drop' }],
+  ['a text that is indexed', textOf('x')],
+  ['a text that is taken out', { op: 'unindex', collection: 'texts' }],
+  ['vectors', { op: 'embed', collection: 'texts', id: '1', model: 'm', vectors: [] }],
 ])('fails fast at %s while the store is away', async ([, operation]) => {
   const { open, wire, target } = await outagePlace();
   const store = await open();
@@ -350,6 +363,33 @@ test('keeps what is in a durable spool when it is closed, and brings it later', 
   expect(await valuesOf(third, session('s1'))).toEqual([1, 4, 7, 10, 13, 16, 19]);
   await back(third);
   expect(await valuesOf(target, session('s2'))).toEqual([2, 5, 8, 11, 14, 17]);
+});
+
+test('takes texts for searching when what is in the spool of their partition is through, and not before', async () => {
+  const { open, wire, target } = await outagePlace();
+  const store = await open();
+  expect(store.features).toMatchObject({ textSearch: true, vectorSearch: true });
+  const search = () =>
+    store.searchText({
+      tenant: 'default',
+      collection: 'texts',
+      within: { partition: p },
+      terms: ['x'],
+      limit: 1,
+    });
+  wire.mode = 'down';
+  await expect(write(store, p, appendOf(0), textOf('x'))).rejects.toMatchObject({
+    code: 'store-unavailable',
+  });
+  for (let i = 1; i < 200; i++) await write(store, p, appendOf(i));
+  await expect(search()).rejects.toMatchObject({ code: 'store-unavailable' });
+  wire.mode = 'up';
+  await vi.waitFor(() => expect(store.state).toBe('replaying'), { interval: 1 });
+  // Behind what is replayed: the text tells of the whole log.
+  await write(store, p, textOf('x'));
+  expect(await valuesOf(target, p)).toHaveLength(199);
+  expect((await search()).counts).toEqual([1]);
+  await back(store);
 });
 
 test('does not pretend when a spool in memory is closed with something in it', async () => {

@@ -8,7 +8,7 @@ import { storeConformance } from '../../src/testing/index.ts';
 const runner = { describe, it };
 storeConformance(runner, {
   name: 'fallback',
-  features: { persistent: true, shared: true, textSearch: false, vectorSearch: false },
+  features: { persistent: true, shared: true, textSearch: true, vectorSearch: true },
   createLocation: () => mkdtempSync('/tmp/holdfast-'),
   open: (folder) => withFallback(() => SqliteStore.open(`${folder}/store.db`), new MemoryStore()),
   removeLocation: (folder) => rmSync(folder, { recursive: true }),

@@ -32,6 +32,11 @@ function obstacleOf(operation: Operation, known: boolean): string | undefined {
         return 'a given seq or version';
       return known || ifLastSeq === undefined ? undefined : 'a compare-and-set';
     }
+    case 'index':
+    case 'unindex':
+    case 'embed':
+      // What is searched is made of what is stored, and is made again when the store is back.
+      return 'a change of what is searched';
     default:
       return `a ${operation.op}`;
   }
