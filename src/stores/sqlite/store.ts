@@ -90,7 +90,8 @@ export class SqliteStore implements Store {
     this.#catalog = new Catalog(db);
     this.#records = new Records(db);
     this.#logs = new Logs(db);
-    this.#search = new TextSearch(db, vectors.loaded);
+    const texts = new Texts(db);
+    this.#search = new TextSearch(db, texts, vectors.loaded);
     this.#journal = new Journal(db);
     this.#snapshot = new Snapshot(
       db,
@@ -105,7 +106,7 @@ export class SqliteStore implements Store {
       catalog: this.#catalog,
       records: this.#records,
       logs: this.#logs,
-      texts: new Texts(db),
+      texts,
       journal: this.#journal,
     });
     this.#committer.reset();

@@ -2,8 +2,9 @@ import type { Partition, TextHit, TextMatches, TextQuery } from '../../core/stor
 import { compareHits, TextScores } from '../shared/texts.ts';
 import type { Database, Statement } from './database.ts';
 import { ALL_KEYS, type KeyRange, keysOf } from './text-keys.ts';
-import { Terms } from './text-terms.ts';
-import { bytesOf, Vectors } from './text-vectors.ts';
+import type { Terms } from './text-terms.ts';
+import { bytesOf, type Vectors } from './text-vectors.ts';
+import type { Texts } from './texts.ts';
 
 type Near = NonNullable<TextQuery['near']>;
 
@@ -66,9 +67,9 @@ export class TextSearch {
   readonly #nearest: Readonly<Record<Region['where'], Statement>> | undefined;
 
   /** @param comparesVectors whether the functions of vector-functions.ts are loaded */
-  constructor(db: Database, comparesVectors: boolean) {
-    this.#terms = new Terms(db);
-    this.#vectors = new Vectors(db);
+  constructor(db: Database, { terms, vectors }: Texts, comparesVectors: boolean) {
+    this.#terms = terms;
+    this.#vectors = vectors;
     this.#place = db
       .prepare('SELECT pk FROM text_places WHERE tenant = ? AND collection = ? AND scope = ?')
       .pluck();
@@ -80,8 +81,8 @@ export class TextSearch {
       .prepare(`SELECT ${READ}, 0 FROM json_each(?) j JOIN texts t ON t.pk = j.value ${WITH_PARTITION}`)
       .raw();
     this.#value = db.prepare('SELECT value FROM texts WHERE pk = ?').pluck();
-    this.#newest = ranked(db, '0');
-    this.#nearest = comparesVectors ? ranked(db, COSINE) : undefined;
+    this.#newest = inEither(db, '0', 't.position DESC,');
+    this.#nearest = comparesVectors ? inEither(db, COSINE, 'rank DESC, t.position DESC,') : undefined;
   }
 
   /** @param partition the key of the partition that is searched; undefined where it is not there, or a scope is */
@@ -150,13 +151,13 @@ export class TextSearch {
   }
 }
 
-/** The first texts of a region by something that is worked out of each, the greatest first, and then by their order. */
-function ranked(db: Database, by: string): Record<Region['where'], Statement> {
+/** A statement for either way of telling texts of a region: the first ones, by what is worked out of each. */
+function inEither(db: Database, rank: string, order: string): Record<Region['where'], Statement> {
   const statement = (where: string) =>
     db
       .prepare(
-        `SELECT ${READ}, ${by} AS rank FROM texts t ${WITH_PARTITION} WHERE ${where}
-         ORDER BY rank DESC, t.position DESC, p.type, p.id, t.id LIMIT @limit`,
+        `SELECT ${READ}, ${rank} AS rank FROM texts t ${WITH_PARTITION} WHERE ${where}
+         ORDER BY ${order} p.type, p.id, t.id LIMIT @limit`,
       )
       .raw();
   return { place: statement(CONDITIONS.place), partition: statement(CONDITIONS.partition) };

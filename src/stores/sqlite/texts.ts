@@ -13,8 +13,8 @@ interface TextRow {
 
 /** Text documents, with the index of their terms and with their vectors. */
 export class Texts {
-  readonly #terms: Terms;
-  readonly #vectors: Vectors;
+  readonly terms: Terms;
+  readonly vectors: Vectors;
   readonly #find: Statement;
   readonly #inCollection: Statement;
   readonly #inPartition: Statement;
@@ -28,8 +28,8 @@ export class Texts {
   readonly #deletePlace: Statement;
 
   constructor(db: Database) {
-    this.#terms = new Terms(db);
-    this.#vectors = new Vectors(db);
+    this.terms = new Terms(db);
+    this.vectors = new Vectors(db);
     const row = 'SELECT pk, place, terms FROM texts WHERE partition = ?';
     this.#find = db.prepare(`${row} AND collection = ? AND id = ?`);
     this.#inCollection = db.prepare(`${row} AND collection = ?`);
@@ -62,7 +62,7 @@ export class Texts {
     if (!before) {
       const pk = this.#newKey(partition);
       this.#add.run(pk, partition, collection, id, place, order, terms.join(' '), value);
-      this.#terms.add(pk, place, terms);
+      this.terms.add(pk, place, terms);
       return;
     }
     this.#replace.run(place, order, terms.join(' '), value, before.pk);
@@ -88,7 +88,7 @@ export class Texts {
 
   embed(partition: number, { collection, id, model, vectors }: Operation & { op: 'embed' }): void {
     const text = this.#find.get(partition, collection, id) as TextRow | undefined;
-    if (text) this.#vectors.set(text.pk, model, vectors);
+    if (text) this.vectors.set(text.pk, model, vectors);
   }
 
   /** Touches only what has changed: a text that has grown has a few terms more, and all that it had. */
@@ -99,21 +99,21 @@ export class Texts {
   ): void {
     const old = listOf(text);
     if (place !== oldPlace) {
-      this.#terms.remove(pk, oldPlace, old);
-      this.#terms.add(pk, place, terms);
+      this.terms.remove(pk, oldPlace, old);
+      this.terms.add(pk, place, terms);
       return;
     }
     const [had, has] = [new Set(old), new Set(terms)];
     const gone = old.filter((term) => !has.has(term));
     const come = terms.filter((term) => !had.has(term));
-    if (gone.length > 0) this.#terms.remove(pk, place, gone);
-    if (gone.length > 0 || come.length > 0) this.#terms.add(pk, place, come);
+    if (gone.length > 0) this.terms.remove(pk, place, gone);
+    if (gone.length > 0 || come.length > 0) this.terms.add(pk, place, come);
   }
 
   #remove(texts: readonly TextRow[]): void {
     for (const { pk, place, terms } of texts) {
-      this.#terms.remove(pk, place, listOf(terms));
-      this.#vectors.remove(pk);
+      this.terms.remove(pk, place, listOf(terms));
+      this.vectors.remove(pk);
       this.#delete.run(pk);
     }
     for (const pk of new Set(texts.map(({ place }) => place))) this.#deletePlace.run({ pk });
