@@ -8,6 +8,8 @@ import { InvalidInputError, UnsupportedError } from './errors.ts';
 import { EventService } from './events/events.ts';
 import { idSchema, parseInput } from './input.ts';
 import { Maintenance } from './maintenance.ts';
+import { MemoryService } from './memory/memory.ts';
+import { type MemoryOptions, memoryOptionsSchema } from './memory/options.ts';
 import { MessageService } from './messages/messages.ts';
 import { Records } from './records.ts';
 import { TextIndexer } from './search/indexer.ts';
@@ -32,6 +34,8 @@ export interface EngineOptions {
   maintenanceIntervalMs?: number;
   /** How long the journal keeps what has happened (milliseconds; seven days), for subscribers that fall behind. */
   journalKeepMs?: number;
+  /** How much is remembered, and for how long: see docs/memory.md. */
+  memory?: MemoryOptions | undefined;
   /** Hears of failures in the background: a listener that throws, a sweep that fails. Default: a process warning. */
   onError?: (error: unknown) => void;
   /** How histories are compacted when they get long. Each of the options says its default. */
@@ -48,6 +52,7 @@ const optionsSchema = z.strictObject({
   tokenCounter: z.custom<TokenCounter>().optional(),
   maintenanceIntervalMs: z.int().min(0).max(MAX_TIMER_MS).optional(),
   journalKeepMs: z.number().min(0).optional(),
+  memory: memoryOptionsSchema.optional(),
   onError: storeOptionsShape.onError,
   compaction: compactionOptionsSchema.optional(),
   clock: z
@@ -76,6 +81,7 @@ export class ContextEngine implements AsyncDisposable {
   readonly state: StateService;
   readonly events: EventService;
   readonly window: WindowService;
+  readonly memory: MemoryService;
   readonly #store: Store;
   readonly #options: EngineOptions;
   readonly #settler: TokenSettler;
@@ -123,12 +129,18 @@ export class ContextEngine implements AsyncDisposable {
       closing: root ? AbortSignal.any([root.#closing.signal, this.#closing.signal]) : this.#closing.signal,
     });
     this.window = new WindowService(context, { activity, ledger, compactions });
+    this.memory = new MemoryService(context, {
+      searcher,
+      userOf: async (sessionId) => (await this.sessions.get(sessionId)).userId,
+      onError,
+      options: options.memory,
+    });
     const { maintenanceIntervalMs = 60_000, journalKeepMs = 7 * DAY_MS } = options;
     if (root) return;
     const housekeeping = { intervalMs: maintenanceIntervalMs, journalKeepMs, onError };
     this.#maintenance = new Maintenance(
       context,
-      { events: this.events, indexer: this.#indexer },
+      { events: this.events, indexer: this.#indexer, sweepMemories: () => this.#sweepMemories() },
       housekeeping,
     );
   }
@@ -173,6 +185,11 @@ export class ContextEngine implements AsyncDisposable {
     return copyStore(this.#store, target.#store, options);
   }
 
+  /** Of the tenants that are in use here: no index goes over all of them. */
+  async #sweepMemories(): Promise<void> {
+    for (const engine of [this, ...this.#tenants.values()]) await engine.memory.sweep();
+  }
+
   /** Finishes what is under way and closes the store. Everything acknowledged is kept; further calls fail. */
   async close(): Promise<void> {
     this.#closing.abort();
@@ -181,6 +198,7 @@ export class ContextEngine implements AsyncDisposable {
     await Promise.all([...this.#tenants.values()].map((engine) => engine.close()));
     await this.#maintenance?.close();
     await this.#compactions.close();
+    await this.memory.close();
     await this.#settler.close();
     if (!this.#root) await this.#indexer.close();
     if (!this.#root) await this.#store.close();

@@ -13,6 +13,8 @@ export interface MaintenanceOptions {
 export interface MaintainedServices {
   readonly events: EventService;
   readonly indexer: TextIndexer;
+  /** Memories that have ended or faded go. */
+  sweepMemories(): Promise<void>;
 }
 
 /** Regular housekeeping of a store: expired sessions of all tenants go, the full-text index catches up, and
@@ -50,6 +52,7 @@ export class Maintenance {
   async #work(): Promise<void> {
     try {
       await sweepExpired(this.#context.store, undefined, this.#context.clock.now());
+      await this.#services.sweepMemories();
       // What the index has not taken in must not be forgotten.
       await this.#services.indexer.drain();
       await this.#services.events.trim({ keepMs: this.#options.journalKeepMs });

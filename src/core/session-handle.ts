@@ -3,11 +3,16 @@ import type { CompactOptions } from './compaction/options.ts';
 import type { EngineEvent } from './events/catalog.ts';
 import type { EventService, SubscribeOptions } from './events/events.ts';
 import type { Json } from './json.ts';
+import type { Extraction, ExtractMemories } from './memory/extract.ts';
+import type { MemorySearch } from './memory/find.ts';
+import type { AddMemory, ListMemories, SearchByTags, SearchMemories } from './memory/input.ts';
+import type { AddedMemory, MemoryService } from './memory/memory.ts';
 import type { EditMessage } from './messages/edit.ts';
 import type { FormattedMessages, MessageFormat } from './messages/formats/format.ts';
 import type { AppendOptions, ListOptions, MessageService } from './messages/messages.ts';
 import type { Offloaded } from './messages/offloaded.ts';
 import type { Compaction, CompactionResult } from './model/compaction.ts';
+import type { Memory } from './model/memory.ts';
 import type { Message, MessageInput } from './model/message.ts';
 import type { Session, SessionStatus } from './model/session.ts';
 import type { WindowManifest } from './model/window.ts';
@@ -27,6 +32,7 @@ export interface SessionServices {
   readonly state: StateService;
   readonly events: EventService;
   readonly window: WindowService;
+  readonly memory: MemoryService;
 }
 
 /** One session's services, with its id filled in: the same verbs, the same meaning. */
@@ -36,6 +42,8 @@ export class SessionHandle {
   readonly channels: SessionChannels;
   readonly state: SessionState;
   readonly window: SessionWindow;
+  /** Memories of the session's user. */
+  readonly memory: SessionMemory;
   readonly #engine: SessionServices;
 
   constructor(engine: SessionServices, id: string) {
@@ -45,6 +53,7 @@ export class SessionHandle {
     this.channels = new SessionChannels(engine, id);
     this.state = new SessionState(engine, id);
     this.window = new SessionWindow(engine, id);
+    this.memory = new SessionMemory(engine, id);
   }
 
   create(input: Omit<CreateSession, 'id'>): Promise<Session> {
@@ -182,5 +191,26 @@ export class SessionWindow extends Scoped {
   }
   replay(manifestId: string): Promise<ReplayedWindow> {
     return this.engine.window.replay(this.id, manifestId);
+  }
+}
+
+export class SessionMemory extends Scoped {
+  add(memory: Omit<AddMemory, 'userId' | 'sessionId'>): Promise<AddedMemory> {
+    return this.engine.memory.add({ ...memory, sessionId: this.id });
+  }
+  list(options?: Omit<ListMemories, 'userId' | 'sessionId'>): Promise<{ memories: Memory[]; next?: string }> {
+    return this.engine.memory.list({ ...options, sessionId: this.id });
+  }
+  search(query: string, options?: Omit<SearchMemories, 'userId' | 'sessionId'>): Promise<MemorySearch> {
+    return this.engine.memory.search(query, { ...options, sessionId: this.id });
+  }
+  searchByTags(
+    tags: readonly string[],
+    options?: Omit<SearchByTags, 'userId' | 'sessionId'>,
+  ): Promise<Memory[]> {
+    return this.engine.memory.searchByTags(tags, { ...options, sessionId: this.id });
+  }
+  extract(options: ExtractMemories): Promise<Extraction> {
+    return this.engine.memory.extract(this.id, options);
   }
 }

@@ -1,17 +1,17 @@
-import { decodeJson, type JsonText } from '../json.ts';
+import { decodeJson, type JsonObject, type JsonText } from '../json.ts';
+import type { Content } from './records.ts';
 
-/** What of a memory can be searched. */
-export interface SearchableMemory {
+/** What of a memory is searched. */
+export interface MemoryText {
   content: string;
   tags: string[];
   importance: number;
   createdAt: number;
+  metadata: JsonObject;
 }
 
-/** Reads a memory's record for the full-text index. @returns undefined for one that is not to be found */
-export function memoryText(value: JsonText): SearchableMemory | undefined {
-  const { content, tags, importance, createdAt, supersededBy } = decodeJson<
-    SearchableMemory & { supersededBy?: string }
-  >(value);
-  return supersededBy === undefined ? { content, tags, importance, createdAt } : undefined;
+/** From the value of a record `memory`. One that is superseded is another record, and can't be found. */
+export function memoryText(value: JsonText): MemoryText {
+  const { content, tags, importance, createdAt, metadata } = decodeJson<Content>(value);
+  return { content, tags, importance, createdAt, metadata };
 }

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { ConflictError, isConflict, isUnavailable, quote } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { durationSchema, idSchema, limitSchema, objectSchema, parseInput, timeSchema } from '../input.ts';
-import { decodeJson, encodeJson, type JsonObject, type JsonText } from '../json.ts';
+import { decodeJson, encodeJson, type JsonText } from '../json.ts';
+import { copyOf, mergedMetadata } from '../metadata.ts';
 import type { Session, SessionCounters, SessionRecord, SessionStatus } from '../model/session.ts';
 import { indexes, kinds, messageLog, noFork, sessionExists } from '../partitions.ts';
 import { noSession, partitionOf, type ServiceContext } from '../services.ts';
@@ -330,11 +331,6 @@ function taken(id: string, cause: unknown): ConflictError {
   });
 }
 
-/** What the caller gave, so that it can't change under us. */
-function copyOf(metadata: Record<string, unknown>): JsonObject {
-  return decodeJson<JsonObject>(encodeJson(metadata, 'metadata'));
-}
-
 function indexEntries({ userId, status, createdAt }: SessionRecord): IndexEntry[] {
   return [
     { index: indexes.sessions, key: '', order: createdAt },
@@ -355,15 +351,6 @@ function countersOf(counting: {
   };
   const changed = Object.entries(deltas).filter(([, delta]) => delta !== 0);
   return changed.length > 0 ? Object.fromEntries(changed) : undefined;
-}
-
-function mergedMetadata(before: JsonObject, changes: JsonObject): JsonObject {
-  const fields = new Map(Object.entries(before));
-  for (const [field, value] of Object.entries(changes)) {
-    if (value === null) fields.delete(field);
-    else fields.set(field, value);
-  }
-  return Object.fromEntries(fields);
 }
 
 function toSession(id: string, { value, version, live }: Seen): Session {

@@ -1,0 +1,63 @@
+/**
+ * What a memory is about, where it can be true of one value only: `Ann lives in Oslo` and `Ann lives in Rome` are about
+ * the same. Read from the plainest sentences alone: what is not sure to have one value gives nothing.
+ */
+
+const SUBJECT = "([\\p{L}\\p{M}][\\p{L}\\p{M}\\p{N} .'’-]{0,60}?)";
+/** What one has one of. */
+const ATTRIBUTE =
+  '((?:(?:first|last|full|middle|nick|user|maiden) ?)?name|age|birthday|date of birth|e-?mail(?: address)?|(?:phone|telephone|mobile)(?: number)?|(?:home |street |postal )?address|home ?town|nationality|job(?: title)?|occupation|employer|time ?zone|native language|mother tongue|budget|deadline|blood type|marital status|favou?rite [\\p{L}]+)';
+
+const patterns: readonly [RegExp, (match: RegExpExecArray) => string][] = [
+  // Ann's favourite colour is blue; my time zone is CET
+  [
+    new RegExp(
+      `^(?:${SUBJECT}['’]s|(my)|(?:the )?${SUBJECT}['’]) ${ATTRIBUTE} (?:is|was|has changed to|changed to) (?!not\\b|also\\b)`,
+      'iu',
+    ),
+    ([, named, mine, plural, attribute]) => `${subject(named ?? mine ?? plural)} ${attribute}`,
+  ],
+  // The budget of the trip is 500
+  [
+    new RegExp(
+      `^the ${ATTRIBUTE} of ${SUBJECT} (?:is|was|has changed to|changed to) (?!not\\b|also\\b)`,
+      'iu',
+    ),
+    ([, attribute, of]) => `${subject(of)} ${attribute}`,
+  ],
+  // Ann lives in Oslo, has moved to Oslo
+  [
+    new RegExp(
+      `^${SUBJECT} (?:now |currently )?(?:lives? in|(?:has |have )?moved to|is living in|is based in) `,
+      'iu',
+    ),
+    ([, who]) => `${subject(who)} home`,
+  ],
+  // Ann works at the mill
+  [
+    new RegExp(`^${SUBJECT} (?:now |currently )?works? (?:at|for) `, 'iu'),
+    ([, who]) => `${subject(who)} employer`,
+  ],
+  // Ann is 31 years old
+  [
+    new RegExp(`^${SUBJECT} (?:is|am) (?:now )?\\d{1,3} years? old`, 'iu'),
+    ([, who]) => `${subject(who)} age`,
+  ],
+];
+
+/** @returns a name for what the text tells one value of, at most 200 characters; undefined where there is none */
+export function factOf(content: string): string | undefined {
+  const text = content.trim();
+  // A list of things, or a second sentence, may say more than its beginning.
+  if (text.length > 200 || /[.!?;]\s+\S/.test(text) || /\b(?:and|or|but)\b/i.test(text)) return undefined;
+  for (const [pattern, name] of patterns) {
+    const match = pattern.exec(text);
+    if (match) return name(match).toLowerCase().replaceAll(/\s+/g, ' ').replace('favorite', 'favourite');
+  }
+  return undefined;
+}
+
+function subject(words = ''): string {
+  const plain = words.trim().replace(/^(?:the|a|an) /i, '');
+  return /^(?:I|my|me)$/i.test(plain) ? 'user' : plain;
+}

@@ -1,0 +1,69 @@
+import type { Memory } from '../model/memory.ts';
+import { isTwin, sketchOf } from './likeness.ts';
+import type { Owner } from './owner.ts';
+
+/** Of so many users the short-term memories are kept: those that were last used. */
+const MAX_OWNERS = 1000;
+
+/**
+ * Short-term memories: in this process only, gone with it. Each owner has so many; the one that was used longest ago
+ * makes room.
+ */
+export class ShortTerm {
+  readonly #size: number;
+  /** The order of both maps is that of last use. */
+  readonly #owners = new Map<string, Map<string, Memory>>();
+
+  /** @param size how many an owner may have */
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  /** Keeps a memory; one with the same key goes. */
+  put(owner: Owner, memory: Memory): void {
+    const held = this.#owners.get(owner.key) ?? new Map<string, Memory>();
+    for (const { id, key } of held.values())
+      if (key !== undefined && key === memory.key && id !== memory.id) held.delete(id);
+    held.delete(memory.id);
+    held.set(memory.id, memory);
+    if (held.size > this.#size) held.delete(held.keys().next().value!);
+    this.#owners.delete(owner.key);
+    this.#owners.set(owner.key, held);
+    if (this.#owners.size > MAX_OWNERS) this.#owners.delete(this.#owners.keys().next().value!);
+  }
+
+  /** @param owner whose; anybody's where absent */
+  get(id: string, owner: Owner | undefined, now: number): Memory | undefined {
+    const maps = owner ? [this.#owners.get(owner.key)] : this.#owners.values();
+    for (const held of maps) {
+      const memory = held?.get(id);
+      if (memory) return memory.expiresAt !== undefined && memory.expiresAt <= now ? undefined : memory;
+    }
+    return undefined;
+  }
+
+  twinOf(owner: Owner, content: string, now: number): Memory | undefined {
+    const sketch = sketchOf(content);
+    return this.list(owner, now).find((memory) => isTwin(sketchOf(memory.content), sketch));
+  }
+
+  /** Those of an owner, the last used last. */
+  list(owner: Owner, now: number): Memory[] {
+    const held = this.#owners.get(owner.key);
+    if (!held) return [];
+    for (const { id, expiresAt } of held.values())
+      if (expiresAt !== undefined && expiresAt <= now) held.delete(id);
+    return [...held.values()];
+  }
+
+  delete(id: string, owner: Owner): boolean {
+    return this.#owners.get(owner.key)?.delete(id) ?? false;
+  }
+
+  /** @param owner whose; everybody's where absent */
+  count(owner: Owner | undefined, now: number): number {
+    const maps = owner ? [this.#owners.get(owner.key)] : [...this.#owners.values()];
+    const held = maps.flatMap((map) => [...(map?.values() ?? [])]);
+    return held.filter(({ expiresAt = Number.POSITIVE_INFINITY }) => expiresAt > now).length;
+  }
+}

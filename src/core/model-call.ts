@@ -1,0 +1,76 @@
+/** Asking a language model, whatever it is given as. */
+import { z } from 'zod';
+
+export interface ModelRequest {
+  /** Instructions. */
+  system: string;
+  /** What the model is to work on. */
+  prompt: string;
+  maxOutputTokens: number;
+  signal: AbortSignal;
+}
+
+/** A language model of the AI SDK (`openai('gpt-5-mini')`, …), as far as it is used: any version of the specification. */
+export interface ModelObject {
+  readonly modelId: string;
+  /** The options differ a little from version to version. */
+  doGenerate(options: never): PromiseLike<{ content: readonly { type: string }[] }>;
+}
+
+/** What answers a prompt with text: an AI SDK language model, or any function. */
+export type ModelLike = ModelObject | ((request: ModelRequest) => Promise<string>);
+
+export const modelSchema = z.custom<ModelLike>(
+  (value) =>
+    typeof value === 'function' ||
+    typeof (value as { doGenerate?: unknown } | null)?.doGenerate === 'function',
+  'expected a function, or a language model object of the AI SDK',
+);
+
+/**
+ * Asks once. What a model's error says may be content: its name alone is told.
+ * @returns the text, or why there is none
+ * @throws the signal's reason when that is aborted
+ */
+export async function callModel(
+  model: ModelLike,
+  request: ModelRequest,
+  timeoutMs: number,
+): Promise<{ text: string } | { problem: string }> {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const signal = AbortSignal.any([request.signal, timeout]);
+  try {
+    const given = { ...request, signal };
+    const answer: unknown = await orAborted(
+      typeof model === 'function' ? model(given) : generate(model, given),
+      signal,
+    );
+    return typeof answer === 'string' ? { text: answer } : { problem: 'the model gave no text' };
+  } catch (error) {
+    request.signal.throwIfAborted();
+    const name = error instanceof Error ? error.name : typeof error;
+    return { problem: timeout.aborted ? `took longer than ${timeoutMs} ms` : `the model failed (${name})` };
+  }
+}
+
+/** A model that does not heed the signal does not hold anybody up. */
+function orAborted<T>(work: PromiseLike<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).then(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+/** `doGenerate` of the AI SDK's provider specification: prompt and content are the same in its versions 2 to 4. */
+async function generate(model: ModelObject, request: ModelRequest): Promise<string> {
+  const { system, prompt, maxOutputTokens, signal } = request;
+  const messages = [
+    { role: 'system', content: system },
+    { role: 'user', content: [{ type: 'text', text: prompt }] },
+  ];
+  const options = { prompt: messages, maxOutputTokens, abortSignal: signal };
+  const { content } = await model.doGenerate(options as never);
+  return content.map((part) => ('text' in part && part.type === 'text' ? String(part.text) : '')).join('');
+}
