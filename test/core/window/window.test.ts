@@ -233,7 +233,11 @@ onEveryStore('a recorded window', (open) => {
 describe('what a window reads', () => {
   async function entriesRead(length: number, options: object = {}, each: (i: number) => object = () => ({})) {
     const { store, asked } = watched(await openStore('memory:'));
-    const engine = await ContextEngine.open(store, { maintenanceIntervalMs: 0, tokenCounter: letters });
+    const engine = await ContextEngine.open(store, {
+      maintenanceIntervalMs: 0,
+      compaction: { autoCompact: false },
+      tokenCounter: letters,
+    });
     onTestFinished(() => engine.close());
     await newSession(engine);
     const filler = Array.from({ length: length - 20 }, (_, i) => ({ ...sized('user', 20), ...each(i) }));
@@ -269,7 +273,11 @@ describe('what a window reads', () => {
   test('is not all when the last user message is far behind: where it was found is remembered', async () => {
     const agent = (i: number) => ({ role: i === 0 ? 'user' : 'assistant' });
     const { store, asked } = watched(await openStore('memory:'));
-    const engine = await ContextEngine.open(store, { maintenanceIntervalMs: 0, tokenCounter: letters });
+    const engine = await ContextEngine.open(store, {
+      maintenanceIntervalMs: 0,
+      compaction: { autoCompact: false },
+      tokenCounter: letters,
+    });
     onTestFinished(() => engine.close());
     await newSession(engine);
     const work = Array.from({ length: 5000 }, (_, i) => ({ ...sized('assistant', 20), ...agent(i) }));
