@@ -18,6 +18,7 @@ export interface Table {
   readonly logs: readonly string[];
   readonly seqs: Float64Array;
   readonly versions: Float64Array;
+  /** Who speaks: one object for one speaker. */
   readonly speakers: readonly Speaker[];
   readonly createdAt: Float64Array;
   readonly lengths: Float64Array;
@@ -61,7 +62,7 @@ export function tableOf(sources: readonly StretchSource[]): Table {
     logs: stretches.flatMap(({ log, seqs }) => seqs.map(() => log)),
     seqs: column((stretch) => stretch.seqs),
     versions: column((stretch) => stretch.versions),
-    speakers: stretches.flatMap(({ speaker, speakers }) => speaker.map((index) => speakers[index]!)),
+    speakers: speakersOf(stretches),
     createdAt,
     lengths: column((stretch) => stretch.lengths),
     extraLengths: column((stretch) => stretch.extraLengths),
@@ -96,6 +97,19 @@ function episodesOf(
     before = stretch;
   }
   return { episode, episodes: current + 1 };
+}
+
+/** Who speaks, by row: one object for one speaker. */
+function speakersOf(stretches: readonly OpenedStretch[]): Speaker[] {
+  const known = new Map<string, Speaker>();
+  return stretches.flatMap(({ speaker, speakers }) => {
+    const same = speakers.map((one) => {
+      const key = `${one.role}:${one.name ?? ''}`;
+      if (!known.has(key)) known.set(key, one);
+      return known.get(key)!;
+    });
+    return speaker.map((index) => same[index]!);
+  });
 }
 
 /** Which of its log's stretches it is. */

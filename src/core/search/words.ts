@@ -60,19 +60,19 @@ export function scoreWords(
     const found = occurrencesOf(table, term, weights);
     const grown = found.stretches === 0 ? share : grownBy(found, statistics.holding.get(term));
     const idf = idfOf(total, Math.max(1, found.turns) * grown);
-    const reached = new Set<number>();
+    const reached: number[] = [];
     spread(table, found, 1, { field, reached, weights });
     for (const [kin, worth] of kinOf(table, term, weights)) {
       // A common word that stands for a rare one tells no more than common words do.
       const rarity = idfOf(total, kin.turns * share) / idf;
       spread(table, kin, worth * Math.min(1, rarity), { field, reached, weights });
     }
+    const most = weightOf(term) * idf ** weights.idf * (weights.k1 + 1);
     const part = explain ? new Float64Array(table.rows) : undefined;
     for (const row of reached) {
       const count = field[row]!;
       field[row] = 0;
-      const score =
-        (weightOf(term) * idf ** weights.idf * count * (weights.k1 + 1)) / (count + saturation[row]!);
+      const score = (most * count) / (count + saturation[row]!);
       turns[row]! += score;
       if (part) part[row] = score;
     }
@@ -136,17 +136,17 @@ function areRelated(one: string, other: string): boolean {
   return shared >= SHARED && shared >= short - 1 && Math.max(one.length, other.length) - shared <= TAIL;
 }
 
-/** Adds what is found to the turns around it, in `field`, and to `reached` the rows that it comes to. */
+/** Adds what is found to the turns around it, in `field`, and to `reached` the rows that it is the first to come to. */
 function spread(
   table: Table,
   { rows, counts }: Occurrences,
   worth: number,
-  { field, reached, weights }: { field: Float64Array; reached: Set<number>; weights: Weights },
+  { field, reached, weights }: { field: Float64Array; reached: number[]; weights: Weights },
 ): void {
   const add = (row: number, from: number, count: number): void => {
     if (count === 0 || table.episode[row] !== table.episode[from]) return;
+    if (field[row] === 0) reached.push(row);
     field[row]! += count;
-    reached.add(row);
   };
   for (const [at, row] of rows.entries()) {
     const count = counts[at]! * worth;
