@@ -1,5 +1,5 @@
-import { channelOfCompactions, channelOfLog, kinds, WINDOW_LOG } from '../partitions.ts';
-import type { Change, ChangeOperation, Cursor } from '../store.ts';
+import { channelOfCompactions, channelOfLog, kinds, SHARED_USER, WINDOW_LOG } from '../partitions.ts';
+import type { Change, ChangeOperation, Cursor, Partition } from '../store.ts';
 
 /** What an event carries whatever its type. */
 interface EventBase {
@@ -8,27 +8,41 @@ interface EventBase {
   /** When it was committed (epoch milliseconds). */
   at: number;
   tenant: string;
+}
+
+interface SessionEvent extends EventBase {
   sessionId: string;
 }
 
+/** Memories are a user's, or the tenant's: then `userId` is absent. */
+interface MemoryEvent extends EventBase {
+  userId?: string;
+  sessionId?: undefined;
+}
+
 /** Fields that tell of entries of a message log. `channel` is absent for the conversation itself. */
-interface InLog extends EventBase {
+interface InLog extends SessionEvent {
   channel?: string;
 }
 
 /** Everything that happens, by type. Events say what changed and where; read the values from the services. */
 export type EngineEvent =
-  | (EventBase & { type: 'session.created' | 'session.updated' | 'session.deleted' | 'session.expired' })
+  | (SessionEvent & { type: 'session.created' | 'session.updated' | 'session.deleted' | 'session.expired' })
   | (InLog & { type: 'message.appended'; firstSeq: number; lastSeq: number; count: number })
   | (InLog & { type: 'message.edited'; seq: number })
   /** The messages that are left are those from `firstSeq` to `lastSeq`; none where that is the smaller. */
   | (InLog & { type: 'messages.truncated'; firstSeq: number; lastSeq: number })
-  | (EventBase & { type: 'state.changed'; version: number })
-  | (EventBase & { type: 'channel.opened'; channel: string })
-  | (EventBase & { type: 'usage.reported' })
-  | (EventBase & { type: 'window.recorded'; seq: number })
+  | (SessionEvent & { type: 'state.changed'; version: number })
+  | (SessionEvent & { type: 'channel.opened'; channel: string })
+  | (SessionEvent & { type: 'usage.reported' })
+  | (SessionEvent & { type: 'window.recorded'; seq: number })
   /** `id` is the compaction's. */
-  | (InLog & { type: 'window.compacted'; id: string });
+  | (InLog & { type: 'window.compacted'; id: string })
+  | (MemoryEvent & {
+      type: 'memory.added' | 'memory.updated' | 'memory.deleted' | 'memory.superseded';
+      memoryId: string;
+    })
+  | (MemoryEvent & { type: 'memory.consolidated' });
 
 export type EventType = EngineEvent['type'];
 
@@ -45,6 +59,11 @@ export const eventTypes = [
   'usage.reported',
   'window.recorded',
   'window.compacted',
+  'memory.added',
+  'memory.updated',
+  'memory.deleted',
+  'memory.superseded',
+  'memory.consolidated',
 ] as const satisfies readonly EventType[];
 
 /**
@@ -58,11 +77,12 @@ export function eventsOf(
   wanted: (event: EngineEvent) => boolean,
 ): EngineEvent[] {
   const { cursor, at, partition } = change;
-  if (partition.type !== 'session') return [];
-  const base = { cursor, at, tenant: partition.tenant, sessionId: partition.id };
+  const whose = ownerOf(partition);
+  if (!whose) return [];
+  const base = { cursor, at, tenant: partition.tenant, ...whose };
   const events = new Map<string, EngineEvent>();
-  for (const operation of change.operations) {
-    const told = eventOf(operation);
+  const all = partition.type === 'user' ? memoryEvents(change) : change.operations.map(eventOf);
+  for (const told of all) {
     if (!told) continue;
     const event = { ...base, ...told } as EngineEvent;
     if (wanted(event)) events.set(JSON.stringify(told), event);
@@ -71,7 +91,30 @@ export function eventsOf(
 }
 
 /** An event without the fields that all have. */
-type Told<E = EngineEvent> = E extends EngineEvent ? Omit<E, keyof EventBase> : never;
+type Told<E = EngineEvent> = E extends EngineEvent ? Omit<E, keyof SessionEvent> : never;
+
+/** Whose an event of a partition is; undefined for a partition that has none. */
+function ownerOf({ type, id }: Partition): { sessionId: string } | { userId?: string } | undefined {
+  if (type === 'session') return { sessionId: id };
+  if (type === 'user') return id === SHARED_USER ? {} : { userId: id };
+  return undefined;
+}
+
+/** One that is superseded leaves one record and enters another. */
+function memoryEvents({ operations }: Change): (Told | undefined)[] {
+  const records = operations.filter((operation) => 'kind' in operation);
+  const superseded = new Set(
+    records.flatMap(({ op, kind, id }) => (op === 'put' && kind === kinds.memorySuperseded ? id : [])),
+  );
+  return records.map((operation): Told | undefined => {
+    const { op, kind, id } = operation;
+    if (kind === kinds.memoryConsolidation) return { type: 'memory.consolidated' };
+    if (kind !== kinds.memory && kind !== kinds.memorySuperseded) return undefined;
+    if (superseded.has(id)) return { type: 'memory.superseded', memoryId: id };
+    if (op === 'delete') return { type: 'memory.deleted', memoryId: id };
+    return { type: operation.created ? 'memory.added' : 'memory.updated', memoryId: id };
+  });
+}
 
 function eventOf(operation: ChangeOperation): Told | undefined {
   switch (operation.op) {

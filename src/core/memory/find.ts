@@ -16,8 +16,8 @@ import type { Shelf } from './shelf.ts';
 /** So many candidates are looked at, best first: those that a filter refuses make room for the next. */
 const CANDIDATES = 200;
 const PAGE = 200;
-/** What a memory that is fully remembered has over one that is nearly forgotten, in points of the score. */
-const RETENTION_WEIGHT = 0.5;
+/** What a memory that is fully remembered has over one that is nearly forgotten, as a share of its score. */
+const RETENTION_SHARE = 0.1;
 /** Of so many superseded memories the newest are searched. */
 const MAX_SUPERSEDED = 1000;
 
@@ -153,7 +153,7 @@ export function newestFirst(a: Memory, b: Memory): number {
 }
 
 function remembered({ memory, score, why }: { memory: Memory; score: number; why: Why }): MemoryHit {
-  const retention = RETENTION_WEIGHT * memory.retention;
+  const retention = RETENTION_SHARE * memory.retention * Math.max(0, score);
   return { memory, score: score + retention, why: { ...why, retention } };
 }
 

@@ -86,9 +86,11 @@ export class Shelf {
       transaction.add(id, placed, life);
       return { held: { id, content: placed, life, version: 0 }, merged: false };
     }
-    const again = used({ ...twin.life, importance: placed.importance }, 1, now, this.settings);
+    // Told from elsewhere as well it is remembered better. Told again by the same source it is not.
+    const anew = placed.sources.length > twin.content.sources.length;
+    const again = anew ? used(twin.life, 1, now, this.settings) : twin.life;
     const tier = life.tier === 'long' ? 'long' : again.tier;
-    const lives: Life = { ...again, tier };
+    const lives: Life = { ...again, importance: placed.importance, tier };
     transaction.change(twin, { content: placed, life: lives });
     transaction.count('duplicates');
     return { held: { ...twin, content: placed, life: lives }, merged: true };
