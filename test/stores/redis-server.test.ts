@@ -287,6 +287,10 @@ test('needs no more rights than the documentation lists, and says that some are 
   await store.commit({ id: 'b', partition: at, operations: [put('a', 1), append(1)] });
   await store.commit({ partition: at, operations: [append(2)] });
   expect(await valuesIn(store, at)).toEqual([1, 2]);
+  const document = { collection: 'texts', id: '1', scope: 'u', terms: ['a'], value: '1', order: 1 };
+  await store.commit({ partition: at, operations: [{ op: 'index', ...document }] });
+  const query = { tenant: 'default', collection: 'texts', within: { scope: 'u' }, terms: ['a'], limit: 1 };
+  expect(await store.searchText(query)).toMatchObject({ documents: 1, counts: [1] });
   const { cursor } = await store.readChanges('oldest', 1);
   await store.waitForChanges(cursor);
   await store.trimChanges(cursor);

@@ -259,9 +259,9 @@ function partsOf(sendings: readonly Sending[]): Sending[][] {
 function lengthOf({ operations }: Batch): number {
   let length = 1;
   for (const operation of operations) {
-    if ('collection' in operation) length += lengthOfText(operation);
+    if (operation.op === 'append') for (const { value } of operation.entries) length += value.length;
+    else if ('collection' in operation) length += lengthOfText(operation);
     else if ('value' in operation) length += operation.value.length;
-    else if (operation.op === 'append') for (const { value } of operation.entries) length += value.length;
   }
   return length;
 }

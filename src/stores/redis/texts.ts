@@ -11,7 +11,7 @@ import { encodeTerm } from './terms.ts';
 const MAX_PARTITIONS = 1000;
 const MAX_WALKED = 128;
 /** How many documents' values are read in one call. */
-const MAX_VALUES = 64;
+const MAX_VALUES = 32;
 /** What stands for the first term of a query among those that a document holds. */
 const FIRST_TERM = '!'.charCodeAt(0);
 
@@ -22,13 +22,14 @@ interface Found {
   readonly order: number;
   /** A character for each of the query's terms that it holds. */
   readonly held: string;
-  /** What is given with it, where that is known already; absent where it is to be read. */
-  readonly content?: Content;
+  /** Absent where it is still to be read. */
+  readonly value?: string;
 }
 
+/** What is given with a document. */
 interface Content {
   readonly value: string;
-  readonly vectors: TextVector[] | undefined;
+  readonly vectors?: TextVector[] | undefined;
 }
 
 /**
@@ -46,14 +47,16 @@ export class Texts {
 
   async searchText(query: TextQuery): Promise<TextMatches> {
     const groups = this.#groups(await this.#partitions(query));
-    const walks = groups.map((partitions) => this.#walk(query, partitions, groups.length === 1));
+    // All documents of a small place will be hits: they are given at once, but for vectors, which may be large.
+    const values = groups.length === 1 && !query.near;
+    const walks = groups.map((partitions) => this.#walk(query, partitions, values));
     const documents = (await Promise.all(walks)).flat();
     const scores = new TextScores<Found>(documents.length);
     for (const holders of holdersOf(query.terms.length, documents)) scores.add(holders);
     const chosen = choose(documents, scores, query.limit);
     const contents = await this.#contents(query, chosen);
     const hits = chosen.flatMap((document): TextHit[] => {
-      const content = document.content ?? contents.get(document);
+      const content = contents.get(document);
       // It may have been taken out meanwhile.
       if (!content) return [];
       const { partition, id, order } = document;
@@ -95,9 +98,12 @@ export class Texts {
     return [...groups.values()];
   }
 
-  /** @param alone these are all partitions of the place: where they have few documents, all of them will be hits */
-  async #walk(query: TextQuery, partitions: readonly Partition[], alone: boolean): Promise<Found[]> {
-    const { collection, within, limit, near, terms } = query;
+  /** @param values these are all partitions of the place: where all of their documents are hits, values are given, too */
+  async #walk(
+    { collection, within, limit, terms }: TextQuery,
+    partitions: readonly Partition[],
+    values: boolean,
+  ): Promise<Found[]> {
     const scope = 'scope' in within ? within.scope : '';
     const found: Found[] = [];
     const wanted = terms.map(encodeTerm);
@@ -106,8 +112,8 @@ export class Texts {
       const part = partitions.slice(start, start + MAX_WALKED);
       const names = part.map((partition) => this.#keys.partition(partition));
       const keys = names.flatMap((name) => [name.names, name.texts]);
-      const values = alone && found.length === 0 && part.length === partitions.length ? String(limit) : '';
-      const args = [collection, scope, after, values, near?.model ?? '', ...wanted];
+      const all = values && found.length === 0 && part.length === partitions.length;
+      const args = [collection, scope, after, all ? String(limit) : '', ...wanted];
       const slot = this.#keys.slots[names[0]!.shard]!;
       const pieces = new Pieces((await this.#servers.run('search-texts', slot, keys, args)) as string);
       start += pieces.number();
@@ -117,13 +123,15 @@ export class Texts {
     return found;
   }
 
-  /** What is given with documents that have nothing with them yet; not of those that are no longer there. */
+  /** What is given with documents; not of those that are no longer there. */
   async #contents(
     { collection, near }: TextQuery,
     documents: readonly Found[],
   ): Promise<Map<Found, Content>> {
     const contents = new Map<Found, Content>();
-    const missing = documents.filter(({ content }) => !content);
+    for (const document of documents)
+      if (document.value !== undefined) contents.set(document, { value: document.value });
+    const missing = documents.filter(({ value }) => value === undefined);
     const groups = Map.groupBy(missing, ({ partition }) => partitionKey(partition));
     const parts = [...groups.values()].flatMap((group) => slices(group, MAX_VALUES));
     const width = near ? 2 : 1;
@@ -150,21 +158,11 @@ export class Texts {
 
 /** Reads what a walk gave. */
 function readFound(pieces: Pieces, partitions: readonly Partition[], found: Found[]): void {
-  const withContent = pieces.text() === '1';
+  const withValues = pieces.text() === '1';
   while (pieces.more) {
     const partition = partitions[pieces.number()]!;
-    const id = pieces.text();
-    const order = pieces.number();
-    const held = pieces.text();
-    if (withContent)
-      found.push({
-        partition,
-        id,
-        order,
-        held,
-        content: { value: pieces.text(), vectors: readVectors(pieces) },
-      });
-    else found.push({ partition, id, order, held });
+    const [id, order, held] = [pieces.text(), pieces.number(), pieces.text()];
+    found.push({ partition, id, order, held, ...(withValues && { value: pieces.text() }) });
   }
 }
 

@@ -5,21 +5,21 @@ nobody waits long for it, and is called again to go on from there.
 
 KEYS  names and texts of each partition
 ARGV  collection, scope ('' for any), the id to go on after in the first partition ('' for none), how many documents may
-      be given with their values ('' for none), model ('' for none), and the terms as they are stored: the first character
-      of each tells where it begins, as none but a first one is a capital or before '0'
+      be given with their values ('' for none), and the terms as they are stored: the first character of each tells where
+      it begins, as none but a first one is a capital or before '0'
 Gives one string of pieces between NULs: how many partitions were walked whole, the id to go on after in the next one or
 '', whether there are values ('1' or '0'), and for each document: its partition's place from 0, id, order, a character
-for each term that it holds ('!' is the first), and where there are values, value and vectors (see pack-texts.ts). They
-are given where the walk came to its end and there are no more than asked for.
+for each term that it holds ('!' is the first), and where there are values, its value. They are given where the walk came
+to its end and found no more documents than that.
 ]]
 local K, A = KEYS, ARGV
 local call, find, sub, byte, concat = redis.call, string.find, string.sub, string.byte, table.concat
 local NUL = '\0'
 local STEP, MOST, MOST_BYTES = 32, 256, 1048576
-local collection, scope, after, limit, model = A[1], A[2], A[3], tonumber(A[4]), A[5]
+local collection, scope, after, limit = A[1], A[2], A[3], tonumber(A[4])
 local first, last = '\0\0' .. collection .. NUL, '(\0\0' .. collection .. '\1'
 local letters = {}
-for i = 6, #A do letters[i] = string.char(i + 27) end
+for i = 5, #A do letters[i] = string.char(i + 28) end
 
 local out, o = {}, 3
 local documents, d = {}, 0
@@ -28,7 +28,7 @@ local walked, bytes = 0, 0
 -- The terms that stand in a document behind `from`.
 local function held(document, from)
   local found, n = {}, 0
-  for i = 6, #A do
+  for i = 5, #A do
     local at, term = from, A[i]
     while true do
       local _, to = find(document, term, at, true)
@@ -95,9 +95,8 @@ for i = 1, d do
   o = o + 4
   if values then
     local texts = K[document.place * 2 + 2]
-    out[o + 1] = call('HGET', texts, NUL .. name)
-    out[o + 2] = model ~= '' and call('HGET', texts, name .. NUL .. model) or '0'
-    o = o + 2
+    o = o + 1
+    out[o] = call('HGET', texts, NUL .. name)
   end
 end
 return concat(out, NUL)
