@@ -1,5 +1,6 @@
 /** What a query asks for, beyond the words it holds. */
 
+import { dateOf, type NamedDate, type Period, periodOf } from './dates.ts';
 import type { Speaker } from './stretch.ts';
 import { isStopWord, termOf, termsOf, wordsOf } from './terms.ts';
 
@@ -11,9 +12,6 @@ const asking = termSet(
 const vague = termSet(
   `various different certain specific particular main multiple several general current currently recent recently
   thing way lot new first one two time good great like really another`,
-);
-const months = 'january february march april may june july august september october november december'.split(
-  ' ',
 );
 const wantsTime = /\b(?:when|how long|(?:what|which) (?:date|day|time|month|year|week))\b/i;
 const wantsNumber = /\bhow (?:many|much|long|old|often)\b/i;
@@ -36,18 +34,22 @@ export interface Question {
   readonly vague: ReadonlySet<string>;
   /** Its words, lower-case: names of speakers are looked for in them. */
   readonly words: readonly string[];
-  /** The role that it speaks of, where it names one. */
+  /** The role that it speaks of, where it names one, and the terms that name it. */
   readonly role?: string;
+  readonly roleTerms?: readonly string[];
   /** It asks about several together: both, and. */
   readonly joins: boolean;
   readonly wantsTime: boolean;
   readonly wantsNumber: boolean;
-  /** The date it names, as far as it does: month 0 to 11. */
-  readonly date: { readonly year?: number; readonly month?: number; readonly day?: number };
+  /** The date it names. */
+  readonly date: NamedDate;
+  /** The time it names by its distance from now, where now is known: yesterday, last week. */
+  readonly period?: Period;
 }
 
-/** Reads a query. */
-export function readQuestion(text: string): Question {
+/** Reads a query. @param now epoch milliseconds, where `yesterday` is to mean a day */
+export function readQuestion(text: string, { now }: { now?: number } = {}): Question {
+  const period = now === undefined ? undefined : periodOf(text, now);
   const all = [...new Set(termsOf(text))];
   const telling = all.filter((term) => !asking.has(term));
   const role = roleOf(text);
@@ -56,11 +58,12 @@ export function readQuestion(text: string): Question {
     terms: (telling.length > 0 ? telling : all).slice(0, MOST_TERMS),
     vague,
     words: wordsOf(text),
-    ...(role === undefined ? {} : { role }),
+    ...role,
     joins: /\b(?:both|and)\b/i.test(text),
     wantsTime: wantsTime.test(text),
     wantsNumber: wantsNumber.test(text),
     date: dateOf(text),
+    ...(period && { period }),
   };
 }
 
@@ -74,10 +77,14 @@ export function namedIn({ words }: Question, speakers: Iterable<Speaker>): strin
     .sort((a, b) => places.get(a)! - places.get(b)!);
 }
 
-/** The terms of a question that are names, in full or shortened, of those who speak. */
-export function nameTerms({ words }: Question, speakers: Iterable<Speaker>): ReadonlySet<string> {
+/** The terms of a question that say who speaks: names, in full or shortened, and what its role is called. */
+export function nameTerms(
+  { words, roleTerms = [] }: Question,
+  speakers: Iterable<Speaker>,
+): ReadonlySet<string> {
   const parts = [...speakers].filter(({ role }) => role !== 'tool').flatMap(({ name = '' }) => wordsOf(name));
-  return new Set(words.filter((word) => parts.some((part) => isNameFor(word, part))).map(termOf));
+  const names = words.filter((word) => parts.some((part) => isNameFor(word, part)));
+  return new Set([...names.map(termOf), ...roleTerms]);
 }
 
 function placeOfName(words: readonly string[], role: string, name: string): number {
@@ -91,22 +98,12 @@ function isNameFor(word: string, name: string): boolean {
   return word === name || (word.length >= 3 && name.startsWith(word) && !isStopWord(word));
 }
 
-function roleOf(text: string): string | undefined {
-  return roles.find(([, pattern]) => pattern.test(text))?.[0];
-}
-
-function dateOf(text: string): Question['date'] {
-  const lower = text.toLowerCase();
-  const month = months.findIndex(
-    (name) => new RegExp(`\\b${name}\\b`).test(lower) && (name !== 'may' || /\bMay\b/.test(text)),
-  );
-  const day = month < 0 ? undefined : /\b(\d{1,2})(?:st|nd|rd|th)?\b/.exec(lower)?.[1];
-  const year = /\b(?:19|20)\d\d\b/.exec(lower)?.[0];
-  return {
-    ...(year === undefined ? {} : { year: Number(year) }),
-    ...(month < 0 ? {} : { month }),
-    ...(day === undefined ? {} : { day: Number(day) }),
-  };
+function roleOf(text: string): Pick<Question, 'role' | 'roleTerms'> {
+  for (const [role, pattern] of roles) {
+    const named = pattern.exec(text);
+    if (named) return { role, roleTerms: termsOf(named[0]) };
+  }
+  return {};
 }
 
 function termSet(words: string): ReadonlySet<string> {

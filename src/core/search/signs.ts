@@ -1,4 +1,5 @@
 /** What speaks for a turn beside its words: who says it, when, and what it says beyond them. */
+import type { NamedDate } from './dates.ts';
 import { namedIn, type Question } from './question.ts';
 import { signals } from './signals.ts';
 import type { Speaker } from './stretch.ts';
@@ -12,6 +13,7 @@ export type Sign =
   | 'time'
   | 'number'
   | 'date'
+  | 'period'
   | 'first'
   | 'question'
   | 'importance'
@@ -53,6 +55,12 @@ export function signsOf(
   if (question.wantsNumber) signs.push(['number', (row) => (has(row, signals.number) ? weights.number : 0)]);
   if (question.date.month !== undefined || question.date.year !== undefined)
     signs.push(['date', (row) => dateScore(question.date, createdAt[row]!, weights)]);
+  const { period } = question;
+  if (period)
+    signs.push([
+      'period',
+      (row) => (createdAt[row]! >= period.from && createdAt[row]! < period.to ? weights.period : 0),
+    ]);
   if (similarity)
     signs.push(['similarity', (row) => weights.similarity * (similarity(logs[row]!, seqs[row]!) ?? 0)]);
   if (now !== undefined && weights.recency > 0)
@@ -79,7 +87,7 @@ function speakerScores(
 }
 
 /** A message tells of a date on that day, or soon after it. */
-function dateScore({ year, month, day }: Question['date'], createdAt: number, weights: Weights): number {
+function dateScore({ year, month, day }: NamedDate, createdAt: number, weights: Weights): number {
   const said = new Date(createdAt);
   const sameYear = year === undefined || year === said.getUTCFullYear();
   if (!sameYear) return 0;

@@ -35,6 +35,8 @@ export interface Weights {
   day: number;
   weekAfter: number;
   year: number;
+  /** The message is of the time that the question names by its distance: yesterday, last week. */
+  period: number;
   /** Spoken of oneself. */
   first: number;
   /** Taken off for a turn that only asks. */
@@ -73,6 +75,7 @@ export const defaultWeights: Readonly<Weights> = {
   day: 4,
   weekAfter: 2,
   year: 1.2,
+  period: 4,
   first: 0.3,
   question: 3,
   episode: 0.35,

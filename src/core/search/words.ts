@@ -7,6 +7,8 @@ import type { Weights } from './weights.ts';
 /** Terms are related by a shared beginning of so many letters, with tails no longer than that. */
 const SHARED = 4;
 const TAIL = 4;
+/** A turn of more terms than this is a page: some 150 words. */
+const LONG = 64;
 
 /** What the index knows of the whole of what was searched, of which only the best stretches were given. */
 export interface Statistics {
@@ -149,8 +151,9 @@ function spread(
     field[row]! += count;
   };
   for (const [at, row] of rows.entries()) {
-    const count = counts[at]! * worth;
-    add(row, row, count);
+    const own = counts[at]! * worth;
+    add(row, row, own);
+    const count = own * reach(table, row);
     add(row + 1, row, count * (asks(table, row) ? weights.asked : weights.previous));
     add(row + 2, row, count * weights.beforePrevious);
     add(row - 1, row, count * weights.next);
@@ -158,13 +161,19 @@ function spread(
   }
 }
 
+/** How much a turn says of those around it: a page says less of them than a line, instructions nothing. */
+function reach({ lengths, speakers }: Table, row: number): number {
+  return speakers[row]!.role === 'system' ? 0 : Math.min(1, LONG / lengths[row]!);
+}
+
 /** BM25's k1 × (1 − b + b × length / average), where a turn's length counts those around it as its score does. */
 function saturationOf(table: Table, weights: Weights): Float64Array {
   const { rows, lengths, extraLengths, episode } = table;
   const merged = new Float64Array(rows);
   const own = (row: number): number => lengths[row]! + weights.extra * extraLengths[row]!;
+  const near = Float64Array.from(lengths, (_, row) => own(row) * reach(table, row));
   for (let row = 0; row < rows; row++) {
-    const at = (other: number): number => (episode[other] === episode[row] ? own(other) : 0);
+    const at = (other: number): number => (episode[other] === episode[row] ? near[other]! : 0);
     merged[row] =
       own(row) +
       at(row - 1) * (row > 0 && asks(table, row - 1) ? weights.asked : weights.previous) +

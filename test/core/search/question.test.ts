@@ -42,6 +42,9 @@ describe('a question', () => {
     ['since 2019', { year: 2019 }],
     ['what may 12 people eat', {}],
     ['12 boats', {}],
+    ['which 3 boats sailed in June', { month: 5 }],
+    ['the 2nd of Aug 2023', { day: 2, month: 7, year: 2023 }],
+    ['on 2024-05-03', { day: 3, month: 4, year: 2024 }],
   ] as const)('reads the date of "%s"', ([text, date]) => {
     expect(readQuestion(text).date).toEqual(date);
   });
@@ -56,6 +59,31 @@ describe('a question', () => {
     ['What happened in Rome?', undefined],
   ] as const)('%s speaks of the role %s', ([text, role]) => {
     expect(readQuestion(text).role).toBe(role);
+  });
+});
+
+describe('a time that depends on today', () => {
+  const now = Date.UTC(2024, 2, 15, 10);
+  const days = (text: string): (string | undefined)[] => {
+    const { period } = readQuestion(text, { now });
+    return [period?.from, period?.to].map((time) =>
+      time === undefined ? undefined : new Date(time).toISOString().slice(0, 10),
+    );
+  };
+
+  test.for([
+    ['what did I say today', '2024-03-15', '2024-03-16'],
+    ['what did I say yesterday', '2024-03-14', '2024-03-15'],
+    ['last week', '2024-03-02', '2024-03-09'],
+    ['last month', '2024-02-01', '2024-03-01'],
+    ['three boats, 10 days ago', '2024-03-05', '2024-03-06'],
+  ] as const)('"%s" is from %s to %s', ([text, from, to]) => {
+    expect(days(text)).toEqual([from, to]);
+  });
+
+  test('is none where today is not known, or nothing is said', () => {
+    expect(readQuestion('yesterday').period).toBeUndefined();
+    expect(days('boats')).toEqual([undefined, undefined]);
   });
 });
 
@@ -83,5 +111,6 @@ describe('the speakers that a question names', () => {
 
   test('are terms that count less', () => {
     expect([...nameTerms(readQuestion('What did Ben get?'), [ann, ben, weather])]).toEqual(['ben']);
+    expect([...nameTerms(readQuestion('What did the user say of my ship?'), [])]).toEqual(['user']);
   });
 });

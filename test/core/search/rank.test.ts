@@ -85,6 +85,19 @@ describe('the order of hits', () => {
     expect(seqs(search('regatta', [...first, ...third]))).toEqual([STRETCH - 1]);
   });
 
+  test('does not begin with what stands beside a page or beside instructions', () => {
+    const page = 'The regatta. '.repeat(10) + 'Anchors and ropes and sails. '.repeat(100);
+    const talk = log([...small, page, ...small, 'Our regatta began', ...small]);
+    expect(
+      seqs(search('regatta', talk))
+        .slice(0, 2)
+        .toSorted((a, b) => a - b),
+    ).toEqual([4, 9]);
+    const told = log([{ text: 'Speak of the regatta', role: 'system' }, 'Hello', 'Good day']);
+    const [, hello] = search('regatta', told, { explain: true });
+    expect(hello?.why?.words ?? 0).toBe(0);
+  });
+
   test('finds other words for the same, behind the word itself', () => {
     const talk = log(['We saw a film', ...small, ...small, 'We saw a movie', ...small]);
     expect(seqs(search('a movie', talk)).filter((seq) => seq === 0 || seq === 9)).toEqual([9, 0]);
@@ -169,6 +182,13 @@ describe('times', () => {
     expect(seqs(search('sailing in March 2024', talk)).slice(0, 3)).toEqual([2, 1, 0 + 4]);
     expect(seqs(search('sailing on 3 March 2024', talk))[0]).toBe(1);
     expect(seqs(search('sailing on 5 January', talk))[0]).toBe(0);
+  });
+
+  test('count where the question says how long ago', () => {
+    const now = Date.UTC(2024, 5, 20, 12);
+    const talk = log([1, 5, 9].map((ago) => ({ text: 'We went sailing', at: now - ago * DAY })));
+    const question = readQuestion('Who went sailing 5 days ago?', { now });
+    expect(seqs(search('', talk, { question }))[0]).toBe(1);
   });
 
   test('make the young come first where that is asked for', () => {
