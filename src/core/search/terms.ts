@@ -48,6 +48,7 @@ export function wordsOf(text: string): string[] {
 
 /** The term of one lower-case word. */
 export function termOf(word: string): string {
+  if (word.length > TERM_LIMIT) return encode(word);
   let term = stems.get(word);
   if (term === undefined) {
     const plain = irregular.get(word) ?? word;
@@ -81,6 +82,8 @@ function segments(token: string): string[] {
 }
 
 function termsOfToken(token: string): readonly string[] {
+  // What is as long is no word that comes again, and a memo of such would not be bounded.
+  if (token.length > TERM_LIMIT) return analyseToken(token);
   let terms = memo.get(token);
   if (!terms) {
     terms = analyseToken(token);
@@ -96,7 +99,9 @@ function analyseToken(token: string): string[] {
   // The tail of a contraction is no word: Ann's, they'll.
   if (pieces.length > 1 && token.includes("'") && contractions.has(pieces.at(-1)!.toLowerCase()))
     pieces.pop();
-  const words = pieces.flatMap((piece) => (humps.test(piece) ? piece.split(humps) : [piece]));
+  const words = pieces.flatMap((piece) =>
+    piece.length <= TERM_LIMIT && humps.test(piece) ? piece.split(humps) : [piece],
+  );
   const terms = words
     .map((word) => word.toLowerCase())
     .filter((word) => !stops.has(word))
