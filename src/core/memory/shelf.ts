@@ -5,13 +5,14 @@ import type { Memory } from '../model/memory.ts';
 import { indexes, kinds } from '../partitions.ts';
 import type { ServiceContext } from '../services.ts';
 import { type Operation, PARTITION_INDEX, type Page, type Stored } from '../store.ts';
-import { sketchOf, writeBands } from './likeness.ts';
 import type { MemorySettings } from './options.ts';
 import { type Owner, ownerOfPartition } from './owner.ts';
 import { type Content, type Held, type Superseded, toMemory, united } from './records.ts';
 import { fadesAt, type Life, used } from './retention.ts';
 import {
+  type ClaimName,
   type Committed,
+  claimsOf,
   loadMemories,
   type MemoryCounts,
   MemoryTransaction,
@@ -58,14 +59,22 @@ export class Shelf {
 
   /** Adds a memory, or merges it into the one that says the same; what it contradicts is superseded. */
   async add(owner: Owner, id: string, content: Content, life: Life): Promise<Placed> {
-    // Those that are likely to meet wait for each other here, and not by losing races.
-    const meeting = content.key ?? writeBands(sketchOf(content.content))[0];
-    const { result, versions } = await this.#queue.run(`${owner.key}\0${meeting}`, () =>
+    const { result, versions } = await this.#alone(owner, claimsOf(content), () =>
       this.transact(owner, (transaction) => this.#place(transaction, id, content, life)),
     );
     const { held, merged } = result;
     const version = versions.get(held.id) ?? held.version;
     return { memory: this.toMemory(owner, { ...held, version }), merged };
+  }
+
+  /**
+   * Writers of texts that have something in common wait for each other here, and not by losing races. Each takes its names
+   * in one order, so that no two wait for each other forever.
+   */
+  #alone<T>(owner: Owner, claims: readonly ClaimName[], work: () => Promise<T>): Promise<T> {
+    const names = claims.map(([kind, id]) => `${owner.key}\0${kind}\0${id}`).sort();
+    const inside = names.reduceRight((next, name) => () => this.#queue.run(name, next), work);
+    return inside();
   }
 
   async #place(

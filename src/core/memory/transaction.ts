@@ -27,7 +27,7 @@ interface Claim {
   changed: boolean;
 }
 
-type ClaimName = readonly [kind: string, id: string];
+export type ClaimName = readonly [kind: string, id: string];
 
 export interface Committed {
   /** The versions of the contents that were written, by id. */
@@ -237,7 +237,8 @@ export async function loadMemories(
   });
 }
 
-function claimsOf(content: Content): ClaimName[] {
+/** What a memory with this content has its name on. */
+export function claimsOf(content: Content): ClaimName[] {
   return [...bandNames(sketchOf(content.content)), ...keyNames(content)];
 }
 
