@@ -5,6 +5,7 @@ import { missingSession, type ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
 import type { TokenCounter } from '../tokens/counter.ts';
 import type { TokenLedger } from '../tokens/ledger.ts';
+import { PER_REQUEST } from '../tokens/message-tokens.ts';
 import {
   type CompactedLog,
   CompactionLog,
@@ -186,7 +187,7 @@ export class CompactionService {
         forTokens,
         strategies: strategy,
         summarizer,
-        target: (fixed) => Math.floor(fixed + Math.max(0, room - fixed) * lowWater),
+        target: (fixed) => Math.floor(fixed + Math.max(0, room + PER_REQUEST - fixed) * lowWater),
         signal: this.#closing.signal,
       });
       const reason = result.refused?.reason;

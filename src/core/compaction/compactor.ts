@@ -8,6 +8,7 @@ import type { Activity } from '../sessions/activity.ts';
 import { PROVISIONAL } from '../store.ts';
 import type { TokenCounter } from '../tokens/counter.ts';
 import type { TokenLedger } from '../tokens/ledger.ts';
+import { countMessage } from '../tokens/message-tokens.ts';
 import { History } from '../window/history.ts';
 import {
   type CompactedLog,
@@ -23,6 +24,7 @@ import { rangesOf } from './ranges.ts';
 import { readDraft, type Source } from './read-draft.ts';
 import { shorten } from './strategies/all.ts';
 import { createSummarize, type Summarizer } from './summarizer.ts';
+import { renderSummary, summaryMessage } from './summary.ts';
 
 /** How long a compaction may take beside its calls of a model. */
 const TIME_MS = 60_000;
@@ -120,7 +122,8 @@ export class Compactor {
     const tokensBefore = tokensOf(source.draft);
     const target = request.target(source.draft.fixed, tokensBefore);
     const draft = await shorten(source.draft, request.strategies, this.#job(request, history, target));
-    const tokensAfter = tokensOf(draft);
+    const record = recordOf(draft, source, history, base);
+    const tokensAfter = tokensOf(draft) + summaryError(draft, record, counter);
     if (draft.done.length === 0) return { reason: 'nothing-to-compact', tokensBefore };
     if (tokensAfter > tokensBefore * (1 - this.#settings.minSaving))
       return { reason: 'saves-too-little', tokensBefore, tokensAfter };
@@ -128,7 +131,7 @@ export class Compactor {
     return {
       createdAt: this.#context.clock.now(),
       ...(channel !== undefined && { channel }),
-      ...recordOf(draft, source, history, base),
+      ...record,
       tokensBefore,
       tokensAfter,
       counter: counter.name,
@@ -221,6 +224,17 @@ function recordOf(draft: Draft, source: Source, history: History, base: KeptComp
     covered: history.length - newer,
     ...(fallback !== undefined && { fallback }),
   };
+}
+
+/** A summary says what it covers, which was not known when it was counted. */
+function summaryError(
+  { summary }: Draft,
+  { fromSeq, uptoSeq }: Pick<KeptCompaction, 'fromSeq' | 'uptoSeq'>,
+  counter: TokenCounter,
+): number {
+  if (!summary) return 0;
+  const place = { id: '', createdAt: 0, fromSeq, uptoSeq };
+  return countMessage(counter, summaryMessage(place, renderSummary(summary.summary))) - summary.tokens;
 }
 
 function isSession(error: unknown): boolean {

@@ -1,8 +1,9 @@
+import { forkedHead, within } from '../compaction/fork-head.ts';
 import { ConflictError, isConflict, quote } from '../errors.ts';
 import { encodeJson, type JsonObject } from '../json.ts';
-import { kinds, messageLog, WINDOW_LOG } from '../partitions.ts';
+import { channelOfCompactions, compactionLog, kinds, messageLog, WINDOW_LOG } from '../partitions.ts';
 import { noSession, partitionOf, type ServiceContext } from '../services.ts';
-import type { AppendEntry, LogInfo, Operation, Partition, Store } from '../store.ts';
+import type { AppendEntry, Entry, LogInfo, Operation, Partition, Store } from '../store.ts';
 
 const PAGE = 500;
 /** A copy that was left unfinished is swept after this time. */
@@ -20,6 +21,7 @@ const notCopied: readonly string[] = [
   kinds.tokens,
   // A copy may end earlier.
   kinds.lastUser,
+  kinds.compaction,
   // Tells of the index's documents, which a fork has none of yet.
   kinds.textIndex,
 ];
@@ -53,7 +55,18 @@ export async function forkSession(
     const copy = await Copy.begin(store, to, context.clock.now());
     for (let i = 0; i < records.length; i += PAGE) await copy.write(records.slice(i, i + PAGE));
     for (const { log, lastSeq } of logs) {
-      if (log !== WINDOW_LOG) await copyLog(store, from, copy, log, log === messageLog() ? end : lastSeq);
+      if (log === WINDOW_LOG) continue;
+      const upTo = log === messageLog() ? end : lastSeq;
+      await copyLog(store, from, copy, { log, upTo, keep: log === compactionLog() ? within(end) : all });
+    }
+    // After all else: what was changed meanwhile no longer counts.
+    for (const { log, lastSeq } of logs) {
+      const channel = channelOfCompactions(log);
+      if (channel === undefined) continue;
+      const upToSeq = channel === null ? end : Number.POSITIVE_INFINITY;
+      const source = { sessionId: fromId, ...(channel !== null && { channel }) };
+      const head = await forkedHead(context, source, { lastId: lastSeq, upToSeq });
+      if (head) await copy.write([head]);
     }
     await checkUnchanged(context, fromId, logs);
     await copy.end(finish({ forkedFrom: fromId, forkedAtSeq: end }));
@@ -102,10 +115,29 @@ class Copy {
   }
 }
 
-async function copyLog(store: Store, from: Partition, copy: Copy, log: string, upTo: number): Promise<void> {
+/** What of a log is copied. */
+interface LogCopy {
+  log: string;
+  upTo: number;
+  keep: (entry: Entry) => boolean;
+}
+
+const all = () => true;
+
+async function copyLog(
+  store: Store,
+  from: Partition,
+  copy: Copy,
+  { log, upTo, keep }: LogCopy,
+): Promise<void> {
   for (let after = 0; after < upTo; ) {
-    const { entries } = await store.readLog(from, log, { after, before: upTo + 1, limit: PAGE });
-    if (entries.length === 0) return;
+    const page = await store.readLog(from, log, { after, before: upTo + 1, limit: PAGE });
+    if (page.entries.length === 0) return;
+    const entries = page.entries.filter(keep);
+    if (entries.length === 0) {
+      after = page.entries.at(-1)!.seq;
+      continue;
+    }
     // Entries that follow one another keep their seqs; a hole, left by a truncation, ends the run.
     const hole = entries.findIndex((entry, i) => i > 0 && entry.seq !== entries[i - 1]!.seq + 1);
     const run = hole < 0 ? entries : entries.slice(0, hole);
