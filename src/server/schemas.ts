@@ -10,20 +10,21 @@ import { idSchema } from '../core/input.ts';
 import type { EditMessage } from '../core/messages/edit.ts';
 import type { AppendOptions } from '../core/messages/messages.ts';
 import type { Session } from '../core/model/session.ts';
-import type { WindowManifest } from '../core/model/window.ts';
+import type { RecallReport, WindowManifest } from '../core/model/window.ts';
 import type { CreateSession, UpdateSession } from '../core/sessions/sessions.ts';
 import type { StateDocument } from '../core/state/state.ts';
 import type { ReplayedWindow } from '../core/window/manifests.ts';
+import type { RecallOptions } from '../core/window/recall.ts';
 import type { SessionUsage, Usage, UsageReport } from '../core/window/usage.ts';
 import type { BuildWindow, BuiltWindow } from '../core/window/window.ts';
 
 /** Every field of a type, described. */
-type Fields<T> = { [K in keyof T]-?: z.ZodType };
+export type Fields<T> = { [K in keyof T]-?: z.ZodType };
 
-const id = z.string().min(1).max(256);
-const object = z.record(z.string(), z.unknown());
-const time = z.int().openapi({ description: 'Epoch milliseconds' });
-const count = z.int().min(0);
+export const id = z.string().min(1).max(256);
+export const object = z.record(z.string(), z.unknown());
+export const time = z.int().openapi({ description: 'Epoch milliseconds' });
+export const count = z.int().min(0);
 const tokens = count;
 
 // Queries: text that becomes values.
@@ -31,8 +32,10 @@ const wholeNumber = z
   .string()
   .regex(/^-?\d{1,15}$/, 'expected a whole number')
   .transform(Number);
-const integerText = wholeNumber.openapi({ type: 'integer' });
-const limit = integerText.optional().openapi({ type: 'integer', minimum: 1, maximum: 1000, default: 50 });
+export const integerText = wholeNumber.openapi({ type: 'integer' });
+export const limit = integerText
+  .optional()
+  .openapi({ type: 'integer', minimum: 1, maximum: 1000, default: 50 });
 const format = z.enum(['ai-sdk', 'openai']).optional();
 const place = z
   .string()
@@ -247,6 +250,17 @@ export const WindowRequest = z
     tools: z.union([tokens, z.array(z.unknown()), object]).optional(),
     model: z.string().optional(),
     query: z.string().optional(),
+    recall: z
+      .union([
+        z.boolean(),
+        z.object({
+          share: z.number().optional(),
+          maxTokens: tokens.optional(),
+          memories: z.boolean().optional(),
+          deadlineMs: z.int().min(1).optional(),
+        } satisfies Fields<RecallOptions>),
+      ])
+      .optional(),
     atSeq: count.optional(),
     channel: id.optional(),
     record: z.boolean().optional(),
@@ -262,6 +276,13 @@ const told = {
   prefixHash: z.string(),
   atSeq: count,
   compaction: z.string().optional(),
+  recall: z
+    .object({
+      query: z.string(),
+      cutTokens: tokens,
+      index: z.object({ complete: z.boolean(), behind: count }),
+    } satisfies Fields<RecallReport>)
+    .optional(),
   counter: z.object({ name: z.string(), estimated: z.boolean() }),
 };
 

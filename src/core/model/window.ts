@@ -25,15 +25,30 @@ export type OutReason =
 
 export interface WindowItem {
   id: string;
-  /** Its place in the log; 0 for a summary, which has none. */
+  /** Its place in the log; 0 for a summary and -1 for what is recalled, which have none. */
   seq: number;
   /** As the counter counts them, before `reportUsage` has taught us better. */
   tokens: number;
   reason: InReason;
   /** Part of the message was left out: tool calls that were never answered. */
   trimmed?: OutReason;
+  /** Of what is recalled: the messages and memories that it tells. */
+  recalled?: Recalled[];
   /** Parts that stand as markers: `messages.readOffloaded` gives them back whole. */
   offloaded?: Offload[];
+}
+
+/** A message of the session, or a memory of its user, that a window tells again; with the version of its text. */
+export type Recalled = { seq: number; version: number } | { memoryId: string; version: number };
+
+/** How recalling went. */
+export interface RecallReport {
+  /** What was looked for: as given, or what the last user turn says. */
+  query: string;
+  /** Texts longer than that many tokens were cut to what the query is about. */
+  cutTokens: number;
+  /** Whether everything was searched. Not so when the store was away, or its index behind at the deadline. */
+  index: { complete: boolean; behind: number };
 }
 
 export interface WindowSection {
@@ -87,6 +102,8 @@ export interface ContextWindow {
   atSeq: number;
   /** The id of the compaction that the window stands on, where there is one. */
   compaction?: string;
+  /** Absent where nothing was looked for. */
+  recall?: RecallReport;
   counter: { name: string; estimated: boolean };
 }
 
@@ -100,6 +117,7 @@ export interface WindowManifest {
   query?: string;
   atSeq: number;
   compaction?: string;
+  recall?: RecallReport;
   tokens: number;
   budget: WindowBudget;
   counter: { name: string; estimated: boolean };
@@ -110,7 +128,8 @@ export interface WindowManifest {
   sharedPrefix: { messages: number; tokens: number };
   /**
    * Each message in the window's order: seq, version of its text, tokens; indexes of parts that were left out; parts
-   * that stood as markers. The summary is that of seq 0, and its version is the compaction's id.
+   * that stood as markers. The summary is that of seq 0, and its version is the compaction's id; what is recalled is
+   * that of seq -1.
    */
   messages: ManifestItem[];
 }

@@ -46,10 +46,11 @@ function sectionOf(name: SectionName, items: readonly Chosen[]): WindowSection {
   return { name, tokens: items.reduce((sum, item) => sum + item.tokens, 0), items: items.map(toItem) };
 }
 
-function toItem({ message, tokens, reason, trimmed, offloaded }: Chosen): WindowItem {
+function toItem({ message, tokens, reason, trimmed, offloaded, recalled }: Chosen): WindowItem {
   const item: WindowItem = { id: message.id, seq: message.seq, tokens, reason };
   if (trimmed) item.trimmed = trimmed;
   if (offloaded) item.offloaded = offloaded;
+  if (recalled) item.recalled = recalled;
   return item;
 }
 

@@ -7,7 +7,6 @@ import { sessionExists, WINDOW_LOG } from '../partitions.ts';
 import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { Entry } from '../store.ts';
 import { type Counted, withoutParts } from './groups.ts';
-import { asRecalled } from './recall.ts';
 import type { Chosen } from './select.ts';
 
 /** A manifest lists every message of a window; a window of a million tokens has some ten thousand. */
@@ -122,12 +121,7 @@ function toManifestItem({ message, version, tokens, omitted, offloaded }: Chosen
 }
 
 /** A message of a recorded window, as it was built: its text is the one of now. */
-export function asBuilt(
-  [, version, tokens, omitted, offloaded]: ManifestItem,
-  now: Counted,
-  recalled: boolean,
-): Message {
-  if (recalled) return { ...asRecalled(now.message), tokens };
+export function asBuilt([, version, tokens, omitted, offloaded]: ManifestItem, now: Counted): Message {
   if (now.version !== version || !(omitted || offloaded)) return now.message;
   const message = offloaded ? withMarkers(now.message, offloaded) : now.message;
   return { ...(omitted ? withoutParts(message, omitted) : message), tokens };

@@ -1,107 +1,217 @@
+import { z } from 'zod';
+import { isHoldfastError } from '../errors.ts';
+import { durationSchema } from '../input.ts';
+import type { MemoryService } from '../memory/memory.ts';
 import { textOf } from '../messages/formats/text.ts';
-import type { Message } from '../model/message.ts';
+import type { RecallReport } from '../model/window.ts';
+import type { IndexProgress } from '../search/indexer.ts';
+import { readQuestion } from '../search/question.ts';
+import type { Searcher } from '../search/search.ts';
+import { signals, signalsOf } from '../search/signals.ts';
+import { termsOf } from '../search/terms.ts';
+import type { Partition } from '../store.ts';
 import type { TokenCounter } from '../tokens/counter.ts';
-import { countMessage } from '../tokens/message-tokens.ts';
-import type { Counted } from './groups.ts';
 import type { History } from './history.ts';
-import { isToolHalf } from './pairing.ts';
+import { type Find, packRecalled } from './recalled.ts';
 import type { Chosen, Selection } from './select.ts';
 
-/** The share of the budget that recalled messages may take. */
-export const RECALL_SHARE = 0.2;
-/** How many messages are searched, from the newest on that is not in the window. */
-const LOOK_BACK = 1000;
+/** What of the budget is kept free for recalled texts, once the conversation is longer than the window. */
+const SHARE = 0.5;
+/** And at most so many tokens: a hundred turns answer any question. */
+const MOST_TOKENS = 4000;
+const DEADLINE_MS = 500;
+/** So many messages are looked at, best first; and so many memories, which have a quarter of the room. */
+const MOST_MESSAGES = 120;
+const MOST_MEMORIES = 12;
+const MEMORY_SHARE = 0.25;
+/** One recalled text has at most this share of the room. */
+const CUT_SHARE = 0.25;
+/** What has less than this share of the best hit's score is left out: of a turn that only asks; and of one that only tells. */
+const LEAST_ASKING = 0.3;
+const LEAST_TELLING = 0.55;
+/** Of a longer turn, the sentences that ask are what it is about. */
+const LONG_QUERY = 1000;
 
-/** BM25's usual constants (Robertson & Zaragoza, "The Probabilistic Relevance Framework"). */
-const K1 = 1.2;
-const B = 0.75;
+export interface RecallOptions {
+  /** The share of the budget for messages, 0 to 0.9. Default 0.5. */
+  share?: number | undefined;
+  /** At most so many tokens. Default 4000. */
+  maxTokens?: number | undefined;
+  /** Recall the user's memories as well. Default true. */
+  memories?: boolean | undefined;
+  /** How long searching may take before the window goes with what is found by then (milliseconds). Default 500. */
+  deadlineMs?: number | undefined;
+}
+
+export const recallSchema = z.union([
+  z.boolean(),
+  z.strictObject({
+    share: z.number().min(0).max(0.9).optional(),
+    maxTokens: z.int().min(0).optional(),
+    memories: z.boolean().optional(),
+    deadlineMs: durationSchema.optional(),
+  }),
+]);
+
+/** What a window is asked to recall, and from where. */
+export interface RecallRequest {
+  /** Undefined: the last user turn is the query. */
+  query: string | undefined;
+  options: RecallOptions;
+  counter: TokenCounter;
+  /** In the counter's tokens. */
+  room: number;
+  tenant: string;
+  sessionId: string;
+  partition: Partition;
+  log: string;
+}
+
+export interface RecallSources {
+  searcher: Searcher;
+  memory: MemoryService;
+}
+
+/** How many tokens are kept free for what is recalled. */
+export function recallRoom(room: number, { share = SHARE, maxTokens = MOST_TOKENS }: RecallOptions): number {
+  return Math.max(0, Math.min(maxTokens, Math.floor(room * share)));
+}
 
 /**
- * Of messages that have no place in the window, those that the query is about: ranked by BM25, the best that fit,
- * in chronological order. Tool calls and results are passed over: they mean nothing without each other.
+ * Puts into a window what it does not hold and the query is about: messages from before its turns, memories of the user,
+ * the best that there is room for. A query that tells more than it asks recalls less.
  */
 export async function recallInto(
   history: History,
-  { system, pinned, turns, groups, left }: Selection,
-  { query, counter }: { query: string; counter: TokenCounter },
-): Promise<Chosen[]> {
-  const taken = new Set([system, pinned, turns].flatMap((part) => part.map((item) => item.message.seq)));
-  const out = groups.filter((group) => !group.reason).flatMap((group) => group.items);
-  const newest = out.reduce((seq, item) => Math.max(seq, item.message.seq), history.oldestRead - 1);
-  const candidates = await history.olderThan(newest + 1, LOOK_BACK);
-  const free = candidates.filter((item) => !taken.has(item.message.seq));
-  return recall(free, query, left, counter);
+  selection: Selection,
+  request: RecallRequest,
+  sources: RecallSources,
+): Promise<{ chosen: Chosen[]; report?: RecallReport }> {
+  const query = request.query ?? lastTurn(selection);
+  const question = query === undefined ? undefined : readQuestion(query);
+  if (query === undefined || !question || question.terms.length === 0) return { chosen: [] };
+  const held = heldBy(selection);
+  const asking = request.query === undefined ? signalsOf(query).asking : 1;
+  const least = LEAST_TELLING + (LEAST_ASKING - LEAST_TELLING) * asking;
+  const [memories, messages] = await Promise.all([
+    request.options.memories === false ? nothing : findMemories(query, least, held, request, sources.memory),
+    selection.whole
+      ? nothing
+      : findMessages(query, least, held, { history, request, searcher: sources.searcher }),
+  ]);
+  const terms = new Set(question.terms);
+  const cutTokens = Math.max(64, Math.floor(request.room * CUT_SHARE));
+  const room = { counter: request.counter, tokens: request.room, cutTokens, terms };
+  const few = packMemories(memories.finds, room);
+  const packed = packRecalled([...few, ...messages.finds], room);
+  const report: RecallReport = { query, cutTokens, index: worse(memories.index, messages.index) };
+  if (!packed) return { chosen: [], report };
+  return { chosen: [{ ...packed, version: 1, reason: 'recalled' }], report };
 }
 
-function recall(
-  candidates: readonly Counted[],
+interface Finds {
+  finds: Find[];
+  index: IndexProgress;
+}
+
+const nothing: Finds = { finds: [], index: { complete: true, behind: 0 } };
+
+async function findMessages(
   query: string,
-  budget: number,
-  counter: TokenCounter,
-): Chosen[] {
-  const texts = candidates
-    .filter(({ message }) => message.role === 'user' || message.role === 'assistant')
-    .filter(({ message }) => !isToolHalf(message))
-    .map(toDocument);
-  const documents = texts.filter((document) => document.words.length > 0);
-  const ranked = rank(documents, new Set(wordsOf(query)));
-  const chosen: Chosen[] = [];
-  let left = budget;
-  for (const { item } of ranked) {
-    const message = asRecalled(item.message);
-    const tokens = countMessage(counter, message);
-    if (tokens > left) continue;
-    left -= tokens;
-    chosen.push({ ...item, message: { ...message, tokens }, tokens, reason: 'recalled' });
-  }
-  return chosen.sort((a, b) => a.message.seq - b.message.seq);
-}
-
-/** A message as it is shown when recalled: it says that it is, who said it, and when. */
-export function asRecalled(message: Message): Message {
-  const { id, seq, role, name, createdAt } = message;
-  const when = new Date(createdAt).toISOString().slice(0, 16).replace('T', ' ');
-  const content = `[Recalled from earlier in this conversation: ${name ?? role}, ${when} UTC]\n${textOf(message)}`;
-  return { id, seq, role: 'user', content, metadata: { recalled: true, role }, createdAt };
-}
-
-interface Document {
-  item: Counted;
-  words: string[];
-}
-
-function toDocument(item: Counted): Document {
-  return { item, words: wordsOf(textOf(item.message)) };
-}
-
-function rank(documents: readonly Document[], query: ReadonlySet<string>): Document[] {
-  const average =
-    documents.reduce((sum, document) => sum + document.words.length, 0) / (documents.length || 1);
-  const found = new Map<string, number>();
-  for (const { words } of documents) {
-    for (const word of new Set(words)) if (query.has(word)) found.set(word, (found.get(word) ?? 0) + 1);
-  }
-  const score = ({ words }: Document): number => {
-    let sum = 0;
-    for (const [word, documentsWith] of found) {
-      const times = words.filter((other) => other === word).length;
-      const idf = Math.log(1 + (documents.length - documentsWith + 0.5) / (documentsWith + 0.5));
-      sum += (idf * times * (K1 + 1)) / (times + K1 * (1 - B + (B * words.length) / average));
-    }
-    return sum;
-  };
-  return documents
-    .map((document) => ({ document, score: score(document) }))
-    .filter((scored) => scored.score > 0)
-    .sort((a, b) => b.score - a.score)
-    .map((scored) => scored.document);
-}
-
-function wordsOf(text: string): string[] {
-  return (
-    text
-      .normalize('NFKD')
-      .toLowerCase()
-      .match(/[\p{L}\p{N}]+/gu) ?? []
+  least: number,
+  held: ReadonlySet<number>,
+  { history, request, searcher }: { history: History; request: RecallRequest; searcher: Searcher },
+): Promise<Finds> {
+  const { tenant, partition, log, options } = request;
+  const { hits, index } = await unlessAway(
+    searcher.find({
+      tenant,
+      collection: log,
+      within: { partition },
+      query,
+      limit: MOST_MESSAGES,
+      deadlineMs: options.deadlineMs ?? DEADLINE_MS,
+      accept: ({ seq }) => seq <= history.atSeq && !held.has(seq),
+    }),
   );
+  const best = hits.filter(({ score }) => score >= least * hits[0]!.score);
+  const found = await history.at([...new Set(best.flatMap(({ seq }) => [seq - 1, seq]))]);
+  const terms = new Set(readQuestion(query).terms);
+  const finds = best.flatMap(({ seq }): Find[] => {
+    const item = found.get(seq);
+    if (!item) return [];
+    const before = found.get(seq - 1);
+    const because =
+      before && !held.has(seq - 1) && answers(item.message, before.message, terms) ? before : undefined;
+    return [{ ...item, ...(because && { because }) }];
+  });
+  return { finds, index };
+}
+
+/** Whether a message, which has none of the query's terms itself, says something only after the question before it. */
+function answers(
+  message: Parameters<typeof textOf>[0],
+  before: Parameters<typeof textOf>[0],
+  terms: ReadonlySet<string>,
+) {
+  if (termsOf(textOf(message)).some((term) => terms.has(term))) return false;
+  return (signalsOf(textOf(before)).flags & signals.asks) !== 0;
+}
+
+async function findMemories(
+  query: string,
+  least: number,
+  held: ReadonlySet<number>,
+  { sessionId, options }: RecallRequest,
+  memory: MemoryService,
+): Promise<Finds> {
+  const { hits, index } = await unlessAway(
+    memory.search(query, { sessionId, limit: MOST_MEMORIES, deadlineMs: options.deadlineMs ?? DEADLINE_MS }),
+  );
+  const finds = hits
+    .filter(({ score }) => score >= least * hits[0]!.score)
+    // What it was made from stands in the window.
+    .filter(({ memory: { sources } }) => {
+      const here = sources.filter((source) => source.sessionId === sessionId && source.seq !== undefined);
+      return here.length === 0 || !here.every(({ seq }) => held.has(seq!));
+    })
+    .map(({ memory: { id, content, version } }): Find => ({ memory: { id, content, version } }));
+  return { finds, index };
+}
+
+/** As many as fit into their share of the room. */
+function packMemories(finds: readonly Find[], room: Parameters<typeof packRecalled>[1]): Find[] {
+  const packed = packRecalled(finds, { ...room, tokens: Math.floor(room.tokens * MEMORY_SHARE) });
+  const taken = new Set(packed?.recalled.map((ref) => ('memoryId' in ref ? ref.memoryId : '')));
+  return finds.filter((find) => 'memory' in find && taken.has(find.memory.id));
+}
+
+/** A store that is away, or has no index, recalls nothing: the window goes without. */
+async function unlessAway<F extends { hits: readonly unknown[]; index: IndexProgress }>(
+  finding: Promise<F>,
+): Promise<F | { hits: []; index: IndexProgress }> {
+  try {
+    return await finding;
+  } catch (error) {
+    const without = isHoldfastError(error) && ['store-unavailable', 'unsupported'].includes(error.code);
+    if (!without) throw error;
+    return { hits: [], index: { complete: false, behind: 0 } };
+  }
+}
+
+function worse(one: IndexProgress, other: IndexProgress): IndexProgress {
+  return { complete: one.complete && other.complete, behind: one.behind + other.behind };
+}
+
+/** What the user said last, or of a long turn what it asks. */
+function lastTurn({ turns }: Selection): string | undefined {
+  const last = turns.findLast(({ message }) => message.role === 'user');
+  const text = last && textOf(last.message);
+  if (text === undefined || text.length <= LONG_QUERY) return text;
+  const asked = (text.match(/[^.!?\n]+[.!?]*/g) ?? []).filter((sentence) => sentence.includes('?'));
+  return (asked.length > 0 ? asked.join(' ') : text).slice(0, LONG_QUERY);
+}
+
+function heldBy({ system, pinned, turns }: Selection): Set<number> {
+  return new Set([system, pinned, turns].flatMap((part) => part.map(({ message }) => message.seq)));
 }

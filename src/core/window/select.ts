@@ -1,4 +1,4 @@
-import type { InReason, LeftOut, OutReason } from '../model/window.ts';
+import type { InReason, LeftOut, OutReason, Recalled } from '../model/window.ts';
 import type { Budget } from './budget.ts';
 import { type Counted, type Group, groupOf, type Rank, rankOf } from './groups.ts';
 import type { History } from './history.ts';
@@ -10,6 +10,8 @@ const READ_BUDGETS = 4;
 /** A message that goes into the window, and why. */
 export interface Chosen extends Counted {
   reason: InReason;
+  /** What it tells again. */
+  recalled?: Recalled[];
 }
 
 export interface Selection {
@@ -23,6 +25,10 @@ export interface Selection {
   groups: readonly Candidate[];
   /** What is left of the budget, in the counter's tokens. */
   left: number;
+  /** What turns could take of it: all but what was kept for later. */
+  room: number;
+  /** The whole conversation is in. */
+  whole: boolean;
 }
 
 /** A group with what became of it: without a reason it is left out. */
@@ -33,18 +39,21 @@ export interface Candidate extends Group {
 
 /**
  * Chooses what goes into a window: the system prompt, pinned messages, the newest group and the last user turn
- * whatever they cost; then the summary of what was compacted, messages of high priority, then the newest others, then those of low priority.
- * @param share of the budget to leave for what comes later, unless what must be in needs it
+ * whatever they cost; then the summary of what was compacted, messages of high priority, then the newest others, then
+ * those of low priority.
+ * @param reserve how many tokens to leave for what comes later, where the conversation is longer than the budget, unless
+ * what must be in needs them
  * @throws BudgetError when what must be in does not fit
  */
-export async function select(history: History, budget: Budget, share = 0): Promise<Selection> {
+export async function select(history: History, budget: Budget, reserve = 0): Promise<Selection> {
   const system = (await history.system()).map((item): Chosen => ({ ...item, reason: 'system' }));
   const known = new Set(system.map((item) => item.message.seq));
   const groups = await readCandidates(history, known, budget.room - sum(system));
   await addPinned(history, known, groups);
   offloadHuge(history, groups, { room: budget.room, fixed: sum(system) });
   const free = budget.room - requiredTokens(system, groups, budget);
-  const kept = Math.min(free, Math.floor(budget.room * share));
+  const whole = isWhole(history, groups, free);
+  const kept = whole ? 0 : Math.min(free, reserve);
   const summary = chooseSummary(history, free - kept);
   let left = free - kept - sum(summary);
   left = await chooseHigh(history, known, groups, left);
@@ -58,7 +67,15 @@ export async function select(history: History, budget: Budget, share = 0): Promi
     turns: itemsOf(chosen.filter((group) => group.reason !== 'pinned')),
     groups,
     left: left + kept,
+    room: budget.room - kept,
+    whole,
   };
+}
+
+/** Whether all that there is has room; nothing was compacted then either. */
+function isWhole(history: History, groups: readonly Candidate[], free: number): boolean {
+  if (history.floor > 0 || history.unread.count > 0) return false;
+  return groups.reduce((total, group) => total + (group.reason ? 0 : group.tokens), 0) <= free;
 }
 
 /** Reads groups from the log's end until the budget is surely spent; then finds the last user turn, if it is older. */
@@ -189,6 +206,8 @@ function chooseNewest(groups: Candidate[], budget: number): number {
   return budget - kept.reduce((total, group) => total + group.tokens, 0);
 }
 
+/** Fewer turns are no prefix worth keeping. */
+const WORTH_KEEPING = 32;
 /** What may be given up so that a window begins at the same turn for longer: of that many, one. */
 const STEADY_SHARE = 4;
 
@@ -198,6 +217,7 @@ const STEADY_SHARE = 4;
  * @param seqs from the newest to the oldest that fits
  */
 function steadyLength(seqs: readonly number[]): number {
+  if (seqs.length < WORTH_KEEPING) return seqs.length;
   let best = seqs.length;
   let bestStep = 0;
   for (let length = seqs.length; length > seqs.length * (1 - 1 / STEADY_SHARE); length--) {

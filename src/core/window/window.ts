@@ -3,11 +3,12 @@ import type { CompactedLog, KeptCompaction } from '../compaction/compaction-log.
 import type { BuiltFor, CompactionService } from '../compaction/compactions.ts';
 import type { CompactOptions } from '../compaction/options.ts';
 import { renderSummary, summaryMessage } from '../compaction/summary.ts';
+import { isHoldfastError } from '../errors.ts';
 import { idSchema, limitSchema, parseInput } from '../input.ts';
 import { type FormattedMessages, formatMessages, type MessageFormat } from '../messages/formats/format.ts';
 import type { Compaction, CompactionResult } from '../model/compaction.ts';
 import type { Message } from '../model/message.ts';
-import type { ContextWindow, WindowManifest } from '../model/window.ts';
+import type { ContextWindow, ManifestItem, Recalled, WindowManifest } from '../model/window.ts';
 import { messageLog } from '../partitions.ts';
 import { partitionOf, type ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
@@ -18,7 +19,8 @@ import type { Counted } from './groups.ts';
 import { History } from './history.ts';
 import { layOut } from './layout.ts';
 import { asBuilt, Manifests, type ReplayedWindow } from './manifests.ts';
-import { RECALL_SHARE, recallInto } from './recall.ts';
+import { type RecallOptions, type RecallSources, recallInto, recallRoom, recallSchema } from './recall.ts';
+import { RECALLED_SEQ, replayRecalled } from './recalled.ts';
 import { type Chosen, explain, type Selection, select } from './select.ts';
 import { type Estimate, type SessionUsage, UsageLedger, type UsageReport } from './usage.ts';
 
@@ -28,6 +30,7 @@ const buildSchema = z.strictObject({
   tools: z.union([z.int().min(0), z.array(z.unknown()), z.record(z.string(), z.unknown())]).optional(),
   model: idSchema.optional(),
   query: z.string().max(100_000).optional(),
+  recall: recallSchema.optional(),
   atSeq: z.int().min(0).optional(),
   channel: idSchema.optional(),
   record: z.boolean().optional(),
@@ -48,11 +51,14 @@ export interface BuildWindow {
   tools?: number | readonly unknown[] | Record<string, unknown> | undefined;
   /** Chooses the tokenizer. Where the model's own is not public the counts are estimates, and say so. */
   model?: string | undefined;
-  /**
-   * Looks for earlier messages about this, among the thousand before the window; what fits into a fifth of the
-   * budget is put in, marked as recalled.
-   */
+  /** What to recall: what the last user turn says, where absent. */
   query?: string | undefined;
+  /**
+   * Once the conversation is longer than the window, half of the budget (4000 tokens at most) is kept free for what the
+   * query is about and the window does not hold: earlier messages, and memories of the user. They stand just before the
+   * last user message, marked. Default true; false keeps all of the budget for the newest turns.
+   */
+  recall?: boolean | RecallOptions | undefined;
   /** The window as it would have been when the log ended at this seq. */
   atSeq?: number | undefined;
   channel?: string | undefined;
@@ -78,6 +84,12 @@ interface Request extends z.output<typeof buildSchema> {
 /** How full a window is, in the counter's tokens but for `forTokens`. */
 type Fill = Pick<BuiltFor, 'forTokens' | 'room' | 'fixed' | 'tokens' | 'full'>;
 
+export interface WindowServices extends RecallSources {
+  ledger: TokenLedger;
+  activity: Activity;
+  compactions: CompactionService;
+}
+
 /** Estimates kept until the provider reports what the call really cost. */
 const MAX_REMEMBERED = 10_000;
 
@@ -87,19 +99,18 @@ export class WindowService {
   readonly #ledger: TokenLedger;
   readonly #activity: Activity;
   readonly #compactions: CompactionService;
+  readonly #sources: RecallSources;
   readonly #usage: UsageLedger;
   readonly #manifests: Manifests;
   /** What the last window of a session was counted at, by model. */
   readonly #estimates = new Map<string, Estimate>();
 
-  constructor(
-    context: ServiceContext,
-    services: { ledger: TokenLedger; activity: Activity; compactions: CompactionService },
-  ) {
+  constructor(context: ServiceContext, services: WindowServices) {
     this.#context = context;
     this.#ledger = services.ledger;
     this.#activity = services.activity;
     this.#compactions = services.compactions;
+    this.#sources = services;
     this.#usage = new UsageLedger(context);
     this.#manifests = new Manifests(context);
   }
@@ -215,20 +226,22 @@ export class WindowService {
     const found = await history.at(manifest.messages.map(([seq]) => seq).filter((seq) => seq > 0));
     const summary = await this.#summaryOf({ sessionId, channel: manifest.channel }, manifest);
     if (summary) found.set(0, summary);
-    const recalled = new Set(
-      manifest.sections.find((part) => part.name === 'recalled')?.items.map((item) => item.seq),
-    );
-    const messages = manifest.messages.flatMap((item) => {
-      const now = found.get(item[0]);
-      return now ? [asBuilt(item, now, recalled.has(item[0]))] : [];
+    const recalled = await replayRecalled(manifest, {
+      history,
+      counter,
+      memory: (id) => this.#sources.memory.get(id, { sessionId }).catch(whereGone),
     });
+    if (recalled.item) found.set(RECALLED_SEQ, recalled.item);
+    const shown = manifest.messages.filter(([seq]) => seq !== RECALLED_SEQ);
+    const isChanged = ([seq, version]: ManifestItem) => found.has(seq) && found.get(seq)!.version !== version;
     return {
       manifest,
-      messages,
-      changed: manifest.messages
-        .filter(([seq, version]) => found.has(seq) && found.get(seq)!.version !== version)
-        .map(([seq]) => seq),
-      gone: manifest.messages.filter(([seq]) => !found.has(seq)).map(([seq]) => seq),
+      messages: manifest.messages.flatMap((item) => {
+        const now = found.get(item[0]);
+        return now ? [asBuilt(item, now)] : [];
+      }),
+      changed: [...shown.filter(isChanged).map(([seq]) => seq), ...recalled.changed],
+      gone: [...shown.filter(([seq]) => !found.has(seq)).map(([seq]) => seq), ...recalled.gone],
     };
   }
 
@@ -242,13 +255,17 @@ export class WindowService {
   }
 
   async #buildNow(request: Request): Promise<{ window: ContextWindow; items: Chosen[]; fill: Fill }> {
-    const { sessionId, channel, counter, query, ratio, atSeq } = request;
+    const { sessionId, channel, counter, ratio, atSeq, recall = true } = request;
     const budget = new Budget(request, counter, ratio);
     const forTokens = budget.told.messages;
     const compaction = await this.#compactions.find({ sessionId, channel }, forTokens, atSeq);
     const history = await this.#history(request, atSeq, compaction);
-    const selection = await select(history, budget, query === undefined ? 0 : RECALL_SHARE);
-    const recalled = query === undefined ? [] : await recallInto(history, selection, { query, counter });
+    const recalling = recall === false ? undefined : recall === true ? {} : recall;
+    const reserve = recalling ? recallRoom(budget.room, recalling) : 0;
+    const selection = await select(history, budget, reserve);
+    const { chosen: recalled, report } = recalling
+      ? await this.#recall(history, selection, { ...request, options: recalling, reserve })
+      : { chosen: [] };
     const { items, ...layout } = layOut(selection, recalled);
     const tokens = items.reduce((sum, item) => sum + item.tokens, 0);
     this.#remember(estimateKey(sessionId, request.model), {
@@ -260,12 +277,42 @@ export class WindowService {
       tokens: budget.cost(tokens),
       budget: budget.told,
       ...layout,
-      leftOut: explain(history, selection, new Set(recalled.map((item) => item.message.seq))),
+      leftOut: explain(
+        history,
+        selection,
+        new Set(recalled.flatMap(({ recalled = [] }) => recalled.map(seqOf))),
+      ),
       atSeq: history.atSeq,
       ...(compaction && { compaction: compaction.id }),
+      ...(report && { recall: report }),
       counter: { name: counter.name, estimated: counter.estimated ?? false },
     };
-    return { window, items, fill: { forTokens, room: budget.room, ...fillOf(selection) } };
+    return { window, items, fill: { forTokens, ...fillOf(selection) } };
+  }
+
+  #recall(
+    history: History,
+    selection: Selection,
+    {
+      sessionId,
+      query,
+      counter,
+      channel,
+      options,
+      reserve,
+    }: Request & { options: RecallOptions; reserve: number },
+  ) {
+    const request = {
+      query,
+      options,
+      counter,
+      room: Math.min(selection.left, reserve),
+      tenant: this.#context.tenant,
+      sessionId,
+      partition: partitionOf(this.#context, sessionId),
+      log: messageLog(channel),
+    };
+    return recallInto(history, selection, request, this.#sources);
   }
 
   /** The summary of a recorded window, as it was. */
@@ -309,11 +356,20 @@ function fillOf({
   summary,
   turns,
   groups,
-}: Selection): Pick<Fill, 'fixed' | 'tokens' | 'full'> {
+  room,
+}: Selection): Pick<Fill, 'room' | 'fixed' | 'tokens' | 'full'> {
   const sum = (items: readonly Counted[]) => items.reduce((total, item) => total + item.tokens, 0);
   const fixed = sum(system) + sum(pinned);
   const full = groups.some((group) => !group.reason);
-  return { fixed, tokens: fixed + sum(summary) + sum(turns), full };
+  return { room, fixed, tokens: fixed + sum(summary) + sum(turns), full };
+}
+
+function whereGone(error: unknown): undefined {
+  if (!isHoldfastError(error) || error.code !== 'not-found') throw error;
+}
+
+function seqOf(recalled: Recalled): number {
+  return 'seq' in recalled ? recalled.seq : RECALLED_SEQ;
 }
 
 /** The window in another format, in which a message may become several. */
