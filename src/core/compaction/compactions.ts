@@ -39,6 +39,8 @@ export interface BuiltFor extends CompactedLog {
   /** What its messages may cost: in the provider's tokens, and in the counter's. */
   forTokens: number;
   room: number;
+  /** What turns may cost once there is more than the window holds: some of the room is then for what is recalled. */
+  longRoom: number;
   /** What system prompt and pinned messages cost, and all its messages, in the counter's tokens. */
   fixed: number;
   tokens: number;
@@ -171,7 +173,7 @@ export class CompactionService {
   }
 
   async #runByItself(built: BuiltFor): Promise<CompactionResult | undefined> {
-    const { sessionId, channel, model, counter, forTokens, room, atSeq } = built;
+    const { sessionId, channel, model, counter, forTokens, longRoom, atSeq } = built;
     const { strategy, summarizer, lowWater } = this.#settings;
     try {
       const restUntil = (await this.#log.head(built))?.value.restUntil ?? 0;
@@ -187,7 +189,7 @@ export class CompactionService {
         forTokens,
         strategies: strategy,
         summarizer,
-        target: (fixed) => Math.floor(fixed + Math.max(0, room + PER_REQUEST - fixed) * lowWater),
+        target: (fixed) => Math.floor(fixed + Math.max(0, longRoom + PER_REQUEST - fixed) * lowWater),
         signal: this.#closing.signal,
       });
       const reason = result.refused?.reason;

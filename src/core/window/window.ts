@@ -82,7 +82,7 @@ interface Request extends z.output<typeof buildSchema> {
 }
 
 /** How full a window is, in the counter's tokens but for `forTokens`. */
-type Fill = Pick<BuiltFor, 'forTokens' | 'room' | 'fixed' | 'tokens' | 'full'>;
+type Fill = Pick<BuiltFor, 'forTokens' | 'room' | 'longRoom' | 'fixed' | 'tokens' | 'full'>;
 
 export interface WindowServices extends RecallSources {
   ledger: TokenLedger;
@@ -287,7 +287,7 @@ export class WindowService {
       ...(report && { recall: report }),
       counter: { name: counter.name, estimated: counter.estimated ?? false },
     };
-    return { window, items, fill: { forTokens, ...fillOf(selection) } };
+    return { window, items, fill: { forTokens, longRoom: budget.room - reserve, ...fillOf(selection) } };
   }
 
   #recall(
