@@ -10,6 +10,7 @@ import { channelRoutes } from './routes/channels.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { leaseRoutes } from './routes/leases.ts';
+import { memoryRoutes } from './routes/memory.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { stateRoutes } from './routes/state.ts';
@@ -62,6 +63,7 @@ export function createApp(engine: ContextEngine, options: AppOptions = {}): App 
     sessionRoutes,
     leaseRoutes,
     messageRoutes,
+    memoryRoutes,
     channelRoutes,
     stateRoutes,
     windowRoutes,

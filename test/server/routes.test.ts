@@ -280,6 +280,53 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
     expectError(await call('GET', '/v1/sessions/nobody/usage'), 404, 'not-found');
   });
 
+  test('adds, finds, changes and deletes memories', async () => {
+    const given = { content: 'Ada rows on Sundays', userId: 'ada', tags: ['sport', 'lake'], importance: 0.6 };
+    const added = await call('POST', '/v1/memories', given);
+    expect(added).toMatchObject({ status: 201, body: { ...given, merged: false, tier: 'medium' } });
+    expectError(await call('POST', '/v1/memories', { content: '' }), 400, 'invalid-input');
+    const path = `/v1/memories/${added.body.id}`;
+    const got = await call('GET', `${path}?userId=ada`);
+    expect(got.body).toMatchObject(given);
+    expectError(await call('GET', `${path}?userId=bob`), 404, 'not-found');
+
+    const query = 'userId=ada&tags=sport,lake&tiers=medium,long&minImportance=0.5&limit=5';
+    expect((await call('GET', `/v1/memories?${query}`)).body.memories).toHaveLength(1);
+    expect((await call('GET', '/v1/memories?userId=ada&superseded=true')).body.memories).toEqual([]);
+    expectError(await call('GET', '/v1/memories?tiers=forever'), 400, 'invalid-input');
+
+    const search = { query: 'Who rows?', userId: 'ada', limit: 3 };
+    const found = await call('POST', '/v1/memories/search', search);
+    expect(found.body).toMatchObject({ hits: [{ memory: given }], index: { complete: true } });
+    expectError(await call('POST', '/v1/memories/search', { userId: 'ada' }), 400, 'invalid-input');
+    const tagged = { tags: ['lake', 'sea'], match: 'any', userId: 'ada' };
+    expect((await call('POST', '/v1/memories/search-by-tags', tagged)).body.memories).toHaveLength(1);
+    expectError(await call('POST', '/v1/memories/search-by-tags', {}), 400, 'invalid-input');
+
+    const etag = got.headers.get('etag')!;
+    const changed = await call('PATCH', path, { key: 'sport' }, { 'if-match': etag });
+    expect(changed.body).toMatchObject({ ...given, key: 'sport' });
+    expectError(await call('PATCH', path, { kind: 'x' }, { 'if-match': etag }), 409, 'conflict');
+    expect((await call('DELETE', `${path}?userId=ada`)).body).toEqual({ deleted: true });
+    expectError(await call('DELETE', path), 404, 'not-found');
+  });
+
+  test('consolidates, cleans up, counts and audits memories', async () => {
+    for (const content of ['Bob swims in the lake each June', 'Bob swims in the cold lake each June'])
+      await call('POST', '/v1/memories', { content, userId: 'bob' });
+    expect((await call('GET', '/v1/memory/audit?userId=bob')).body.counts).toMatchObject({
+      'near-duplicates': 2,
+    });
+    expectError(await call('GET', '/v1/memory/audit?limit=0'), 400, 'invalid-input');
+    expect((await call('POST', '/v1/memory/consolidate')).body).toMatchObject({ merged: 1 });
+    expectError(await call('POST', '/v1/memory/consolidate', { similarity: 7 }), 400, 'invalid-input');
+    const stats = await call('GET', '/v1/memory/stats?userId=bob');
+    expect(stats.body).toMatchObject({ count: 1, consolidated: 1 });
+    expectError(await call('GET', '/v1/memory/stats?sessionId=nobody'), 404, 'not-found');
+    expect((await call('POST', '/v1/memory/cleanup', { maxAgeDays: 1 })).body).toMatchObject({ removed: 0 });
+    expectError(await call('POST', '/v1/memory/cleanup', { maxAgeDays: -1 }), 400, 'invalid-input');
+  });
+
   test('tells its health', async () => {
     const { status, body } = await call('GET', '/healthz');
     expect(status).toBe(200);

@@ -219,7 +219,7 @@ export class MemoryService {
 
   /** The memories that have all of some tags, or any of them, newest first; exact, and at once. */
   async searchByTags(tags: readonly string[], options: input.SearchByTags = {}): Promise<Memory[]> {
-    const wanted = parseInput(input.wantedTagsSchema, [...tags], 'memory.searchByTags: tags');
+    const wanted = parseInput(input.wantedTagsSchema, tags, 'memory.searchByTags: tags');
     const given = parseInput(input.searchByTagsSchema, options, 'memory.searchByTags');
     const { limit = 50, use = true } = given;
     const owner = await this.#owner(given, 'memory.searchByTags');
