@@ -1,5 +1,4 @@
 import type { Operation, TextVector } from '../../core/store.ts';
-import type { Pieces } from './outcomes.ts';
 import { encodeTerms } from './terms.ts';
 
 export type TextOperation = Operation & { op: 'index' | 'unindex' | 'embed' };
@@ -36,11 +35,4 @@ export function lengthOfText(operation: TextOperation): number {
 function packVectors(vectors: readonly TextVector[]): string {
   if (vectors.length === 0) return '';
   return [vectors.length, ...vectors.flatMap(({ key, values }) => [key, values])].join('\0');
-}
-
-/** Vectors as they are kept; undefined where there are none. */
-export function readVectors(pieces: Pieces): TextVector[] | undefined {
-  const count = pieces.number();
-  if (count === 0) return undefined;
-  return Array.from({ length: count }, () => ({ key: pieces.text(), values: pieces.text() }));
 }

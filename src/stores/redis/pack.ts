@@ -72,7 +72,7 @@ function addReads(reads: Pieces, operation: Operation): 0 | 1 {
   return 1;
 }
 
-export type Pieces = (string | number)[];
+type Pieces = (string | number)[];
 
 /** Adds what an operation has in its batch's shape, its keys, and its values. */
 function addOperation(

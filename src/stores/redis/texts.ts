@@ -3,7 +3,6 @@ import { partitionKey } from '../shared/pages.ts';
 import { compareHits, TextScores } from '../shared/texts.ts';
 import type { Keys } from './keys.ts';
 import { Pieces } from './outcomes.ts';
-import { readVectors } from './pack-texts.ts';
 import type { Servers } from './servers.ts';
 import { encodeTerm } from './terms.ts';
 
@@ -146,9 +145,8 @@ export class Texts {
       const fields = (await this.#servers.call({ slot, command })) as (string | null)[];
       for (const [i, document] of part.entries()) {
         const value = fields[i * width];
-        const vectors = near && fields[i * width + 1];
         if (typeof value !== 'string') continue;
-        contents.set(document, { value, vectors: readVectors(new Pieces(vectors ?? '0')) });
+        contents.set(document, { value, vectors: near && readVectors(fields[i * width + 1]) });
       }
     });
     await Promise.all(reading);
@@ -164,6 +162,13 @@ function readFound(pieces: Pieces, partitions: readonly Partition[], found: Foun
     const [id, order, held] = [pieces.text(), pieces.number(), pieces.text()];
     found.push({ partition, id, order, held, ...(withValues && { value: pieces.text() }) });
   }
+}
+
+/** Vectors as they are kept: their number, and each one's key and values. */
+function readVectors(packed: string | null | undefined): TextVector[] | undefined {
+  if (!packed) return undefined;
+  const pieces = new Pieces(packed);
+  return Array.from({ length: pieces.number() }, () => ({ key: pieces.text(), values: pieces.text() }));
 }
 
 /** The documents that hold each term. */
