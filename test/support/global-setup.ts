@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestProject } from 'vitest/node';
 import { findServer, ServerMissingError } from '../../scripts/servers/find-server.ts';
+import { findPgvector, startPgvector } from '../../scripts/servers/pgvector.ts';
 import { startPostgres } from '../../scripts/servers/postgres.ts';
 import { startRedis } from '../../scripts/servers/redis.ts';
 import { startRedisCluster } from '../../scripts/servers/redis-cluster.ts';
@@ -20,11 +21,17 @@ const starts: Readonly<Record<ServerName, Start>> = {
   'redis-cluster': () => startRedisCluster({ nodeTimeoutMs: 15_000, appendOnly: 'everysec' }),
   valkey: () => startRedis({ kind: 'valkey', appendOnly: 'everysec' }),
   postgres: () => startPostgres({ fsync: false }),
+  pgvector: startPgvector,
 };
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   // Installing takes longer than a test may.
-  await Promise.allSettled([findServer('redis'), findServer('postgres'), findServer('valkey')]);
+  await Promise.allSettled([
+    findServer('redis'),
+    findServer('postgres'),
+    findServer('valkey'),
+    findPgvector(),
+  ]);
   const running = new AsyncDisposableStack();
   const answers = new Map<string, Promise<ServerAnswer>>();
   const door = createServer(async (request, response) => {

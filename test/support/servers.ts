@@ -35,7 +35,7 @@ export function placesOn(name: ServerName) {
 export async function createPlace(name: ServerName): Promise<string> {
   const id = randomUUID().slice(0, 8);
   const url = urlIn(name, await ask(name));
-  return name === 'postgres' ? `${url}?schema=t_${id}` : `${url}?prefix=t-${id}`;
+  return url.startsWith('postgres:') ? `${url}?schema=t_${id}` : `${url}?prefix=t-${id}`;
 }
 
 /** Removes all that stores have left at such a place. */
@@ -70,9 +70,10 @@ function urlIn(name: ServerName, answer: ServerAnswer): string {
 }
 
 /**
- * Where CI=true, all servers have to be there, and a reason that starts with `needs` is a failure. Valkey is the
- * exception: many distributions don't have it, and then Redis speaks for it.
+ * Where CI=true, all servers have to be there, and a reason that starts with `needs` is a failure. Valkey and pgvector
+ * are exceptions: many distributions don't have them. Redis speaks for the one then, and Postgres for most of the other.
  */
 function skipReason(name: ServerName, missing: string): string {
-  return name === 'valkey' ? `Valkey is not to be had here: ${missing}` : `needs ${name}: ${missing}`;
+  const exempt = name === 'valkey' ? 'Valkey' : name === 'pgvector' ? 'pgvector' : undefined;
+  return exempt ? `${exempt} is not to be had here: ${missing}` : `needs ${name}: ${missing}`;
 }
