@@ -18,7 +18,7 @@ bind bound; bleed bled; breed bred; burn burnt; deal dealt; dream dreamt; kneel 
 seek sought; spin spun; spring sprang sprung; stink stank; weep wept; wind wound;
 beat beaten; forgive forgave forgiven; overcome overcame; undergo underwent undergone; withdraw withdrew withdrawn;
 child children; man men; woman women; person people; foot feet; tooth teeth; mouse mice; goose geese;
-life lives; wife wives; knife knives; leaf leaves; shelf shelves; wolf wolves; half halves; loaf loaves;
+wife wives; knife knives; shelf shelves; wolf wolves; half halves; loaf loaves;
 thief thieves; index indices; matrix matrices; vertex vertices; criterion criteria; phenomenon phenomena;
 good better best; bad worse worst; mom mother mum mama mommy; dad father daddy; kid kids; grandma grandmother;
 grandpa grandfather; fridge refrigerator; photo photograph pic picture; bike bicycle; tv television;
