@@ -5,6 +5,7 @@ import { copyCommand } from './commands/copy.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
+import { memoryCommand } from './commands/memory.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sessionsCommand } from './commands/sessions.ts';
@@ -61,6 +62,7 @@ function buildProgram(runner: Runner): Command {
     sessionsCommand,
     showCommand,
     windowCommand,
+    memoryCommand,
     statsCommand,
     copyCommand,
     migrateCommand,
