@@ -19,7 +19,10 @@ const wantsNumber = /\bhow (?:many|much|long|old|often)\b/i;
 /** The roles, and what people call them. */
 const roles: readonly (readonly [role: string, pattern: RegExp])[] = [
   ['tool', /\b(?:(?:which|what|the) tools?|tool (?:call|result|output)s?)\b/i],
-  ['assistant', /\bthe (?:assistant|agent|bot|model)\b|\byour?\b/i],
+  [
+    'assistant',
+    /\b(?:the|an?) (?:assistant|agent|bot|model)\b|\b(?:did|have|were|had) you\b|\byou (?:said|told|wrote|found|gave|promised|suggested|recommended|mentioned)\b|\byour (?:answer|reply|advice|suggestion|recommendation|plan|proposal)s?\b/i,
+  ],
   ['system', /\bsystem (?:prompt|message|instructions?)\b/i],
   ['user', /\b[Tt]he (?:user|customer|human|client)\b|\b(?:I|[Mm]y|me|mine)\b/],
 ];

@@ -10,6 +10,8 @@ export interface StretchSource {
   /** What log it is of: turns are neighbours only within one. */
   readonly log: string;
   readonly value: string;
+  /** What comes after this seq counts for nothing: neither as a hit nor as a neighbour. */
+  readonly upTo?: number;
 }
 
 export interface Table {
@@ -42,7 +44,7 @@ export interface OpenedStretch extends Stretch {
 export function tableOf(sources: readonly StretchSource[]): Table {
   let rows = 0;
   const stretches = sources
-    .map(({ log, value }) => ({ log, ...openStretch(value) }))
+    .map(({ log, value, upTo }) => ({ log, ...mute(openStretch(value), upTo) }))
     .sort((a, b) => (a.log === b.log ? a.seqs[0]! - b.seqs[0]! : a.log < b.log ? -1 : 1))
     .map((stretch) => {
       const from = rows;
@@ -72,6 +74,12 @@ export function tableOf(sources: readonly StretchSource[]): Table {
     episode,
     episodes,
   };
+}
+
+/** Takes what comes after a seq out of a stretch's words. */
+function mute(stretch: Stretch, upTo = Number.POSITIVE_INFINITY): Stretch {
+  for (const seq of stretch.seqs) if (seq > upTo) stretch.index[seq % STRETCH] = -1;
+  return stretch;
 }
 
 /** Whether a turn asks something of the next. */

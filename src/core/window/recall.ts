@@ -65,6 +65,8 @@ export interface RecallRequest {
   sessionId: string;
   partition: Partition;
   log: string;
+  /** The seq of the last user turn. */
+  askedAt: number;
 }
 
 export interface RecallSources {
@@ -84,10 +86,12 @@ export function recallRoom(room: number, { share = SHARE, maxTokens = MOST_TOKEN
 export async function recallInto(
   history: History,
   selection: Selection,
-  request: RecallRequest,
+  asked: Omit<RecallRequest, 'askedAt'>,
   sources: RecallSources,
 ): Promise<{ chosen: Chosen[]; report?: RecallReport }> {
-  const query = request.query ?? lastTurn(selection);
+  const last = selection.turns.findLast(({ message }) => message.role === 'user')?.message;
+  const request = { ...asked, askedAt: last?.seq ?? history.atSeq + 1 };
+  const query = request.query ?? (last && focusOf(textOf(last)));
   const question = query === undefined ? undefined : readQuestion(query);
   if (query === undefined || !question || question.terms.length === 0) return { chosen: [] };
   const held = heldBy(selection);
@@ -102,7 +106,8 @@ export async function recallInto(
   const terms = new Set(question.terms);
   const cutTokens = Math.max(64, Math.floor(request.room * CUT_SHARE));
   const room = { counter: request.counter, tokens: request.room, cutTokens, terms };
-  const few = packMemories(memories.finds, room);
+  const share = selection.whole ? 1 : MEMORY_SHARE;
+  const few = packMemories(memories.finds, { ...room, tokens: Math.floor(room.tokens * share) });
   const packed = packRecalled([...few, ...messages.finds], room);
   const report: RecallReport = { query, cutTokens, index: worse(memories.index, messages.index) };
   if (!packed) return { chosen: [], report };
@@ -131,6 +136,8 @@ async function findMessages(
       query,
       limit: MOST_MESSAGES,
       deadlineMs: options.deadlineMs ?? DEADLINE_MS,
+      // The turn that asks must not find itself.
+      upToSeq: Math.min(history.atSeq, request.askedAt - 1),
       accept: ({ seq }) => seq <= history.atSeq && !held.has(seq),
     }),
   );
@@ -179,9 +186,9 @@ async function findMemories(
   return { finds, index };
 }
 
-/** As many as fit into their share of the room. */
+/** As many as fit. */
 function packMemories(finds: readonly Find[], room: Parameters<typeof packRecalled>[1]): Find[] {
-  const packed = packRecalled(finds, { ...room, tokens: Math.floor(room.tokens * MEMORY_SHARE) });
+  const packed = packRecalled(finds, room);
   const taken = new Set(packed?.recalled.map((ref) => ('memoryId' in ref ? ref.memoryId : '')));
   return finds.filter((find) => 'memory' in find && taken.has(find.memory.id));
 }
@@ -203,11 +210,9 @@ function worse(one: IndexProgress, other: IndexProgress): IndexProgress {
   return { complete: one.complete && other.complete, behind: one.behind + other.behind };
 }
 
-/** What the user said last, or of a long turn what it asks. */
-function lastTurn({ turns }: Selection): string | undefined {
-  const last = turns.findLast(({ message }) => message.role === 'user');
-  const text = last && textOf(last.message);
-  if (text === undefined || text.length <= LONG_QUERY) return text;
+/** Of a long turn, what it asks. */
+function focusOf(text: string): string {
+  if (text.length <= LONG_QUERY) return text;
   const asked = (text.match(/[^.!?\n]+[.!?]*/g) ?? []).filter((sentence) => sentence.includes('?'));
   return (asked.length > 0 ? asked.join(' ') : text).slice(0, LONG_QUERY);
 }

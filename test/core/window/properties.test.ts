@@ -33,19 +33,23 @@ onEveryStore('windows on random histories', (open) => {
               const { requiredTokens } = expectedOf(log, letters);
               if (requiredTokens > maxTokens) {
                 refused++;
-                const error = await engine.window.build(id, { maxTokens }).catch((reason: unknown) => reason);
+                const error = await engine.window
+                  .build(id, { recall: false, maxTokens })
+                  .catch((reason: unknown) => reason);
                 expect(error).toBeInstanceOf(BudgetError);
                 if (maxTokens >= 3) expect(error).toMatchObject({ requiredTokens, budgetTokens: maxTokens });
                 continue;
               }
               built++;
-              const window = await engine.window.build(id, { maxTokens, record: true });
+              const window = await engine.window.build(id, { recall: false, maxTokens, record: true });
               checkWindow(window, log, letters);
-              const again = await engine.window.build(id, { maxTokens });
+              const again = await engine.window.build(id, { recall: false, maxTokens });
               const { manifest, ...first } = window;
               expect(again).toEqual(first);
               expect((await engine.window.replay(id, manifest!.id)).messages).toEqual(window.messages);
-              checkOpenAiTools((await engine.window.build(id, { maxTokens, as: 'openai' })).messages);
+              checkOpenAiTools(
+                (await engine.window.build(id, { recall: false, maxTokens, as: 'openai' })).messages,
+              );
             }
           },
         ),
@@ -64,7 +68,7 @@ test('a window of the past is the one that was built when the log was that long'
     fc.asyncProperty(appends, budget, async (history, maxTokens) => {
       const id = await session(engine);
       const build = async (atSeq?: number) =>
-        engine.window.build(id, { maxTokens, atSeq }).catch((error: unknown) => String(error));
+        engine.window.build(id, { recall: false, maxTokens, atSeq }).catch((error: unknown) => String(error));
       const then = [];
       for (const one of history) {
         await engine.messages.append(id, one);
@@ -85,7 +89,9 @@ test('a window whose prefix hash is that of a shorter log begins with all of tha
       await engine.messages.append(id, history);
       const seen = new Map<string, unknown[]>();
       for (let atSeq = 1; atSeq <= history.length; atSeq++) {
-        const window = await engine.window.build(id, { maxTokens, atSeq }).catch(() => undefined);
+        const window = await engine.window
+          .build(id, { recall: false, maxTokens, atSeq })
+          .catch(() => undefined);
         if (!window) continue;
         const before = seen.get(window.prefixHash);
         if (before) {

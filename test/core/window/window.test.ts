@@ -1,5 +1,4 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { countMessage } from '../../../src/core/tokens/message-tokens.ts';
 import {
   BudgetError,
   ContextEngine,
@@ -42,7 +41,7 @@ onEveryStore('a window', (open) => {
       sized('user', 10),
       sized('assistant', 10),
     ] as never);
-    const window = await engine.window.build('s', { maxTokens: 3 + 70 });
+    const window = await engine.window.build('s', { recall: false, maxTokens: 3 + 70 });
     expect(
       window.sections.map(({ name, tokens, items }) => [name, tokens, items.map(({ seq }) => seq)]),
     ).toEqual([
@@ -63,9 +62,9 @@ onEveryStore('a window', (open) => {
     expect(window.leftOut).toEqual([{ reason: 'low-priority', fromSeq: 4, toSeq: 4, count: 1, tokens: 10 }]);
     expect(window).toMatchObject({ tokens: 73, atSeq: 8, cacheBreakpoints: [1, 4, 6] });
     expect(window.messages.map(({ seq }) => seq)).toEqual([1, 2, 3, 5, 6, 7, 8]);
-    const all = await engine.window.build('s', { maxTokens: 3 + 80 });
+    const all = await engine.window.build('s', { recall: false, maxTokens: 3 + 80 });
     expect(all.leftOut).toEqual([]);
-    const few = await engine.window.build('s', { maxTokens: 3 + 50 });
+    const few = await engine.window.build('s', { recall: false, maxTokens: 3 + 50 });
     expect(few.messages.map(({ seq }) => seq)).toEqual([1, 2, 5, 7, 8]);
     expect(few.leftOut).toEqual([
       { reason: 'budget', fromSeq: 3, toSeq: 3, count: 1, tokens: 10 },
@@ -77,13 +76,15 @@ onEveryStore('a window', (open) => {
   test('of an empty session is empty, and costs its frame', async () => {
     const engine = await open();
     await newSession(engine);
-    expect(await engine.window.build('s', { maxTokens: 3 })).toMatchObject({
+    expect(await engine.window.build('s', { recall: false, maxTokens: 3 })).toMatchObject({
       messages: [],
       tokens: 3,
       leftOut: [],
     });
-    await expect(engine.window.build('s', { maxTokens: 2 })).rejects.toThrow(BudgetError);
-    await expect(engine.window.build('none', { maxTokens: 100 })).rejects.toThrow(NotFoundError);
+    await expect(engine.window.build('s', { recall: false, maxTokens: 2 })).rejects.toThrow(BudgetError);
+    await expect(engine.window.build('none', { recall: false, maxTokens: 100 })).rejects.toThrow(
+      NotFoundError,
+    );
     await expect(engine.window.build('s', { maxTokens: 0 })).rejects.toThrow(InvalidInputError);
   });
 
@@ -92,12 +93,17 @@ onEveryStore('a window', (open) => {
     await sessionOf(engine, Array.from({ length: 20 }, () => sized('user', 10)) as never);
     const tools = [{ name: 'search', description: 'Finds things' }];
     const cost = letters.count(JSON.stringify(tools));
-    const window = await engine.window.build('s', { maxTokens: 100, replyTokens: 20, tools });
+    const window = await engine.window.build('s', { recall: false, maxTokens: 100, replyTokens: 20, tools });
     expect(window.budget).toEqual({ maxTokens: 100, reply: 20, tools: cost, messages: 80 - cost });
     expect(window.messages).toHaveLength(Math.floor((80 - cost - 3) / 10));
-    const counted = await engine.window.build('s', { maxTokens: 100, replyTokens: 20, tools: 27 });
+    const counted = await engine.window.build('s', {
+      recall: false,
+      maxTokens: 100,
+      replyTokens: 20,
+      tools: 27,
+    });
     expect(counted.messages).toHaveLength(5);
-    const tooMuch = engine.window.build('s', { maxTokens: 100, replyTokens: 80, tools: 20 });
+    const tooMuch = engine.window.build('s', { recall: false, maxTokens: 100, replyTokens: 80, tools: 20 });
     await expect(tooMuch).rejects.toMatchObject({
       code: 'budget',
       requiredTokens: 103,
@@ -132,7 +138,7 @@ onEveryStore('a window', (open) => {
   test('of a model whose counts are estimates says so', async () => {
     const engine = await open();
     await sessionOf(engine, [say('user', 'hello')] as never);
-    const build = (model?: string) => engine.window.build('s', { maxTokens: 100, model });
+    const build = (model?: string) => engine.window.build('s', { recall: false, maxTokens: 100, model });
     expect((await build()).counter).toEqual({ name: 'o200k_base', estimated: false });
     expect((await build('claude-opus')).counter).toEqual({ name: 'o200k_base*1.2', estimated: true });
   });
@@ -155,18 +161,18 @@ onEveryStore('a window', (open) => {
       { role: 'tool', content: results },
       say('user', 'next'),
     ] as never);
-    const window = await engine.window.build('s', { maxTokens: 500, as: 'openai' });
+    const window = await engine.window.build('s', { recall: false, maxTokens: 500, as: 'openai' });
     expect(window.messages.map(({ role }) => role)).toEqual(['system', 'assistant', 'tool', 'tool', 'user']);
     expect(window.cacheBreakpoints).toEqual([0, 3, 4]);
-    expect((await engine.window.build('s', { maxTokens: 500, as: 'ai-sdk' })).cacheBreakpoints).toEqual([
-      0, 2, 3,
-    ]);
+    expect(
+      (await engine.window.build('s', { recall: false, maxTokens: 500, as: 'ai-sdk' })).cacheBreakpoints,
+    ).toEqual([0, 2, 3]);
   });
 
   test('keeps its prefix hash while the log only grows, and changes it when something is evicted', async () => {
     const engine = await open({ tokenCounter: letters });
     await sessionOf(engine, [sized('system', 10), sized('user', 10)] as never);
-    const build = () => engine.window.build('s', { maxTokens: 203 });
+    const build = () => engine.window.build('s', { recall: false, maxTokens: 203 });
     let before = await build();
     for (let i = 0; i < 9; i++) {
       await engine.messages.append('s', [sized('assistant', 10), sized('user', 10)]);
@@ -185,7 +191,7 @@ onEveryStore('a recorded window', (open) => {
     const engine = await open({ tokenCounter: letters });
     await sessionOf(engine, [sized('system', 10), sized('user', 10), sized('assistant', 10)] as never);
     const record = (options: object = {}) =>
-      engine.window.build('s', { maxTokens: 200, record: true, ...options });
+      engine.window.build('s', { recall: false, maxTokens: 200, record: true, ...options });
     const first = await record();
     expect(first.manifest).toMatchObject({ id: '1', atSeq: 3, sharedPrefix: { messages: 0, tokens: 0 } });
     await engine.messages.append('s', sized('user', 10));
@@ -248,7 +254,7 @@ describe('what a window reads', () => {
     await engine.messages.append('s', [...tail.flat(), sized('user', 20)]);
     await engine.messages.settled();
     asked.entries = 0;
-    const window = await engine.window.build('s', { maxTokens: 700, ...options });
+    const window = await engine.window.build('s', { recall: false, maxTokens: 700, ...options });
     return { entries: asked.entries, window, engine, asked };
   }
 
@@ -284,7 +290,7 @@ describe('what a window reads', () => {
     await engine.messages.append('s', work);
     const lastUser = async (maxTokens = 700) => {
       asked.entries = 0;
-      const { messages } = await engine.window.build('s', { maxTokens });
+      const { messages } = await engine.window.build('s', { recall: false, maxTokens });
       return messages.find(({ role }) => role === 'user')?.seq;
     };
     expect(await lastUser()).toBe(1);
@@ -296,12 +302,14 @@ describe('what a window reads', () => {
     expect(await lastUser()).toBe(5300);
     expect(await lastUser()).toBe(5300);
     expect(asked.entries).toBeLessThan(200);
-    expect((await engine.window.build('s', { maxTokens: 700, atSeq: 5200 })).messages[0]!.seq).toBe(1);
+    expect(
+      (await engine.window.build('s', { recall: false, maxTokens: 700, atSeq: 5200 })).messages[0]!.seq,
+    ).toBe(1);
     await engine.messages.truncate('s', { beforeSeq: 5301 });
     expect(await lastUser()).toBeUndefined();
     const fork = await engine.sessions.fork('s', { atSeq: 5600 });
     await engine.messages.append(fork.id, [say('user', 'here'), ...work.slice(1, 600)]);
-    const forked = await engine.window.build(fork.id, { maxTokens: 700 });
+    const forked = await engine.window.build(fork.id, { recall: false, maxTokens: 700 });
     expect(forked.messages.find(({ role }) => role === 'user')?.seq).toBe(5601);
   });
 });
@@ -310,7 +318,7 @@ onEveryStore('what the provider has counted', (open) => {
   test('corrects later windows of that model, within bounds, and is summed up', async () => {
     const engine = await open({ tokenCounter: letters });
     await sessionOf(engine, Array.from({ length: 100 }, () => sized('user', 10)) as never);
-    const build = (model?: string) => engine.window.build('s', { maxTokens: 303, model });
+    const build = (model?: string) => engine.window.build('s', { recall: false, maxTokens: 303, model });
     expect((await build('m')).messages).toHaveLength(30);
     await engine.window.reportUsage('s', {
       model: 'm',
@@ -341,16 +349,22 @@ onEveryStore('what the provider has counted', (open) => {
     let refused = 0;
     for (let i = 0; i < 40; i++) {
       const maxTokens = 50 + 7 * i;
-      const window = await engine.window.build('s', { maxTokens, model: 'm' });
+      const window = await engine.window.build('s', { recall: false, maxTokens, model: 'm' });
       expect(window.tokens).toBeLessThanOrEqual(maxTokens);
       await engine.window.reportUsage('s', {
         model: 'm',
         inputTokens: Math.ceil(window.tokens * (0.5 + ((i * 7) % 11) / 7)),
       });
-      const error = await engine.window.build('s', { maxTokens: 13, model: 'm' }).catch((reason) => reason);
+      const error = await engine.window
+        .build('s', { recall: false, maxTokens: 13, model: 'm' })
+        .catch((reason) => reason);
       if (!(error instanceof BudgetError)) continue;
       refused++;
-      const enough = await engine.window.build('s', { maxTokens: error.requiredTokens, model: 'm' });
+      const enough = await engine.window.build('s', {
+        recall: false,
+        maxTokens: error.requiredTokens,
+        model: 'm',
+      });
       expect(enough.tokens).toBe(error.requiredTokens);
     }
     expect(refused).toBeGreaterThan(5);
@@ -366,53 +380,5 @@ onEveryStore('what the provider has counted', (open) => {
     await expect(report({ inputTokens: -1 })).rejects.toThrow(InvalidInputError);
     await expect(report({ tokens: 1 })).rejects.toThrow(/inputTokens: is missing/);
     expect((await engine.window.usage('s')).calls).toBe(0);
-  });
-});
-
-onEveryStore('recalled messages', (open) => {
-  async function conversation() {
-    const engine = await open({ tokenCounter: letters });
-    await sessionOf(engine, [
-      say('system', 'Answer briefly. Zebra.'),
-      say('user', 'pinned zebra', { pinned: true }),
-      say('user', 'The zebra lives in Kenya', { name: 'Ann', createdAt: Date.UTC(2026, 0, 2, 3, 4) }),
-      ...Array.from({ length: 50 }, (_, i) =>
-        say(i % 2 ? 'assistant' : 'user', `small talk number ${i}, of no use`),
-      ),
-      say('user', 'Where does the zebra live?'),
-      say('assistant', 'Let me think'),
-    ] as never);
-    return engine;
-  }
-
-  test('stand just before the last user message, marked with who said them and when', async () => {
-    const engine = await conversation();
-    const window = await engine.window.build('s', { maxTokens: 300, query: 'zebra' });
-    const index = window.messages.findIndex(({ metadata }) => metadata?.recalled);
-    expect(window.messages[index]).toMatchObject({
-      id: '@3',
-      seq: 3,
-      role: 'user',
-      content:
-        '[Recalled from earlier in this conversation: Ann, 2026-01-02 03:04 UTC]\nThe zebra lives in Kenya',
-      metadata: { recalled: true, role: 'user' },
-    });
-    expect(window.messages[index + 1]).toMatchObject({ content: 'Where does the zebra live?' });
-    expect(window.messages.filter(({ metadata }) => metadata?.recalled)).toHaveLength(1);
-    expect(window.sections.find(({ name }) => name === 'recalled')).toMatchObject({
-      items: [{ seq: 3, reason: 'recalled', tokens: countMessage(letters, window.messages[index]!) }],
-    });
-  });
-
-  test('are none when nothing matches, nothing is left out, or there is no room', async () => {
-    const engine = await conversation();
-    const names = async (maxTokens: number, query: string) =>
-      (await engine.window.build('s', { maxTokens, query })).sections.map(({ name }) => name);
-    expect(await names(300, 'giraffe')).not.toContain('recalled');
-    expect(await names(300, '?!')).not.toContain('recalled');
-    expect(await names(10_000, 'zebra')).not.toContain('recalled');
-    const required = await engine.window.build('s', { maxTokens: 10 }).catch((error: BudgetError) => error);
-    const { requiredTokens } = required as BudgetError;
-    expect(await names(requiredTokens, 'zebra')).not.toContain('recalled');
   });
 });
