@@ -8,6 +8,7 @@ import type {
   Partition,
 } from '../../core/store.ts';
 import { addCounters, type Standing } from '../shared/conditions.ts';
+import { compareBytes } from '../shared/pages.ts';
 import { LogData } from './log-data.ts';
 
 export interface RecordData {
@@ -52,6 +53,8 @@ export class PartitionData implements Standing {
   readonly logs = new Map<string, LogData>();
   /** When it expires (epoch ms), null for never. */
   expiry: number | null = null;
+  /** The names of records in the order of listings, by kind (`''`: all); each kept until a record comes or goes. */
+  readonly #names = new Map<string, string[]>();
 
   constructor(partition: Partition) {
     this.partition = partition;
@@ -63,6 +66,18 @@ export class PartitionData implements Standing {
 
   counter(kind: string, id: string): RecordData | undefined {
     return this.records.get(recordName(kind, id));
+  }
+
+  /** Names of records, by kind and id. */
+  names(kind: string | undefined): readonly string[] {
+    const known = this.#names.get(kind ?? '');
+    if (known) return known;
+    const names: string[] = [];
+    for (const [name, record] of this.records)
+      if (kind === undefined || record.kind === kind) names.push(name);
+    names.sort(compareBytes);
+    this.#names.set(kind ?? '', names);
+    return names;
   }
 
   lastSeq(log: string): number {
@@ -122,6 +137,7 @@ export class PartitionData implements Standing {
     this.records.set(name, record);
     indexes.put(this.partition, record);
     const created = before === undefined;
+    if (created) this.#renamed(kind);
     return { result: { version, created }, change: { op: 'put', kind, id, version, created } };
   }
 
@@ -132,6 +148,7 @@ export class PartitionData implements Standing {
     const value = JSON.stringify(counters);
     this.records.set(recordName(kind, id), { kind, id, value, version, counter: true, indexes: [] });
     const created = before === undefined;
+    if (created) this.#renamed(kind);
     return { result: { version, created, counters }, change: { op: 'add', kind, id, version, created } };
   }
 
@@ -140,7 +157,13 @@ export class PartitionData implements Standing {
     if (!before) return { result: { count: 0 } };
     indexes.remove(this.partition, before);
     this.records.delete(recordName(kind, id));
+    this.#renamed(kind);
     return { result: { count: 1 }, change: { op: 'delete', kind, id } };
+  }
+
+  #renamed(kind: string): void {
+    this.#names.delete(kind);
+    this.#names.delete('');
   }
 
   #append(append: Operation & { op: 'append' }): Applied {

@@ -95,10 +95,7 @@ export class MemoryStore implements Store {
   ): Promise<Page<Stored>> {
     this.#life.check();
     checkRecordRange(partition, kind, range);
-    const records = [...(this.#data(partition)?.records.values() ?? [])].filter(
-      (r) => kind === undefined || r.kind === kind,
-    );
-    return pageOfRecords(partition, records, range);
+    return pageOfRecords(partition, this.#data(partition), kind, range);
   }
 
   async listLogs(partition: Partition): Promise<LogInfo[]> {
@@ -228,20 +225,50 @@ export class MemoryStore implements Store {
   }
 }
 
-function pageOfRecords(partition: Partition, records: RecordData[], range: RecordRange): Page<Stored> {
-  const sign = range.reverse ? -1 : 1;
-  const order = (a: { kind: string; id: string }, b: { kind: string; id: string }) =>
-    (compareBytes(a.kind, b.kind) || compareBytes(a.id, b.id)) * sign;
-  records.sort(order);
-  const [kind, id] = range.after === undefined ? [] : (decodePageToken(range.after, 2) as [string, string]);
-  const rest =
-    kind === undefined ? records : records.filter((record) => order(record, { kind, id: id! }) > 0);
+function pageOfRecords(
+  partition: Partition,
+  data: PartitionData | undefined,
+  kind: string | undefined,
+  { after, limit, reverse = false, whole = false }: RecordRange,
+): Page<Stored> {
+  const names = data?.names(kind) ?? [];
+  const position = after === undefined ? undefined : (decodePageToken(after, 2) as [string, string]);
+  const last = position && recordName(...position);
+  const page = namesAfter(names, last, limit + 1, reverse);
   return toPage(
-    rest.slice(0, range.limit + 1),
-    range.limit,
+    page.map((name) => data!.records.get(name)!),
+    limit,
     (record) => [record.kind, record.id],
-    (record) => (range.whole ? toWhole(partition, record) : toStored(partition, record)),
+    (record) => (whole ? toWhole(partition, record) : toStored(partition, record)),
   );
+}
+
+/** Some of the sorted names that come after one, in either direction. */
+function namesAfter(
+  names: readonly string[],
+  last: string | undefined,
+  count: number,
+  reverse: boolean,
+): string[] {
+  if (reverse) {
+    const end = last === undefined ? names.length : placeOf(names, last);
+    return names.slice(Math.max(0, end - count), end).reverse();
+  }
+  const place = last === undefined ? 0 : placeOf(names, last);
+  const start = last !== undefined && names[place] === last ? place + 1 : place;
+  return names.slice(start, start + count);
+}
+
+/** The index of the first name that is not before this one. */
+function placeOf(names: readonly string[], name: string): number {
+  let low = 0;
+  let high = names.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareBytes(names[middle]!, name) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function toWhole(partition: Partition, record: RecordData): Stored {
