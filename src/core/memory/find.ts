@@ -190,13 +190,14 @@ async function matching(
   const found: Memory[] = [];
   const now = shelf.context.clock.now();
   for (let page = first; ; page = await pageOf(shelf, owner, tag, page.next)) {
-    for (const held of await shelf.load(
-      owner,
-      page.items.map(({ id }) => id),
-    )) {
-      if (!held || isExpired(held.life, now)) continue;
-      const memory = shelf.toMemory(owner, held);
-      if (passes(memory, filter)) found.push(memory);
+    // Of a page of places only so many are loaded as it takes.
+    for (let start = 0; start < page.items.length && found.length < limit; start += limit) {
+      const ids = page.items.slice(start, start + limit).map(({ id }) => id);
+      for (const held of await shelf.load(owner, ids)) {
+        if (!held || isExpired(held.life, now)) continue;
+        const memory = shelf.toMemory(owner, held);
+        if (passes(memory, filter)) found.push(memory);
+      }
     }
     if (page.next === undefined || found.length >= limit) return found.slice(0, limit);
   }
