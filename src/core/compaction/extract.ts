@@ -17,12 +17,12 @@ export interface Sentence extends SummaryItem {
 }
 
 /** What words add, beside what facts do. These were found by trying, on conversations between people. */
-const TERMS = 0.05;
+const TERMS = 0.08;
 const SMALL_TALK = 0.7;
 const QUESTION = 0.5;
 const FIRST_PERSON = 1.5;
 /** How strongly the cost of a sentence counts against it (Lin & Bilmes, 2010). */
-const COST = 0.4;
+const COST = 0.5;
 
 /**
  * The sentences that carry the most, of at most so many tokens: chosen greedily for what each adds to those chosen
@@ -40,7 +40,7 @@ export function extract(
     const items = chosen.map(({ item }) => item);
     if (items.length === 0 || counter.count(renderSummary({ items })) <= maxTokens) return items;
     // The headings cost more than was thought: the last ones go, which added the least.
-    chosen.splice(-Math.ceil(chosen.length / 20));
+    chosen.splice(-Math.ceil(chosen.length / 50));
   }
 }
 
@@ -60,7 +60,7 @@ function score(
       item,
       terms,
       worth: factsIn(text) * weightOf(text) * weight,
-      tokens: counter.count(text) + 2,
+      tokens: counter.count(text) + 1,
       idf,
     };
   });

@@ -9,6 +9,11 @@ const kinds: readonly [pattern: RegExp, worth: number][] = [
   ],
   [/\b(?:always|only|instead of|remember)\b/i, 0.4],
   [/\b(?:error|exception|fail(?:s|ed|ure|ing)?|crash(?:ed|es)?|timed? ?out|bug|refused|denied)\b/i, 1],
+  // What somebody did, or is.
+  [
+    /\b(?:I|we|he|she|they)(?:['’](?:ve|d|m|re))? (?:just |recently |also |finally |already )?(?:\w+ed|went|got|had|made|took|found|bought|saw|met|began|won|lost|left|gave|told|wrote|read|ran|did|was|were|came|been|am|have)\b/i,
+    0.5,
+  ],
   [
     /\b(?:decided?|agreed|chose|chosen|will|going to|plan(?:s|ned|ning)?|changed|fixed|resolved|done)\b/i,
     0.4,

@@ -16,7 +16,7 @@ export type Summary = { items: SummaryItem[] } | { text: string };
 
 const DAY = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeZone: 'UTC' });
 
-/** Days as headings, a line for each turn: `Mira: Flies to Oslo on Friday. Needs a visa.` */
+/** Days as headings, a line for what somebody said until somebody else did: `Mira: Flies to Oslo on Friday. Needs a visa.` */
 export function renderSummary(summary: Summary): string {
   if ('text' in summary) return summary.text;
   const lines: string[] = [];
@@ -25,7 +25,7 @@ export function renderSummary(summary: Summary): string {
   for (const item of [...summary.items].sort((a, b) => a.seq - b.seq)) {
     const today = DAY.format(item.at);
     if (today !== day) lines.push(`# ${today}`);
-    if (today === day && last?.who === item.who && item.seq - last.seq <= 1) {
+    if (today === day && last?.who === item.who) {
       lines[lines.length - 1] += ` ${item.text}`;
     } else lines.push(`${item.who}: ${item.text}`);
     day = today;

@@ -2,7 +2,7 @@ import { type Draft, type Job, tokensOf, tokensOfUnits, type Unit } from '../dra
 import { HEADING_TOKENS } from '../summary.ts';
 
 /** Of what a window has room for beyond its fixed parts, the share that a summary may have. */
-const SUMMARY_SHARE = 0.5;
+const SUMMARY_SHARE = 0.65;
 /** No record is larger than a store takes, whatever the window: some 60 KB. */
 const LONGEST_SUMMARY = 16_000;
 /** A shorter summary says nothing. */
