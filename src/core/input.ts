@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type InputIssue, InvalidInputError } from './errors.ts';
 import { idProblem, kindOf } from './ids.ts';
+import { SHARED_USER } from './partitions.ts';
 import { nearest } from './suggest.ts';
 
 /** An id, key or name: 1 to 256 characters, no NUL, no unpaired surrogates. */
@@ -8,6 +9,12 @@ export const idSchema = z.string().superRefine((id, context) => {
   const problem = idProblem(id);
   if (problem) context.addIssue({ code: 'custom', message: problem });
 });
+
+/** The id of a user: any but the one under which a tenant's own memories are kept. */
+export const userIdSchema = idSchema.refine(
+  (id) => id !== SHARED_USER,
+  `must not be ${SHARED_USER}, which is reserved`,
+);
 
 /** Checks a lone id argument. @param what the call and the argument: `sessions.get: id` */
 export function parseId(id: string, what: string): string {

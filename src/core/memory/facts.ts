@@ -8,7 +8,8 @@ const SUBJECT = "([\\p{L}\\p{M}][\\p{L}\\p{M}\\p{N} .'’-]{0,60}?)";
 const ATTRIBUTE =
   '((?:(?:first|last|full|middle|nick|user|maiden) ?)?name|age|birthday|date of birth|e-?mail(?: address)?|(?:phone|telephone|mobile)(?: number)?|(?:home |street |postal )?address|home ?town|nationality|job(?: title)?|occupation|employer|time ?zone|native language|mother tongue|budget|deadline|blood type|marital status|favou?rite [\\p{L}]+)';
 
-const patterns: readonly [RegExp, (match: RegExpExecArray) => string][] = [
+/** What a sentence looks like, what it is about, and whether its value must be a name. */
+const patterns: readonly [RegExp, (match: RegExpExecArray) => string, named?: boolean][] = [
   // Ann's favourite colour is blue; my time zone is CET
   [
     new RegExp(
@@ -32,11 +33,13 @@ const patterns: readonly [RegExp, (match: RegExpExecArray) => string][] = [
       'iu',
     ),
     ([, who]) => `${subject(who)} home`,
+    true,
   ],
   // Ann works at the mill
   [
     new RegExp(`^${SUBJECT} (?:now |currently )?works? (?:at|for) `, 'iu'),
     ([, who]) => `${subject(who)} employer`,
+    true,
   ],
   // Ann is 31 years old
   [
@@ -50,9 +53,11 @@ export function factOf(content: string): string | undefined {
   const text = content.trim();
   // A list of things, or a second sentence, may say more than its beginning.
   if (text.length > 200 || /[.!?;]\s+\S/.test(text) || /\b(?:and|or|but)\b/i.test(text)) return undefined;
-  for (const [pattern, name] of patterns) {
+  for (const [pattern, name, named] of patterns) {
     const match = pattern.exec(text);
-    if (match) return name(match).toLowerCase().replaceAll(/\s+/g, ' ').replace('favorite', 'favourite');
+    // One lives in Oslo, and in a red house as well.
+    if (match && (!named || /^\p{Lu}/u.test(text.slice(match[0].length))))
+      return name(match).toLowerCase().replaceAll(/\s+/g, ' ').replace('favorite', 'favourite');
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 /** What callers give, and how it is checked. */
 import { z } from 'zod';
-import { durationSchema, idSchema, limitSchema, objectSchema, timeSchema } from '../input.ts';
+import { durationSchema, idSchema, limitSchema, objectSchema, timeSchema, userIdSchema } from '../input.ts';
 import type { MemorySource, MemoryTier } from '../model/memory.ts';
 import { type Contradicts, contradictsSchema } from './options.ts';
 
@@ -31,7 +31,7 @@ export interface MemoryScope {
   sessionId?: string | undefined;
 }
 
-const scope = { userId: idSchema.optional(), sessionId: idSchema.optional() };
+const scope = { userId: userIdSchema.optional(), sessionId: idSchema.optional() };
 export const scopeSchema = z.strictObject(scope);
 
 export interface AddMemory extends MemoryScope {

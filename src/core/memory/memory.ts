@@ -307,11 +307,11 @@ export class MemoryService {
 
   async #owner({ userId, sessionId }: input.MemoryScope, what: string): Promise<Owner> {
     const { tenant } = this.#context;
-    if (sessionId === undefined) return ownerOf(tenant, userId, what);
+    if (sessionId === undefined) return ownerOf(tenant, userId);
     const owner = await this.#dependencies.userOf(sessionId);
     if (userId !== undefined && userId !== owner)
       throw new InvalidInputError(what, [{ path: 'userId', message: 'is not the user of the session' }]);
-    return ownerOf(tenant, owner, what);
+    return ownerOf(tenant, owner);
   }
 
   /** Whose, where somebody is named. */
@@ -335,7 +335,7 @@ export class MemoryService {
   }
 
   #ownerOf({ userId }: Memory): Owner {
-    return ownerOf(this.#context.tenant, userId, 'memory');
+    return ownerOf(this.#context.tenant, userId);
   }
 
   async #live(owner: Owner, ids: readonly string[]): Promise<Memory[]> {

@@ -1,4 +1,3 @@
-import { InvalidInputError } from '../errors.ts';
 import { SHARED_USER, userPartition } from '../partitions.ts';
 import type { Partition } from '../store.ts';
 
@@ -10,10 +9,7 @@ export interface Owner {
   readonly key: string;
 }
 
-/** @throws InvalidInputError for the one name that no user may have */
-export function ownerOf(tenant: string, userId: string | undefined, what: string): Owner {
-  if (userId === SHARED_USER)
-    throw new InvalidInputError(what, [{ path: 'userId', message: `${SHARED_USER} is reserved` }]);
+export function ownerOf(tenant: string, userId: string | undefined): Owner {
   const key = userId ?? SHARED_USER;
   return { ...(userId !== undefined && { userId }), partition: userPartition(tenant, key), key };
 }

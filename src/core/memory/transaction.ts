@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isConflict } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
-import { kinds } from '../partitions.ts';
+import { kinds, MEMORIES } from '../partitions.ts';
 import type { Operation, Receipt, Store } from '../store.ts';
 import { factOf } from './facts.ts';
 import { isTwin, type Sketch, sketchOf, writeBands } from './likeness.ts';
@@ -133,6 +133,8 @@ export class MemoryTransaction {
       return [
         { op: 'delete', kind: kinds.memory, id, ifVersion: before!.version },
         { op: 'delete', kind: kinds.memoryLife, id },
+        // At once, not when somebody next searches: what is deleted is deleted.
+        ...(this.#store.features.textSearch ? [{ op: 'unindex', collection: MEMORIES, id } as const] : []),
         ...(superseded ? [putSuperseded(this.#owner, id, superseded)] : []),
       ];
     }

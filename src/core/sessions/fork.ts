@@ -21,6 +21,7 @@ const notCopied: readonly string[] = [
   kinds.tokens,
   // A copy may end earlier.
   kinds.lastUser,
+  kinds.memoryExtraction,
   kinds.compaction,
   // Tells of the index's documents, which a fork has none of yet.
   kinds.textIndex,

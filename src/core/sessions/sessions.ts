@@ -1,7 +1,15 @@
 import { z } from 'zod';
 import { ConflictError, isConflict, isUnavailable, quote } from '../errors.ts';
 import { newId } from '../ids.ts';
-import { durationSchema, idSchema, limitSchema, objectSchema, parseInput, timeSchema } from '../input.ts';
+import {
+  durationSchema,
+  idSchema,
+  limitSchema,
+  objectSchema,
+  parseInput,
+  timeSchema,
+  userIdSchema,
+} from '../input.ts';
 import { decodeJson, encodeJson, type JsonText } from '../json.ts';
 import { copyOf, mergedMetadata } from '../metadata.ts';
 import type { Session, SessionCounters, SessionRecord, SessionStatus } from '../model/session.ts';
@@ -17,7 +25,7 @@ import { type Sweep, sweepSessions } from './sweep.ts';
 const statusSchema = z.enum(['active', 'completed', 'failed', 'expired']);
 const createSchema = z.strictObject({
   id: idSchema.optional(),
-  userId: idSchema,
+  userId: userIdSchema,
   metadata: objectSchema.optional(),
   ttlMs: durationSchema.optional(),
   createdAt: timeSchema.optional(),

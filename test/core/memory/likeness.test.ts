@@ -100,7 +100,7 @@ describe('facts', () => {
     ["Ida's favourite colour is blue", "Ida's favorite colour is green"],
     ['My time zone is CET', "The user's time zone is PST"],
     ['The budget of the trip is 500', "The trip's budget is 700 euros"],
-    ['Ida works at the mill', 'Ida currently works for the harbour'],
+    ['Ida works at Acme', 'Ida currently works for Globex'],
     ['Ida is 31 years old', 'Ida is now 32 years old'],
   ])('%j and %j tell of the same', (one, other) => {
     expect(factOf(one)).toBeDefined();
@@ -110,6 +110,8 @@ describe('facts', () => {
   test.each([
     'Ida likes tea',
     "Ida's problem is the rent",
+    'Ida lives in a red house',
+    'Ida works for the good of all',
     'Ida lives in Oslo and Bergen',
     'Ida lives in Oslo. Her brother lives in Rome',
     "Ida's name is not Ann",
