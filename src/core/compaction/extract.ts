@@ -19,6 +19,8 @@ export interface Sentence extends SummaryItem {
 /** What words add, beside what facts do. These were found by trying, on conversations between people. */
 const TERMS = 0.08;
 const SMALL_TALK = 0.7;
+/** A shorter sentence of small talk without a fact says nothing. */
+const SHORT = 60;
 const QUESTION = 0.5;
 const FIRST_PERSON = 1.5;
 /** How strongly the cost of a sentence counts against it (Lin & Bilmes, 2010). */
@@ -48,7 +50,10 @@ function score(
   sentences: readonly Sentence[],
   counter: TokenCounter,
 ): (Scored & { idf: Map<string, number> })[] {
-  const all = sentences.map((sentence) => ({ sentence, terms: [...new Set(termsOf(sentence.text))] }));
+  const telling = sentences.filter(
+    ({ text }) => text.length > SHORT || !isSmallTalk(text) || factsIn(text) > 0,
+  );
+  const all = telling.map((sentence) => ({ sentence, terms: [...new Set(termsOf(sentence.text))] }));
   const frequency = new Map<string, number>();
   for (const { terms } of all) for (const term of terms) frequency.set(term, (frequency.get(term) ?? 0) + 1);
   const idf = new Map<string, number>();

@@ -12,7 +12,7 @@ import {
 } from '../errors.ts';
 import { idSchema, limitSchema, parseId, parseInput } from '../input.ts';
 import type { Message, MessageInput, ParsedMessage } from '../model/message.ts';
-import { kinds, messageLog, sessionExists } from '../partitions.ts';
+import { kinds, marks, messageLog, sessionExists } from '../partitions.ts';
 import type { Searcher } from '../search/search.ts';
 import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
@@ -175,9 +175,12 @@ export class MessageService {
     const mark = markOf(edited) ?? null;
     const place = { log: source.log, seq: entry.seq, ifVersion: entry.version };
     const rewrite: Operation = { op: 'rewrite', ...place, value, mark };
-    // Only what is said stands in summaries.
-    const firstChanged = async () =>
-      changes.content === undefined && changes.name === undefined ? undefined : entry.seq;
+    // Only what is said stands in summaries; what is pinned no longer has to be found in its place again.
+    const concerns =
+      changes.content !== undefined ||
+      changes.name !== undefined ||
+      (entry.mark === marks.pinned && mark !== marks.pinned);
+    const firstChanged = async () => (concerns ? entry.seq : undefined);
     await this.#services.guard.changing({ sessionId, channel: options.channel }, firstChanged, (also) =>
       this.#commit(sessionId, rewrite, { also }),
     );

@@ -122,13 +122,28 @@ async function addPinned(history: History, known: ReadonlySet<number>, groups: C
     let group = places.get(item.message.seq);
     if (!group) {
       const whole = await history.groupOf(item);
-      if (!whole) continue;
+      if (!whole || !makeWay(groups, seqsOf(whole), places)) continue;
       group = { ...whole, rank: 'high' };
       groups.push(group);
       for (const seq of seqsOf(group)) places.set(seq, group);
     }
     group.reason ??= 'pinned';
   }
+}
+
+/**
+ * Beside what a compaction has kept, ids of calls that repeat may pair in another way than in the log. A pinned group
+ * stands as it is in the log; others that share a message with it go. @returns false when one of those must be in
+ */
+function makeWay(
+  groups: Candidate[],
+  seqs: readonly number[],
+  places: ReadonlyMap<number, Candidate>,
+): boolean {
+  const others = new Set(seqs.flatMap((seq) => places.get(seq) ?? []));
+  if ([...others].some((group) => group.reason)) return false;
+  for (const other of others) groups.splice(groups.indexOf(other), 1);
+  return true;
 }
 
 function requiredTokens(system: readonly Chosen[], groups: readonly Candidate[], budget: Budget): number {
