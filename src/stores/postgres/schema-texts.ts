@@ -22,7 +22,7 @@ CREATE TABLE {schema}.text_blocks (
   PRIMARY KEY (partition, collection, joined, pk)
 ) WITH (fillfactor = 80);
 CREATE INDEX text_blocks_by_scope ON {schema}.text_blocks (tenant, scope, collection);
--- Packing saves a tenth of the disk, and takes most of a search's time.
+-- Packing saves a fifth of the disk, and takes most of a search's time.
 ALTER TABLE {schema}.text_blocks ALTER terms SET STORAGE EXTERNAL;
 
 CREATE TABLE {schema}.text_vectors (
