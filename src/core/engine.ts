@@ -12,8 +12,13 @@ import { MemoryService } from './memory/memory.ts';
 import { type MemoryOptions, memoryOptionsSchema } from './memory/options.ts';
 import { MessageService } from './messages/messages.ts';
 import { Records } from './records.ts';
-import { TextIndexer } from './search/indexer.ts';
-import { Searcher } from './search/search.ts';
+import {
+  type EmbedderLike,
+  type EmbeddingOptions,
+  embedderSchema,
+  embeddingSchema,
+} from './search/embedder.ts';
+import { TextIndex } from './search/text-index.ts';
 import type { ServiceContext } from './services.ts';
 import { SessionHandle } from './session-handle.ts';
 import { SessionService } from './sessions/sessions.ts';
@@ -30,6 +35,13 @@ export interface EngineOptions {
   tenant?: string;
   /** Counts tokens in place of the tokenizers that come along (`o200k_base` where no model is named). */
   tokenCounter?: TokenCounter;
+  /**
+   * Lets searches go by meaning as well as by words: an embedding model of the AI SDK, or an object of your own. Its
+   * vectors are made in the background; no append and no search waits for them.
+   */
+  embedder?: EmbedderLike;
+  /** How the embedder is called. */
+  embedding?: EmbeddingOptions;
   /** How often expired sessions are swept and the journal is trimmed (milliseconds; 60 000). 0: never by itself. */
   maintenanceIntervalMs?: number;
   /** How long the journal keeps what has happened (milliseconds; seven days), for subscribers that fall behind. */
@@ -50,6 +62,8 @@ const tenantSchema = idSchema.refine(
 const optionsSchema = z.strictObject({
   tenant: tenantSchema.optional(),
   tokenCounter: z.custom<TokenCounter>().optional(),
+  embedder: embedderSchema.optional(),
+  embedding: embeddingSchema.optional(),
   maintenanceIntervalMs: z.int().min(0).max(MAX_TIMER_MS).optional(),
   journalKeepMs: z.number().min(0).optional(),
   memory: memoryOptionsSchema.optional(),
@@ -86,8 +100,8 @@ export class ContextEngine implements AsyncDisposable {
   readonly #options: EngineOptions;
   readonly #settler: TokenSettler;
   readonly #compactions: CompactionService;
-  /** One index for all tenants of a store. */
-  readonly #indexer: TextIndexer;
+  /** One for all tenants of a store. */
+  readonly #textIndex: TextIndex;
   /** The engine that was opened, where this one is only its view of a tenant. */
   readonly #root: ContextEngine | undefined;
   readonly #maintenance: Maintenance | undefined;
@@ -108,8 +122,8 @@ export class ContextEngine implements AsyncDisposable {
     const context: ServiceContext = { store, records: new Records(store), tenant, clock };
     const ledger = new TokenLedger(store, new TokenCounters(options.tokenCounter));
     this.#settler = new TokenSettler(store, ledger);
-    this.#indexer = root ? root.#indexer : new TextIndexer(store, onError);
-    const searcher = new Searcher(store, this.#indexer);
+    this.#textIndex = root ? root.#textIndex : new TextIndex(store, { ...options, onError });
+    const { searcher } = this.#textIndex;
     this.sessions = new SessionService(context);
     const { activity } = this.sessions;
     const compactions = new CompactionService(context, { activity, ledger, onError }, options.compaction);
@@ -128,19 +142,20 @@ export class ContextEngine implements AsyncDisposable {
       onError,
       closing: root ? AbortSignal.any([root.#closing.signal, this.#closing.signal]) : this.#closing.signal,
     });
-    this.window = new WindowService(context, { activity, ledger, compactions });
     this.memory = new MemoryService(context, {
       searcher,
       userOf: async (sessionId) => (await this.sessions.get(sessionId)).userId,
       onError,
       options: options.memory,
     });
+    const { memory } = this;
+    this.window = new WindowService(context, { activity, ledger, compactions, searcher, memory });
     const { maintenanceIntervalMs = 60_000, journalKeepMs = 7 * DAY_MS } = options;
     if (root) return;
     const housekeeping = { intervalMs: maintenanceIntervalMs, journalKeepMs, onError };
     this.#maintenance = new Maintenance(
       context,
-      { events: this.events, indexer: this.#indexer, sweepMemories: () => this.#sweepMemories() },
+      { events: this.events, textIndex: this.#textIndex, sweepMemories: () => this.#sweepMemories() },
       housekeeping,
     );
   }
@@ -162,6 +177,11 @@ export class ContextEngine implements AsyncDisposable {
     this.#tenants.set(name, engine);
     if (this.#tenants.size > MAX_TENANTS) this.#tenants.delete(this.#tenants.keys().next().value!);
     return engine;
+  }
+
+  /** The vectors that the embedder gives, of all tenants; undefined without an embedder. */
+  get embeddings(): { settled(): Promise<void> } | undefined {
+    return this.#textIndex.embeddings;
   }
 
   /** What the store says of itself. */
@@ -200,7 +220,7 @@ export class ContextEngine implements AsyncDisposable {
     await this.#compactions.close();
     await this.memory.close();
     await this.#settler.close();
-    if (!this.#root) await this.#indexer.close();
+    if (!this.#root) await this.#textIndex.close();
     if (!this.#root) await this.#store.close();
   }
 

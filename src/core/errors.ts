@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'store-newer-schema'
   | 'cursor-expired'
   | 'missing-package'
+  | 'embedder'
   | 'config'
   | 'import'
   | 'internal';
@@ -237,6 +238,13 @@ export class MissingPackageError extends HoldfastError {
       hint: `npm install ${packageName}`,
       details: { package: packageName },
     });
+  }
+}
+
+/** An embedder that fails, or gives what are no vectors. Heard by `onError` only: searches go by words meanwhile. */
+export class EmbedderError extends HoldfastError {
+  constructor(message: string, options: ErrorOptions = {}) {
+    super('embedder', message, options);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { EventService } from './events/events.ts';
-import type { TextIndexer } from './search/indexer.ts';
+import type { TextIndex } from './search/text-index.ts';
 import type { ServiceContext } from './services.ts';
 import { sweepExpired } from './sessions/sweep.ts';
 
@@ -12,7 +12,7 @@ export interface MaintenanceOptions {
 
 export interface MaintainedServices {
   readonly events: EventService;
-  readonly indexer: TextIndexer;
+  readonly textIndex: TextIndex;
   /** Memories that have ended or faded go. */
   sweepMemories(): Promise<void>;
 }
@@ -54,7 +54,7 @@ export class Maintenance {
       await sweepExpired(this.#context.store, undefined, this.#context.clock.now());
       await this.#services.sweepMemories();
       // What the index has not taken in must not be forgotten.
-      await this.#services.indexer.drain();
+      await this.#services.textIndex.drain();
       await this.#services.events.trim({ keepMs: this.#options.journalKeepMs });
     } catch (error) {
       this.#options.onError(error);

@@ -64,6 +64,8 @@ export const kinds = {
   memoryExtraction: 'memory-extraction',
   /** A journal consumer's cursor, in the system partition. */
   consumer: 'consumer',
+  /** Which embedder's vectors are searched, and how far they are, in the system partition. */
+  embedding: 'embedding',
   /** What tells a store from every other, in the system partition. */
   identity: 'identity',
   /** How far a copy into this store is, in the system partition. */

@@ -18,6 +18,7 @@ const statuses: Record<ErrorCode, number> = {
   budget: 422,
   internal: 500,
   'missing-package': 500,
+  embedder: 502,
   'store-corrupt': 500,
   'store-newer-schema': 500,
   unsupported: 501,

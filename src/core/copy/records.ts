@@ -4,7 +4,7 @@ import type { IndexEntry, Partition, Stored } from '../store.ts';
 import type { Writer } from './writer.ts';
 
 /** What the engine keeps about this one store, and means nothing in another. */
-const ownKinds: readonly string[] = [kinds.consumer, kinds.identity];
+const ownKinds: readonly string[] = [kinds.consumer, kinds.embedding, kinds.identity];
 
 /** Whether a record goes along when its partition is copied. */
 export function isCopied({ partition: { tenant, type, id }, kind }: Stored): boolean {

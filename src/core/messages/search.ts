@@ -3,6 +3,7 @@ import { durationSchema, idSchema, limitSchema, parseInput, timeSchema } from '.
 import type { Message } from '../model/message.ts';
 import { messageLog } from '../partitions.ts';
 import type { IndexProgress } from '../search/indexer.ts';
+import type { EmbeddingUse } from '../search/query-vector.ts';
 import type { Why } from '../search/rank.ts';
 import type { FoundHit, FoundText, Searcher } from '../search/search.ts';
 import { partitionOf, type ServiceContext } from '../services.ts';
@@ -63,6 +64,11 @@ export interface MessageSearch {
   hits: MessageHit[];
   /** Whether all that had been written was searched. */
   index: IndexProgress;
+  /**
+   * Whether meaning counted (`used`), or words alone: there is no embedder (`off`), its vectors are still being made
+   * (`building`), it took too long for the query (`late`), it fails (`failed`).
+   */
+  embedding: EmbeddingUse;
 }
 
 /** Searches the messages of a session, or of a user. */
@@ -77,7 +83,7 @@ export async function searchMessages(
   const { sessionId, userId, channel, limit = 10, deadlineMs } = given;
   if (sessionId !== undefined) await activity.checkForRead(sessionId);
   const collection = messageLog(channel);
-  const { hits, index } = await searcher.find({
+  const { hits, index, embedding } = await searcher.find({
     tenant: context.tenant,
     collection,
     within: sessionId === undefined ? { scope: userId! } : { partition: partitionOf(context, sessionId) },
@@ -88,7 +94,7 @@ export async function searchMessages(
     explain: true,
   });
   const found = await Promise.all(hits.map((hit) => load(context, collection, hit)));
-  return { hits: found.filter((hit) => hit !== undefined), index };
+  return { hits: found.filter((hit) => hit !== undefined), index, embedding };
 }
 
 function acceptance({ roles, after, before }: SearchMessages): ((found: FoundText) => boolean) | undefined {

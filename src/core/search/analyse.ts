@@ -66,7 +66,8 @@ function partition(parts: readonly Part[]): [attached: Part[], said: Part[]] {
   return [attached, said];
 }
 
-function descriptions(holder: { [field: string]: unknown } | undefined): string[] {
+/** Captions, titles and names of what is attached. */
+export function descriptions(holder: { [field: string]: unknown } | undefined): string[] {
   if (!holder) return [];
   return describing.map((field) => holder[field]).filter((value) => typeof value === 'string');
 }

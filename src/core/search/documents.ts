@@ -1,10 +1,14 @@
-/** From what is stored to the documents of the full-text index: one for each stretch of a log, one for each memory. */
+/**
+ * From what is stored to the documents of the full-text index: one for each stretch of a log, one for each memory; and
+ * to the texts that an embedder is given: one for each message, one for each memory.
+ */
 import type { JsonText } from '../json.ts';
 import { memoryText } from '../memory/searchable.ts';
 import { toMessage } from '../messages/entries.ts';
+import { textOf } from '../messages/formats/text.ts';
 import { MEMORIES } from '../partitions.ts';
 import type { Entry, Operation } from '../store.ts';
-import { analyse, type Turn } from './analyse.ts';
+import { analyse, descriptions, type Turn } from './analyse.ts';
 import { packStretch, stretchOf } from './stretch.ts';
 
 /** Brings one stretch of a log up to date in the index: `entries` are all that it holds now. */
@@ -35,6 +39,37 @@ export function indexMemory(
   return index(MEMORIES, id, userId, [
     analyse({ ...memory, seq: 0, version: stored.version, role: 'memory' }),
   ]);
+}
+
+/** More of a text is not embedded: models take so many tokens, and what a text is about shows at its beginning. */
+const EMBEDDED_CHARACTERS = 8000;
+const EMBEDDED_ROLES: readonly string[] = ['user', 'assistant', 'tool'];
+
+/** What of an entry is embedded; empty: nothing. */
+export function entryToEmbed(entry: Entry): string {
+  const message = toMessage(entry);
+  if (!EMBEDDED_ROLES.includes(message.role)) return '';
+  return cut([textOf(message), ...descriptions(message.metadata)].filter(Boolean).join('\n'));
+}
+
+/** What of a memory is embedded. @param value undefined where it is no longer there */
+export function memoryToEmbed(value: JsonText | undefined): string {
+  const memory = value === undefined ? undefined : memoryText(value);
+  return memory ? cut(memory.content) : '';
+}
+
+/** What of a query is embedded. */
+export function queryToEmbed(query: string): string {
+  return cut(query);
+}
+
+function cut(text: string): string {
+  return text.trim().slice(0, EMBEDDED_CHARACTERS).toWellFormed();
+}
+
+/** What a vector is of: a message's by its seq in the log, a memory's by its version alone. */
+export function vectorKey(version: number, seq?: number): string {
+  return seq === undefined ? String(version) : `${seq}.${version}`;
 }
 
 /** Entries by the stretch that they are in; a stretch that was asked for and has none is there, too. */

@@ -7,6 +7,7 @@ import { indexes, kinds, SYSTEM_PARTITION, sessionPartition, userPartition } fro
 import { type Cursor, type Operation, PARTITION_INDEX, type Partition, type Store } from '../store.ts';
 import { DirtyPartitions, keyOf } from './dirt.ts';
 import { type IndexState, PartitionIndex } from './partition-index.ts';
+import { before } from './waiting.ts';
 
 const PAGE = 1000;
 /** The name under which the index's place in the journal is kept. Names of other consumers are JSON. */
@@ -43,6 +44,7 @@ interface SavedPlace {
 export class TextIndexer {
   readonly #store: Store;
   readonly #onError: (error: unknown) => void;
+  readonly #onIndexed: (partition: Partition) => void;
   readonly #queue = new KeyedQueue();
   readonly #dirty = new DirtyPartitions();
   readonly #closing = new AbortController();
@@ -55,10 +57,17 @@ export class TextIndexer {
   #readNext: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
 
-  /** @param onError hears of failures in the background */
-  constructor(store: Store, onError: (error: unknown) => void) {
+  /**
+   * @param on.error hears of failures in the background
+   * @param on.indexed hears of each partition of which something was indexed
+   */
+  constructor(
+    store: Store,
+    on: { error: (error: unknown) => void; indexed?: ((partition: Partition) => void) | undefined },
+  ) {
     this.#store = store;
-    this.#onError = onError;
+    this.#onError = on.error;
+    this.#onIndexed = on.indexed ?? ignore;
   }
 
   /**
@@ -140,6 +149,7 @@ export class TextIndexer {
       try {
         await new PartitionIndex(this.#store, this.#place!.build, partition).update(dirt);
         if (dirt) this.#dirty.done(partition);
+        this.#onIndexed(partition);
       } catch (error) {
         if (dirt) this.#dirty.failed(partition);
         throw error;
@@ -280,22 +290,6 @@ export class TextIndexer {
       await this.#load();
       return false;
     }
-  }
-}
-
-/** Waits for a promise until a deadline. @returns false when that came first */
-async function before(deadline: number, promise: Promise<void>): Promise<boolean> {
-  if (deadline === Number.POSITIVE_INFINITY) return promise.then(() => true);
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), Math.max(0, deadline - performance.now()));
-  });
-  try {
-    return await Promise.race([promise.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-    // What is not waited for goes on; its failure is told to whoever asks next.
-    promise.catch(ignore);
   }
 }
 

@@ -4,6 +4,7 @@ import { channelOfLog, kinds, MEMORIES } from '../partitions.ts';
 import type { Operation, Partition, Store, Stored } from '../store.ts';
 import type { Dirt, LogDirt } from './dirt.ts';
 import { byStretch, indexMemory, indexStretch } from './documents.ts';
+import { type EmbeddedByModel, logChanged, memoriesChanged } from './embedded.ts';
 import { STRETCH, stretchOf } from './stretch.ts';
 
 /** So many documents are committed at once: half a second of reading must not hold up who writes. */
@@ -18,6 +19,8 @@ export interface IndexState {
   build: string;
   /** Stretches and seqs of logs that are indexed. */
   logs: Record<string, { first: number; last: number; lastSeq: number }>;
+  /** What of it has its vectors, by model: whoever indexes it anew says so here, with an embedder or without. */
+  embedded?: EmbeddedByModel;
 }
 
 /** What a partition has for the index to go by. */
@@ -123,9 +126,11 @@ export class PartitionIndex {
       const bounds = await this.#store.readLog(this.#partition, log, { limit: 0 });
       first = Math.max(first, stretchOf(bounds.firstSeq));
     }
+    const embedded = logChanged(found.state.embedded, log, stretches);
     await this.#commit(found, operations, {
       ...found.state,
       logs: { ...found.state.logs, [log]: { first, last: end, lastSeq } },
+      ...(embedded && { embedded }),
     });
   }
 
@@ -145,23 +150,32 @@ export class PartitionIndex {
       for (let start = 0; start < keys.length; start += DOCUMENTS) {
         const some = keys.slice(start, start + DOCUMENTS);
         const stored = await this.#store.getRecords(some);
-        await this.#commit(
-          found,
-          some.map(({ id }, i) => indexMemory(id, stored[i], found.userId)),
-        );
+        const ids = some.map(({ id }) => id);
+        await this.#indexMemories(ids, stored, found);
       }
       return;
     }
     for (let after: string | undefined; ; ) {
       const range = { limit: DOCUMENTS, ...(after !== undefined && { after }) };
       const { items, next } = await this.#store.listRecords(this.#partition, kinds.memory, range);
-      await this.#commit(
-        found,
-        items.map((record) => indexMemory(record.id, record, found.userId)),
-      );
+      const ids = items.map(({ id }) => id);
+      await this.#indexMemories(ids, items, found);
       if (next === undefined) return;
       after = next;
     }
+  }
+
+  async #indexMemories(
+    ids: readonly string[],
+    stored: readonly (Stored | undefined)[],
+    found: Found,
+  ): Promise<void> {
+    const embedded = memoriesChanged(found.state.embedded, ids);
+    await this.#commit(
+      found,
+      ids.map((id, i) => indexMemory(id, stored[i], found.userId)),
+      { ...found.state, ...(embedded && { embedded }) },
+    );
   }
 
   /** What there is of the partition now; what an earlier building left is cleared away. */

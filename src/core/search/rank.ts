@@ -1,8 +1,9 @@
 /** The order of what was found: the same on every store, since all of it is worked out here. */
+import { type Fusion, gainsOf } from './fusion.ts';
 import { nameTerms, type Question } from './question.ts';
 import { type Beside, type Sign, type SignColumn, signsOf } from './signs.ts';
 import type { Speaker } from './stretch.ts';
-import { type StretchSource, tableOf } from './table.ts';
+import { type StretchSource, type Table, tableOf } from './table.ts';
 import { defaultWeights, type Weights } from './weights.ts';
 import { type Statistics, scoreWords, type WordScores } from './words.ts';
 
@@ -19,6 +20,8 @@ export interface RankInput extends Beside {
   /** Whether hits say why: see {@link Ranked.why}. */
   readonly explain?: boolean;
   readonly weights?: Partial<Weights>;
+  /** How near in meaning a turn is, −1 to 1, where that is known: the cosine of its vector. */
+  readonly similarity?: (log: string, seq: number, version: number) => number | undefined;
   /** Which turns may be hits; the others still count as neighbours. */
   readonly accept?: (turn: RankedTurn) => boolean;
 }
@@ -47,6 +50,8 @@ export interface Why extends Partial<Record<Sign, number>> {
   readonly terms: { readonly [term: string]: number };
   /** BM25 of the episode that it is part of. */
   readonly episode: number;
+  /** What it gained by its vector. */
+  readonly similarity?: number;
 }
 
 /** @returns the best, best first; of equals the newest first */
@@ -75,25 +80,42 @@ export function rank(input: RankInput): Ranked[] {
     createdAt: table.createdAt[row]!,
     speaker: table.speakers[row]!,
   });
-  const { accept, question, similarity } = input;
+  const { accept, question } = input;
   // Who speaks and when says nothing alone: a hit has something of the question in it, or around it.
-  const speaks = (row: number) => words.turns[row]! + words.episodes[row]! > 0 || similarity !== undefined;
+  const speaks = (row: number) => words.turns[row]! > 0;
+  const gains = gainsBySimilarity(table, input, { scores, matches: speaks, share: weights.similarity });
   for (let row = 0; row < table.rows; row++) {
-    const matches = question.terms.length === 0 || speaks(row);
+    const gain = gains?.[row] ?? 0;
+    const matches = question.terms.length === 0 || speaks(row) || gain > 0;
     if (!matches || (accept && !accept(turnOf(row)))) scores[row] = Number.NEGATIVE_INFINITY;
+    else scores[row]! += gain;
   }
   return topRows(scores, table.createdAt, input.limit).map((row) => ({
     ...turnOf(row),
     score: scores[row]!,
-    ...(input.explain ? { why: explain(row, words, signs, { scale, weights }) } : {}),
+    ...(input.explain
+      ? { why: explain(row, words, signs, { scale, weights, gain: gains?.[row] ?? 0 }) }
+      : {}),
   }));
+}
+
+function gainsBySimilarity(
+  { rows, logs, seqs, versions }: Table,
+  { similarity }: RankInput,
+  fusion: Omit<Fusion, 'cosines'>,
+): Float64Array | undefined {
+  if (!similarity) return undefined;
+  const cosines = new Float64Array(rows);
+  for (let row = 0; row < rows; row++)
+    cosines[row] = similarity(logs[row]!, seqs[row]!, versions[row]!) ?? Number.NaN;
+  return gainsOf({ ...fusion, cosines });
 }
 
 function explain(
   row: number,
   words: WordScores,
   signs: readonly SignColumn[],
-  { scale, weights }: { scale: number; weights: Weights },
+  { scale, weights, gain }: { scale: number; weights: Weights; gain: number },
 ): Why {
   const terms = [...words.parts].map(([term, part]) => [term, part[row]!] as const);
   const added = signs.map(([sign, of]) => [sign, scale * of(row)] as const);
@@ -102,6 +124,7 @@ function explain(
     terms: Object.fromEntries(terms.filter(([, part]) => part !== 0)),
     episode: weights.episode * words.episodes[row]!,
     ...Object.fromEntries(added.filter(([, part]) => part !== 0)),
+    ...(gain > 0 && { similarity: gain }),
   };
 }
 

@@ -1,10 +1,17 @@
-import type { Partition, Store, TextHit, TextQuery } from '../store.ts';
+import { MEMORIES } from '../partitions.ts';
+import type { Partition, Store, TextHit, TextMatches, TextQuery } from '../store.ts';
+import { vectorKey } from './documents.ts';
 import type { IndexProgress, Place, TextIndexer } from './indexer.ts';
+import type { EmbeddingUse, QueryVector, QueryVectors } from './query-vector.ts';
 import { readQuestion } from './question.ts';
-import { type RankedTurn, rank, type Why } from './rank.ts';
+import { type RankedTurn, type RankInput, rank, type Why } from './rank.ts';
+import { STRETCH } from './stretch.ts';
+import { cosineTo } from './vectors.ts';
 
 /** Stretches, or memories, that are scored one by one: of a user's longer past, those with the most of the question. */
 const CANDIDATES = 200;
+/** So many bytes of vectors are compared in a search. */
+const VECTOR_BYTES = 8_000_000;
 
 export interface Find {
   tenant: string;
@@ -16,6 +23,8 @@ export interface Find {
   limit: number;
   /** When to go with what is in the index already (milliseconds from now). Default: wait for all. */
   deadlineMs?: number | undefined;
+  /** As if the log ended here: what comes after counts for nothing, as the turn that asks must not find itself. */
+  upToSeq?: number | undefined;
   /** Which may be hits. */
   accept?: ((found: FoundText) => boolean) | undefined;
   /** Whether hits say why. */
@@ -39,27 +48,37 @@ export interface Findings {
   hits: FoundHit[];
   /** Whether everything that had been committed was searched. */
   index: IndexProgress;
+  /** Whether vectors were compared as well. */
+  embedding: EmbeddingUse;
 }
 
 /** Searches messages and memories: the store's index gives candidates, the ranking is the same on every store. */
 export class Searcher {
   readonly #store: Store;
   readonly #indexer: TextIndexer;
+  readonly #vectors: QueryVectors | undefined;
 
-  constructor(store: Store, indexer: TextIndexer) {
+  constructor(store: Store, indexer: TextIndexer, vectors?: QueryVectors) {
     this.#store = store;
     this.#indexer = indexer;
+    this.#vectors = vectors;
   }
 
   /** @throws UnsupportedError where the store has no full-text index */
-  async find({ deadlineMs, limit, accept, explain, ...find }: Find): Promise<Findings> {
+  async find({ deadlineMs, limit, upToSeq, accept, explain, ...find }: Find): Promise<Findings> {
     const deadline = deadlineMs === undefined ? undefined : performance.now() + deadlineMs;
+    const asked = this.#vectors?.ask(find.query);
     const index = await this.#indexer.catchUp(placeOf(find), deadline);
+    const vector: QueryVector = asked ? await asked(deadline) : { embedding: 'off' };
     const question = readQuestion(find.query);
     const { terms } = question;
-    const { tenant, collection, within } = find;
-    const found = await this.#store.searchText({ tenant, collection, within, terms, limit: CANDIDATES });
-    const sources = found.hits.map((hit, i) => ({ log: logOf(hit, collection, i), value: hit.value, hit }));
+    const { documents, counts, hits: found } = await this.#candidates(find, terms, vector);
+    const sources = found.map((hit, i) => ({
+      log: logOf(hit, find.collection, i),
+      value: hit.value,
+      ...(upToSeq !== undefined && { upTo: upToSeq }),
+      hit,
+    }));
     const byLog = new Map(sources.map(({ log, hit }) => [log, hit]));
     const textOf = ({ log, ...turn }: RankedTurn): FoundText => {
       const { partition, id } = byLog.get(log)!;
@@ -68,21 +87,55 @@ export class Searcher {
     const ranked = rank({
       stretches: sources,
       question,
-      statistics: {
-        documents: found.documents,
-        holding: new Map(terms.map((term, i) => [term, found.counts[i]!])),
-      },
+      statistics: { documents, holding: new Map(terms.map((term, i) => [term, counts[i]!])) },
       limit,
+      ...(vector.vector && { similarity: similarityOf(sources, vector.vector) }),
       ...(explain && { explain }),
       ...(accept && { accept: (turn: RankedTurn) => accept(textOf(turn)) }),
     });
-    const hits = ranked.map(({ score, why, ...turn }) => ({
-      ...textOf(turn),
-      score,
-      ...(why && { why }),
-    }));
-    return { hits, index };
+    const hits = ranked.map(({ score, why, ...turn }) => ({ ...textOf(turn), score, ...(why && { why }) }));
+    return { hits, index, embedding: vector.embedding };
   }
+
+  /** What is ranked: the best by words, and the nearest. */
+  async #candidates(
+    { tenant, collection, within }: Pick<Find, 'tenant' | 'collection' | 'within'>,
+    terms: readonly string[],
+    { near, vector }: QueryVector,
+  ): Promise<TextMatches> {
+    const query = { tenant, collection, within, terms };
+    if (!near) return this.#store.searchText({ ...query, limit: CANDIDATES });
+    const limit = comparable(collection, vector!);
+    const nearest = await this.#store.searchText({ ...query, limit, near });
+    if (limit >= CANDIDATES || nearest.documents <= limit) return nearest;
+    // Vectors are many times as long as what is said: with them come fewer.
+    const { hits, ...matches } = await this.#store.searchText({ ...query, limit: CANDIDATES });
+    const known = new Set(nearest.hits.map(nameOf));
+    return { ...matches, hits: [...nearest.hits, ...hits.filter((hit) => !known.has(nameOf(hit)))] };
+  }
+}
+
+/** How many documents may come with their vectors. */
+function comparable(collection: string, vector: Float32Array): number {
+  const each = vector.byteLength * (collection === MEMORIES ? 1 : STRETCH);
+  // As many that are nearest may come besides.
+  return Math.max(8, Math.min(CANDIDATES, Math.floor(VECTOR_BYTES / each / 2)));
+}
+
+/** The cosine of each turn's vector, where it has one that is of its text as it is. */
+function similarityOf(
+  sources: readonly { log: string; hit: TextHit }[],
+  asked: Float32Array,
+): NonNullable<RankInput['similarity']> {
+  const cosine = cosineTo(asked);
+  const vectors = new Map<string, string>();
+  for (const { log, hit } of sources)
+    for (const { key, values } of hit.vectors ?? []) vectors.set(`${log}\0${key}`, values);
+  return (log, seq, version) => {
+    // Memories have no seq: theirs is 0.
+    const values = vectors.get(`${log}\0${vectorKey(version, seq || undefined)}`);
+    return values === undefined ? undefined : cosine(values);
+  };
 }
 
 function placeOf({ tenant, within }: Pick<Find, 'tenant' | 'within'>): Place {
@@ -92,4 +145,8 @@ function placeOf({ tenant, within }: Pick<Find, 'tenant' | 'within'>): Place {
 /** Messages are neighbours within one log of one session; memories have none. */
 function logOf({ partition, id }: TextHit, collection: string, i: number): string {
   return partition.type === 'session' ? `${partition.id}\0${collection}` : `${i}\0${id}`;
+}
+
+function nameOf({ partition, id }: TextHit): string {
+  return `${partition.type}\0${partition.id}\0${id}`;
 }

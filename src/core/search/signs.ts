@@ -17,7 +17,6 @@ export type Sign =
   | 'first'
   | 'question'
   | 'importance'
-  | 'similarity'
   | 'recency';
 
 /** What a sign adds to the score of a row. */
@@ -27,17 +26,15 @@ export type SignColumn = readonly [sign: Sign, of: (row: number) => number];
 export interface Beside {
   /** Epoch milliseconds: what recency counts from. */
   readonly now?: number;
-  /** How near in meaning a turn is, −1 to 1, where that is known: the cosine of an embedder. */
-  readonly similarity?: (log: string, seq: number) => number | undefined;
 }
 
 /** The signs that can tell the rows apart, weighed. */
 export function signsOf(
   table: Table,
   question: Question,
-  { weights, now, similarity }: Beside & { weights: Weights },
+  { weights, now }: Beside & { weights: Weights },
 ): SignColumn[] {
-  const { flags, asking, importance, createdAt, logs, seqs, speakers } = table;
+  const { flags, asking, importance, createdAt, speakers } = table;
   const has = (row: number, flag: number): boolean => (flags[row]! & flag) !== 0;
   const spoken = speakerScores(table, question, weights);
   const signs: SignColumn[] = [
@@ -61,8 +58,6 @@ export function signsOf(
       'period',
       (row) => (createdAt[row]! >= period.from && createdAt[row]! < period.to ? weights.period : 0),
     ]);
-  if (similarity)
-    signs.push(['similarity', (row) => weights.similarity * (similarity(logs[row]!, seqs[row]!) ?? 0)]);
   if (now !== undefined && weights.recency > 0)
     signs.push(['recency', (row) => weights.recency * recencyOf(now - createdAt[row]!)]);
   return signs;

@@ -45,10 +45,11 @@ export interface Weights {
   episode: number;
   episodeK1: number;
   episodeB: number;
-  /** For what is as important, as near in meaning, as young as can be. */
+  /** For what is as important, as young as can be. */
   importance: number;
-  similarity: number;
   recency: number;
+  /** What the nearest in meaning gains at most: a share of the best score. */
+  similarity: number;
 }
 
 export const defaultWeights: Readonly<Weights> = {
@@ -82,6 +83,6 @@ export const defaultWeights: Readonly<Weights> = {
   episodeK1: 1.2,
   episodeB: 0.75,
   importance: 1,
-  similarity: 4,
   recency: 0,
+  similarity: 0.3,
 };

@@ -1,0 +1,50 @@
+import type { Store } from '../store.ts';
+import { EmbedCalls } from './embed-calls.ts';
+import type { EmbedderLike, EmbeddingOptions } from './embedder.ts';
+import { Embeddings } from './embeddings.ts';
+import { TextIndexer } from './indexer.ts';
+import { QueryVectors } from './query-vector.ts';
+import { Searcher } from './search.ts';
+
+export interface TextIndexOptions {
+  embedder?: EmbedderLike | undefined;
+  embedding?: EmbeddingOptions | undefined;
+  /** Hears of failures in the background. */
+  onError: (error: unknown) => void;
+}
+
+/** The text index of a store, of all its tenants: what feeds it, what searches it, and the vectors beside it. */
+export class TextIndex {
+  readonly searcher: Searcher;
+  /** Where there is an embedder. */
+  readonly embeddings: Embeddings | undefined;
+  readonly #indexer: TextIndexer;
+  readonly #closing = new AbortController();
+
+  constructor(store: Store, { embedder, embedding = {}, onError }: TextIndexOptions) {
+    const on = { onError, closing: this.#closing.signal };
+    const calls = embedder && new EmbedCalls(embedder, embedding, on);
+    const embeddings = calls && new Embeddings(store, calls, on);
+    this.embeddings = embeddings;
+    this.#indexer = new TextIndexer(store, {
+      error: onError,
+      indexed: embeddings && ((partition) => embeddings.indexed(partition)),
+    });
+    const { deadlineMs } = embedding;
+    const vectors = embeddings && new QueryVectors(calls!, embeddings, { deadlineMs, closing: on.closing });
+    this.searcher = new Searcher(store, this.#indexer, vectors);
+  }
+
+  /** Indexes what has been committed, where anybody searches. Its vectors follow in the background. */
+  async drain(): Promise<void> {
+    await this.#indexer.drain();
+    await this.embeddings?.catchUp();
+  }
+
+  /** Stops; what is left undone is done when somebody searches again. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#indexer.close();
+    await this.embeddings?.close();
+  }
+}
