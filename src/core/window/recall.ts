@@ -27,8 +27,13 @@ const MEMORY_SHARE = 0.25;
 /** One recalled text has at most this share of the room. */
 const CUT_SHARE = 0.25;
 /** What has less than this share of the best hit's score is left out: of a turn that only asks; and of one that only tells. */
-const LEAST_ASKING = 0.3;
-const LEAST_TELLING = 0.55;
+const LEAST_ASKING = 0.35;
+const LEAST_TELLING = 0.65;
+/** A turn that only tells has so much of the room: most turns of a conversation do, and what changes is not cached. */
+const ROOM_TELLING = 0.2;
+/** A turn that begins like that wants something found, though it asks nothing. */
+const wanting =
+  /^(?:(?:please|can you|could you|now|ok(?:ay)?,?|and)\s+)*(?:find|look up|search|remind|recall|tell me|show|list|give me|repeat|summari[sz]e|compare|explain|check|who|what|when|where|which|why|how)\b/i;
 /** Of a longer turn, the sentences that ask are what it is about. */
 const LONG_QUERY = 1000;
 
@@ -95,7 +100,7 @@ export async function recallInto(
   const question = query === undefined ? undefined : readQuestion(query);
   if (query === undefined || !question || question.terms.length === 0) return { chosen: [] };
   const held = heldBy(selection);
-  const asking = request.query === undefined ? signalsOf(query).asking : 1;
+  const asking = request.query === undefined ? askingOf(query) : 1;
   const least = LEAST_TELLING + (LEAST_ASKING - LEAST_TELLING) * asking;
   const [memories, messages] = await Promise.all([
     request.options.memories === false ? nothing : findMemories(query, least, held, request, sources.memory),
@@ -105,7 +110,8 @@ export async function recallInto(
   ]);
   const terms = new Set(question.terms);
   const cutTokens = Math.max(64, Math.floor(request.room * CUT_SHARE));
-  const room = { counter: request.counter, tokens: request.room, cutTokens, terms };
+  const tokens = Math.floor(request.room * (ROOM_TELLING + (1 - ROOM_TELLING) * asking ** 2));
+  const room = { counter: request.counter, tokens, cutTokens, terms };
   const share = selection.whole ? 1 : MEMORY_SHARE;
   const few = packMemories(memories.finds, { ...room, tokens: Math.floor(room.tokens * share) });
   const packed = packRecalled([...few, ...messages.finds], room);
@@ -208,6 +214,11 @@ async function unlessAway<F extends { hits: readonly unknown[]; index: IndexProg
 
 function worse(one: IndexProgress, other: IndexProgress): IndexProgress {
   return { complete: one.complete && other.complete, behind: one.behind + other.behind };
+}
+
+/** How much of a turn wants an answer, 0 to 1. */
+function askingOf(text: string): number {
+  return wanting.test(text.trimStart()) ? 1 : signalsOf(text).asking;
 }
 
 /** Of a long turn, what it asks. */

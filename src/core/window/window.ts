@@ -249,8 +249,8 @@ export class WindowService {
   async #build(request: Request): Promise<{ window: ContextWindow; items: Chosen[] }> {
     const built = await this.#buildNow(request);
     if (request.atSeq !== undefined) return built;
-    const { sessionId, channel, model, counter } = request;
-    const due = { sessionId, channel, model, counter, atSeq: built.window.atSeq, ...built.fill };
+    const { sessionId, channel, counter } = request;
+    const due = { sessionId, channel, counter, atSeq: built.window.atSeq, ...built.fill };
     return (await this.#compactions.afterBuild(due)) ? this.#buildNow(request) : built;
   }
 
