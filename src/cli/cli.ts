@@ -68,6 +68,9 @@ export class Cli {
       timeoutMs,
       fallback,
       journalKeepMs,
+      memoryShortSize,
+      memoryMediumSize,
+      memoryLongSize,
     } = resolved.config;
     const { checkStoreFile } = await import('./store-file.ts');
     checkStoreFile(url, options);
@@ -79,6 +82,9 @@ export class Cli {
       tenant,
       maintenanceIntervalMs,
       journalKeepMs,
+      memory: { sizes: { short: memoryShortSize, medium: memoryMediumSize, long: memoryLongSize } },
+      // A look at a window from outside is no reason to compact it.
+      compaction: { autoCompact: options.maintain ?? false },
       ...(onError && { onError }),
     });
     try {

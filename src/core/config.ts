@@ -16,6 +16,7 @@ interface Setting<T> {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+const memorySize = z.int().min(1).max(1_000_000);
 
 /** All settings. */
 export const settings = {
@@ -69,6 +70,24 @@ export const settings = {
     default: 7 * DAY_MS,
     env: 'HOLDFAST_JOURNAL_KEEP_MS',
     description: 'how long the journal is kept for subscribers that fall behind (milliseconds)',
+  }),
+  memoryShortSize: setting({
+    schema: memorySize,
+    default: 100,
+    env: 'HOLDFAST_MEMORY_SHORT_SIZE',
+    description: 'how many short-term memories a user may have',
+  }),
+  memoryMediumSize: setting({
+    schema: memorySize,
+    default: 10_000,
+    env: 'HOLDFAST_MEMORY_MEDIUM_SIZE',
+    description: 'how many medium-term memories a user may have',
+  }),
+  memoryLongSize: setting({
+    schema: memorySize,
+    default: 10_000,
+    env: 'HOLDFAST_MEMORY_LONG_SIZE',
+    description: 'how many long-term memories a user may have',
   }),
   host: setting({
     schema: z.string().min(1).max(253),
