@@ -1,4 +1,4 @@
-import { isConflict, isHoldfastError, NotFoundError } from '../errors.ts';
+import { isConflict, isHoldfastError, isUnavailable, NotFoundError } from '../errors.ts';
 import { idSchema, parseInput } from '../input.ts';
 import type { Compaction, CompactionResult } from '../model/compaction.ts';
 import { missingSession, type ServiceContext } from '../services.ts';
@@ -34,7 +34,6 @@ const MAX_ATTEMPTS = 32;
 
 /** A window that was built, as far as it decides whether a compaction is due. */
 export interface BuiltFor extends CompactedLog {
-  model: string | undefined;
   counter: TokenCounter;
   /** What its messages may cost: in the provider's tokens, and in the counter's. */
   forTokens: number;
@@ -83,9 +82,18 @@ export class CompactionService {
     this.#compactor = new Compactor(context, { activity, ledger, compactions: this.#log }, this.#settings);
   }
 
-  /** The compaction that a window stands on. */
-  find(at: CompactedLog, maxTokens: number, atSeq: number | undefined): Promise<KeptCompaction | undefined> {
-    return this.#log.find(at, maxTokens, atSeq);
+  /** The compaction that a window stands on; none where that can't be told while the store is away. */
+  async find(
+    at: CompactedLog,
+    maxTokens: number,
+    atSeq: number | undefined,
+  ): Promise<KeptCompaction | undefined> {
+    try {
+      return await this.#log.find(at, maxTokens, atSeq);
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      return undefined;
+    }
   }
 
   get(at: CompactedLog, id: string): Promise<KeptCompaction | undefined> {
@@ -104,7 +112,6 @@ export class CompactionService {
       return await this.#compactor.run({
         sessionId,
         channel,
-        model,
         counter,
         strategies: asked ?? strategy,
         summarizer: summarizer ?? usual,
@@ -173,7 +180,7 @@ export class CompactionService {
   }
 
   async #runByItself(built: BuiltFor): Promise<CompactionResult | undefined> {
-    const { sessionId, channel, model, counter, forTokens, longRoom, atSeq } = built;
+    const { sessionId, channel, counter, forTokens, longRoom, atSeq } = built;
     const { strategy, summarizer, lowWater } = this.#settings;
     try {
       const restUntil = (await this.#log.head(built))?.value.restUntil ?? 0;
@@ -184,7 +191,6 @@ export class CompactionService {
       const result = await this.#compactor.run({
         sessionId,
         channel,
-        model,
         counter,
         forTokens,
         strategies: strategy,
