@@ -7,6 +7,7 @@ import { errorResponse, HttpError, loggable, plain } from './errors.ts';
 import { checkPath } from './requests.ts';
 import { mount, type ServerEnv } from './route.ts';
 import { channelRoutes } from './routes/channels.ts';
+import { compactionRoutes } from './routes/compactions.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { leaseRoutes } from './routes/leases.ts';
@@ -67,6 +68,7 @@ export function createApp(engine: ContextEngine, options: AppOptions = {}): App 
     channelRoutes,
     stateRoutes,
     windowRoutes,
+    compactionRoutes,
     usageRoutes,
     eventRoutes(streams),
   ]) {

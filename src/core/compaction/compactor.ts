@@ -37,7 +37,6 @@ export interface CompactionRequest extends CompactedLog {
   target(fixed: number, tokens: number): number;
   /** For one that is made by itself: what the messages of the window may cost that it is made for. */
   forTokens?: number;
-  model?: string | undefined;
   summarizer: Summarizer | undefined;
   signal: AbortSignal;
 }
@@ -127,7 +126,7 @@ export class Compactor {
     if (draft.done.length === 0) return { reason: 'nothing-to-compact', tokensBefore };
     if (tokensAfter > tokensBefore * (1 - this.#settings.minSaving))
       return { reason: 'saves-too-little', tokensBefore, tokensAfter };
-    const { model } = request;
+    const model = modelOf(request.summarizer, draft);
     return {
       createdAt: this.#context.clock.now(),
       ...(channel !== undefined && { channel }),
@@ -224,6 +223,10 @@ function recordOf(draft: Draft, source: Source, history: History, base: KeptComp
     covered: history.length - newer,
     ...(fallback !== undefined && { fallback }),
   };
+}
+
+function modelOf(summarizer: Summarizer | undefined, { done }: Draft): string | undefined {
+  return typeof summarizer === 'object' && done.includes('summarize') ? summarizer.modelId : undefined;
 }
 
 /** A summary says what it covers, which was not known when it was counted. */

@@ -52,6 +52,8 @@ export interface Compaction {
   base?: string;
   /** Made by itself for windows of so many tokens: much larger ones don't use it. */
   forTokens?: number;
+  /** The model that wrote the summary, where one did, and it has a name. */
+  model?: string;
   /** Why it was not made as it was asked to be, by the strategy that failed: `summarize: …`. */
   fallback?: string;
   /** It no longer counts: by `undo`, or because a message that it covers was edited or taken away. */

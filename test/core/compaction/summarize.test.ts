@@ -1,0 +1,139 @@
+import { MockLanguageModelV3 } from 'ai/test';
+import { expect, test } from 'vitest';
+import type { SummaryRequest } from '../../../src/core/compaction/summarizer.ts';
+import type { ContextEngine, MessageInput } from '../../../src/index.ts';
+import { inMemory } from '../../support/engines.ts';
+
+const filler = 'and so on, as it was agreed with everybody who had a say in it at that time';
+const chat = (from: number, to: number): MessageInput[] =>
+  Array.from({ length: to - from + 1 }, (_, i) => ({
+    role: i % 2 ? 'assistant' : 'user',
+    content: `Point ${from + i}: the order ORD-${1000 + from + i} is due, ${filler}.`,
+  }));
+const summaryOf = (facts: string) =>
+  `## Goals and demands\nnone\n## Facts\n- ${facts}\n## Done and decided\nnone\n## Open\nnone`;
+
+async function started(
+  summarizer: (request: SummaryRequest) => Promise<string>,
+  more: object = {},
+): Promise<ContextEngine> {
+  const engine = await inMemory({ compaction: { autoCompact: false, summarizer, ...more } });
+  await engine.sessions.create({ id: 's', userId: 'u' });
+  await engine.messages.append('s', chat(1, 60));
+  return engine;
+}
+
+const compact = (engine: ContextEngine) =>
+  engine.window.compact('s', { strategy: 'summarize', targetTokens: 900 });
+
+test('a model is given the summary so far and only what is new since', async () => {
+  const prompts: string[] = [];
+  const engine = await started(async ({ prompt }) => {
+    prompts.push(prompt);
+    return summaryOf(`summary number ${prompts.length}`);
+  });
+  const first = (await compact(engine)).compaction!;
+  expect(first).toMatchObject({ strategy: 'summarize', sources: [[1, first.uptoSeq]] });
+  expect(first.summary).toContain('summary number 1');
+  await engine.messages.append('s', chat(61, 120));
+  const second = (await compact(engine)).compaction!;
+  expect(second).toMatchObject({ strategy: 'summarize', sources: [[1, second.uptoSeq]] });
+  expect(prompts[1]).toContain('summary number 1');
+  expect(prompts[1]).not.toContain('Point 2:');
+  expect(prompts[1]).toContain(`Point ${first.uptoSeq + 1}:`);
+  expect(prompts[1]).not.toContain(`Point ${second.uptoSeq + 1}:`);
+});
+
+test('what must not be lost is put behind the summary, when the model has left it out', async () => {
+  const engine = await started(async () => summaryOf('orders were discussed'));
+  await engine.messages.append('s', [
+    { role: 'user', content: 'You must never write to /srv/prod/data.db. Nice weather today.' },
+    ...chat(61, 120),
+  ]);
+  const { compaction } = await compact(engine);
+  expect(compaction!.summary).toMatch(/## Verbatim\n- You must never write to \/srv\/prod\/data\.db\./);
+  expect(compaction!.summary).toMatch(/ORD-10\d\d/);
+});
+
+test.for([
+  ['nothing', '', 'it was empty'],
+  ['an apology', "I'm sorry, but I can't help with that conversation.", 'it was an apology or an error'],
+  ['an error as text', 'Error generating summary: 500', 'it was an apology or an error'],
+  ['no structure', 'They spoke about orders for a long time.', 'it lacked the headings'],
+  ['more than was asked', summaryOf('much '.repeat(3000)), 'it had \\d+ tokens, more than'],
+])(
+  'of %s, also when asked again, sentences are kept instead, and the reason is recorded',
+  async ([, answer, reason]) => {
+    const asked: string[] = [];
+    const engine = await started(async ({ prompt }) => {
+      asked.push(prompt);
+      return answer!;
+    });
+    const { compaction } = await compact(engine);
+    expect(asked).toHaveLength(2);
+    expect(asked[1]).toMatch(new RegExp(`not usable: ${reason}`));
+    expect(compaction).toMatchObject({ strategy: 'extractive' });
+    expect(compaction!.fallback).toMatch(new RegExp(`^summarize: ${reason}`));
+    expect(compaction!.summary).toContain('ORD-');
+    expect(compaction!.tokensAfter).toBeLessThanOrEqual(900);
+  },
+);
+
+test('a model that fails or hangs is given up, and its error’s text goes nowhere', async () => {
+  const failing = await started(() => Promise.reject(new TypeError('secret content')));
+  expect((await compact(failing)).compaction!.fallback).toBe('summarize: the model failed (TypeError)');
+  const hanging = await started(() => new Promise(() => undefined), { timeoutMs: 20 });
+  expect((await compact(hanging)).compaction!.fallback).toBe('summarize: took longer than 20 ms');
+  const none = await inMemory({ compaction: { autoCompact: false } });
+  await none.sessions.create({ id: 's', userId: 'u' });
+  await none.messages.append('s', chat(1, 60));
+  expect((await compact(none)).compaction!.fallback).toBe('summarize: no summarizer was given');
+});
+
+test('more than the model takes is summarised in steps', async () => {
+  const prompts: string[] = [];
+  const engine = await started(
+    async ({ prompt }) => {
+      prompts.push(prompt);
+      return summaryOf(`step ${prompts.length}`);
+    },
+    { modelMaxTokens: 1000 },
+  );
+  const { compaction } = await compact(engine);
+  expect(prompts.length).toBeGreaterThan(2);
+  for (const [i, prompt] of prompts.entries()) {
+    expect(prompt.includes('<summary-so-far>')).toBe(i > 0);
+    if (i > 0) expect(prompt).toContain(`step ${i}`);
+  }
+  expect(compaction!.summary).toContain(`step ${prompts.length}`);
+});
+
+test('a language model of the AI SDK writes summaries as it is', async () => {
+  const model = new MockLanguageModelV3({
+    modelId: 'small-one',
+    doGenerate: async () => ({
+      content: [{ type: 'text' as const, text: summaryOf('by the model') }],
+      finishReason: { unified: 'stop' as const, raw: undefined },
+      usage: {
+        inputTokens: { total: 1, noCache: undefined, cacheRead: undefined, cacheWrite: undefined },
+        outputTokens: { total: 1, text: undefined, reasoning: undefined },
+      },
+      warnings: [],
+    }),
+  });
+  const engine = await inMemory({ compaction: { autoCompact: false } });
+  await engine.sessions.create({ id: 's', userId: 'u' });
+  await engine.messages.append('s', chat(1, 60));
+  const { compaction } = await engine.window.compact('s', {
+    strategy: 'summarize',
+    targetTokens: 900,
+    summarizer: model,
+  });
+  expect(compaction).toMatchObject({ strategy: 'summarize', model: 'small-one' });
+  expect(compaction!.summary).toContain('by the model');
+  const [{ prompt, maxOutputTokens }] = model.doGenerateCalls as [
+    { prompt: unknown[]; maxOutputTokens: number },
+  ];
+  expect(prompt).toMatchObject([{ role: 'system' }, { role: 'user', content: [{ type: 'text' }] }]);
+  expect(maxOutputTokens).toBeGreaterThan(48);
+});
