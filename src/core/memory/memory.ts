@@ -1,11 +1,12 @@
 import { ConflictError, InvalidInputError, NotFoundError, quote } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { idSchema, parseInput } from '../input.ts';
-import { copyOf, mergedMetadata } from '../metadata.ts';
+import { copyOf } from '../metadata.ts';
 import type { Memory } from '../model/memory.ts';
 import { indexes } from '../partitions.ts';
 import type { Searcher } from '../search/search.ts';
 import type { ServiceContext } from '../services.ts';
+import { changedContent, changedLife, changedShort } from './changes.ts';
 import { type Cleanup, cleanup } from './cleanup.ts';
 import { type Consolidation, consolidate, DEFAULT_COMPARISONS, DEFAULT_SIMILARITY } from './consolidate.ts';
 import { type Extraction, type ExtractMemories, Extractor } from './extract.ts';
@@ -22,7 +23,7 @@ import {
 import * as input from './input.ts';
 import { type MemoryOptions, memorySettings } from './options.ts';
 import { type Owner, ownerOf } from './owner.ts';
-import { type Content, type Held, isExpired, united } from './records.ts';
+import { type Content, contentOf, type Held, isExpired } from './records.ts';
 import { auditOf, type MemoryAudit, type MemoryStats, statsOf } from './report.ts';
 import { firstTier, type Life } from './retention.ts';
 import { Shelf } from './shelf.ts';
@@ -87,7 +88,7 @@ export class MemoryService {
       updatedAt: now,
     };
     const expires = ttlMs !== undefined && { expiresAt: now + ttlMs };
-    if (tier === 'short') return this.#addShort(owner, content, expires || {});
+    if (tier === 'short') return this.#short.add(owner, content, expires || {}, now);
     const life: Life = {
       tier: tier ?? firstTier(importance, this.#shelf.settings),
       importance,
@@ -351,16 +352,8 @@ export class MemoryService {
 
   async #change(transaction: MemoryTransaction, held: Held, changes: input.UpdateMemory): Promise<Held> {
     const now = this.#context.clock.now();
-    const content = changed(held.content, changes, now);
-    const { expiresAt, ...rest } = held.life;
-    const { ttlMs, tier = held.life.tier } = changes;
-    const ends = ttlMs === undefined ? expiresAt : ttlMs === null ? undefined : now + ttlMs;
-    const life: Life = {
-      ...rest,
-      tier,
-      importance: content.importance,
-      ...(ends !== undefined && { expiresAt: ends }),
-    };
+    const content = changedContent(held.content, changes, now);
+    const life = changedLife(held.life, content.importance, changes, now);
     const rivals = await transaction.rivalsOf(held.id, content);
     for (const rival of rivals) transaction.supersede(rival, held.id, now);
     if (rivals.length > 0)
@@ -378,41 +371,6 @@ export class MemoryService {
     });
   }
 
-  #addShort(owner: Owner, content: Content, expires: { expiresAt?: number }): AddedMemory {
-    const now = this.#context.clock.now();
-    const twin = this.#short.twinOf(owner, content.content, now);
-    const of = owner.userId === undefined ? {} : { userId: owner.userId };
-    const fresh = {
-      id: newId(),
-      ...of,
-      tier: 'short',
-      uses: 0,
-      retention: 1,
-      mergedFrom: [],
-      supersedes: [],
-    } as const;
-    const memory: Memory = twin
-      ? {
-          ...twin,
-          ...united(twin, content, now),
-          uses: twin.uses + 1,
-          usedAt: now,
-          version: twin.version + 1,
-        }
-      : {
-          ...fresh,
-          ...content,
-          ...expires,
-          mergedFrom: [],
-          supersedes: [],
-          duplicates: 0,
-          usedAt: now,
-          version: 1,
-        };
-    this.#short.put(owner, memory);
-    return { ...structuredClone(memory), merged: twin !== undefined };
-  }
-
   async #updateShort(
     memory: Memory,
     changes: input.UpdateMemory,
@@ -421,17 +379,7 @@ export class MemoryService {
     const { id, version } = memory;
     if (ifVersion !== undefined && ifVersion !== version) throw atVersion(id, version, ifVersion);
     const owner = this.#ownerOf(memory);
-    const now = this.#context.clock.now();
-    const { expiresAt, ...rest } = memory;
-    const ends =
-      changes.ttlMs === undefined ? expiresAt : changes.ttlMs === null ? undefined : now + changes.ttlMs;
-    const whole: Memory = {
-      ...rest,
-      ...changed(contentOf(memory), changes, now),
-      ...(ends !== undefined && { expiresAt: ends }),
-      version: version + 1,
-    } as Memory;
-    if (changes.key === null) delete whole.key;
+    const whole = changedShort(memory, changes, this.#context.clock.now());
     if (changes.tier !== undefined) return this.#keep(owner, whole, changes.tier);
     this.#short.put(owner, whole);
     return structuredClone(whole);
@@ -480,37 +428,6 @@ export class MemoryService {
       .finally(() => this.#background.delete(name));
     this.#background.set(name, working);
   }
-}
-
-function changed(before: Content, changes: input.UpdateMemory, now: number): Content {
-  const { key: keyBefore, ...rest } = before;
-  const key = changes.key === undefined ? keyBefore : (changes.key ?? undefined);
-  return {
-    ...rest,
-    content: changes.content?.trim() ?? before.content,
-    importance: changes.importance ?? before.importance,
-    kind: changes.kind ?? before.kind,
-    tags: changes.tags ? [...new Set(changes.tags)] : before.tags,
-    metadata: changes.metadata ? mergedMetadata(before.metadata, copyOf(changes.metadata)) : before.metadata,
-    ...(key !== undefined && { key }),
-    updatedAt: now,
-  };
-}
-
-function contentOf({
-  content,
-  kind,
-  importance,
-  tags,
-  key,
-  metadata,
-  sources,
-  createdAt,
-  updatedAt,
-  duplicates,
-}: Memory): Content {
-  const all = { content, kind, importance, tags, metadata, sources, createdAt, updatedAt, duplicates };
-  return { ...all, ...(key !== undefined && { key }) };
 }
 
 function noMemory(id: string): NotFoundError {

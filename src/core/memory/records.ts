@@ -169,3 +169,20 @@ export function tagKey(owner: Owner, tag: string): string {
     .update(JSON.stringify([owner.key, tag]))
     .digest('base64url');
 }
+
+/** What a memory says, as it is kept. */
+export function contentOf({
+  content,
+  kind,
+  importance,
+  tags,
+  key,
+  metadata,
+  sources,
+  createdAt,
+  updatedAt,
+  duplicates,
+}: Memory): Content {
+  const all = { content, kind, importance, tags, metadata, sources, createdAt, updatedAt, duplicates };
+  return { ...all, ...(key !== undefined && { key }) };
+}

@@ -1,6 +1,8 @@
+import { newId } from '../ids.ts';
 import type { Memory } from '../model/memory.ts';
 import { isTwin, sketchOf } from './likeness.ts';
 import type { Owner } from './owner.ts';
+import { type Content, united } from './records.ts';
 
 /** Of so many users the short-term memories are kept: those that were last used. */
 const MAX_OWNERS = 1000;
@@ -17,6 +19,40 @@ export class ShortTerm {
   /** @param size how many an owner may have */
   constructor(size: number) {
     this.#size = size;
+  }
+
+  /** Adds a memory, or merges it into the one that says the same. */
+  add(
+    owner: Owner,
+    content: Content,
+    expires: { expiresAt?: number },
+    now: number,
+  ): Memory & { merged: boolean } {
+    const twin = this.twinOf(owner, content.content, now);
+    const memory: Memory = twin
+      ? {
+          ...twin,
+          ...united(twin, content, now),
+          uses: twin.uses + 1,
+          usedAt: now,
+          version: twin.version + 1,
+        }
+      : {
+          id: newId(),
+          ...(owner.userId !== undefined && { userId: owner.userId }),
+          ...content,
+          ...expires,
+          tier: 'short',
+          uses: 0,
+          usedAt: now,
+          retention: 1,
+          duplicates: 0,
+          mergedFrom: [],
+          supersedes: [],
+          version: 1,
+        };
+    this.put(owner, memory);
+    return { ...structuredClone(memory), merged: twin !== undefined };
   }
 
   /** Keeps a memory; one with the same key goes. */
