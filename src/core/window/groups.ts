@@ -1,6 +1,6 @@
 import type { Offload } from '../model/compaction.ts';
 import type { Message, Part } from '../model/message.ts';
-import type { OutReason } from '../model/window.ts';
+import type { InReason, OutReason } from '../model/window.ts';
 import { callKeysOf, isToolHalf, MAX_SPAN, pairUp, resultKeysOf } from './pairing.ts';
 
 /** A message with its cost. `version` is that of its text in the log. */
@@ -107,6 +107,12 @@ export function withoutParts(message: Message, omitted: readonly number[]): Mess
 
 /** What a group is worth: the highest priority in it; low only where all of it is. */
 export type Rank = 'high' | 'normal' | 'low';
+
+/** A group with what became of it: without a reason it is left out. */
+export interface Candidate extends Group {
+  rank: Rank;
+  reason?: InReason;
+}
 
 export function rankOf({ items }: Group): Rank {
   let low = true;

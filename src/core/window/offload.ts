@@ -1,6 +1,6 @@
 import { offloadableLength, placesOf, WORTH_OFFLOADING } from '../compaction/marker.ts';
+import type { Candidate } from './groups.ts';
 import type { History } from './history.ts';
-import type { Candidate } from './select.ts';
 
 /** A group of more than this share of the room has its results as markers, unless it is the newest, and fits. */
 const LARGE = 0.5;

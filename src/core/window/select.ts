@@ -1,6 +1,6 @@
 import type { InReason, LeftOut, OutReason, Recalled } from '../model/window.ts';
 import type { Budget } from './budget.ts';
-import { type Counted, type Group, groupOf, type Rank, rankOf } from './groups.ts';
+import { type Candidate, type Counted, type Group, groupOf, rankOf } from './groups.ts';
 import type { History } from './history.ts';
 import { offloadHuge } from './offload.ts';
 
@@ -29,12 +29,6 @@ export interface Selection {
   room: number;
   /** The whole conversation is in. */
   whole: boolean;
-}
-
-/** A group with what became of it: without a reason it is left out. */
-export interface Candidate extends Group {
-  rank: Rank;
-  reason?: InReason;
 }
 
 /**
