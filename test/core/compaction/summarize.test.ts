@@ -1,6 +1,6 @@
 import { MockLanguageModelV3 } from 'ai/test';
 import { expect, test } from 'vitest';
-import type { SummaryRequest } from '../../../src/core/compaction/summarizer.ts';
+import type { ModelRequest } from '../../../src/core/model-call.ts';
 import type { ContextEngine, MessageInput } from '../../../src/index.ts';
 import { inMemory } from '../../support/engines.ts';
 
@@ -14,7 +14,7 @@ const summaryOf = (facts: string) =>
   `## Goals and demands\nnone\n## Facts\n- ${facts}\n## Done and decided\nnone\n## Open\nnone`;
 
 async function started(
-  summarizer: (request: SummaryRequest) => Promise<string>,
+  summarizer: (request: ModelRequest) => Promise<string>,
   more: object = {},
 ): Promise<ContextEngine> {
   const engine = await inMemory({ compaction: { autoCompact: false, summarizer, ...more } });
