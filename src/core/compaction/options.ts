@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { idSchema, limitSchema } from '../input.ts';
 import { type Strategy, strategies } from '../model/compaction.ts';
+import { modelSchema } from '../model-call.ts';
 import { MAX_TIMER_MS } from '../store-options.ts';
 import type { Summarizer } from './summarizer.ts';
 
@@ -34,13 +35,6 @@ export interface CompactionOptions {
 const share = z.number().gt(0).lt(1);
 const strategy = z.enum(strategies);
 const strategySchema = z.union([strategy, z.array(strategy).min(1).max(strategies.length)]);
-const summarizerSchema = z.custom<Summarizer>(
-  (value) =>
-    typeof value === 'function' ||
-    typeof (value as { doGenerate?: unknown } | null)?.doGenerate === 'function',
-  'expected a function, or a language model object of the AI SDK',
-);
-
 export const compactionOptionsSchema = z
   .strictObject({
     strategy: strategySchema.optional(),
@@ -50,7 +44,7 @@ export const compactionOptionsSchema = z
     compressionRatio: share.optional(),
     minSaving: z.number().min(0).lt(1).optional(),
     background: z.boolean().optional(),
-    summarizer: summarizerSchema.optional(),
+    summarizer: modelSchema.optional(),
     modelMaxTokens: z.int().min(500).optional(),
     timeoutMs: z.int().min(1).max(MAX_TIMER_MS).optional(),
   })
@@ -120,7 +114,7 @@ export const compactSchema = z.strictObject({
   targetTokens: z.int().min(1).max(100_000_000).optional(),
   channel: idSchema.optional(),
   model: idSchema.optional(),
-  summarizer: summarizerSchema.optional(),
+  summarizer: modelSchema.optional(),
   signal: z.instanceof(AbortSignal).optional(),
 });
 export const compactionsSchema = z.strictObject({

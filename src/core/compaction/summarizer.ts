@@ -1,27 +1,12 @@
 /** Summaries written by a model, and what they must come up to. */
 import { textOf } from '../messages/formats/text.ts';
+import { callModel, type ModelLike } from '../model-call.ts';
 import type { Counted } from '../window/groups.ts';
 import type { Summarize, SummarizePart } from './draft.ts';
 import { missingFrom, mustKeep, problemWith, sections } from './must-keep.ts';
 
-export interface SummaryRequest {
-  /** Instructions. */
-  system: string;
-  /** What is to be summarised. */
-  prompt: string;
-  maxOutputTokens: number;
-  signal: AbortSignal;
-}
-
-/** A language model of the AI SDK (`openai('gpt-5-mini')`, …), as far as it is used: any version of the specification. */
-export interface SummaryModel {
-  readonly modelId: string;
-  /** The options differ a little from version to version. */
-  doGenerate(options: never): PromiseLike<{ content: readonly { type: string }[] }>;
-}
-
 /** What writes summaries: an AI SDK language model, or any function. */
-export type Summarizer = SummaryModel | ((request: SummaryRequest) => Promise<string>);
+export type Summarizer = ModelLike;
 
 export interface SummarizerLimits {
   /** How much the model takes at a time, in tokens; a longer part is summarised in several steps. */
@@ -80,12 +65,16 @@ async function writePart(
   const room = { tokens: maxTokens, input: counter.count(source) };
   let problem = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const answer = await ask(summarizer, limits, {
-      system: instructions(Math.floor(maxTokens * (1 - VERBATIM_SHARE))),
-      prompt: promptOf(previous, transcript, problem),
-      maxOutputTokens: maxTokens,
-      signal: part.signal,
-    });
+    const answer = await callModel(
+      summarizer,
+      {
+        system: instructions(Math.floor(maxTokens * (1 - VERBATIM_SHARE))),
+        prompt: promptOf(previous, transcript, problem),
+        maxOutputTokens: maxTokens,
+        signal: part.signal,
+      },
+      limits.timeoutMs,
+    );
     if ('problem' in answer) return answer;
     const text = answer.text.trim();
     const found = problemWith(text, room, counter);
@@ -138,49 +127,4 @@ function told({ message }: Counted, modelMaxTokens: number): string {
   const when = new Date(createdAt).toISOString().slice(0, 16).replace('T', ' ');
   const text = textOf(message).slice(0, Math.floor(modelMaxTokens * PART_SHARE));
   return `[${seq}] ${name ?? role}, ${when}: ${text}`;
-}
-
-async function ask(
-  summarizer: Summarizer,
-  { timeoutMs }: SummarizerLimits,
-  request: SummaryRequest,
-): ReturnType<Summarize> {
-  const timeout = AbortSignal.timeout(timeoutMs);
-  const signal = AbortSignal.any([request.signal, timeout]);
-  try {
-    const answer = await orAborted(
-      typeof summarizer === 'function'
-        ? summarizer({ ...request, signal })
-        : generate(summarizer, { ...request, signal }),
-      signal,
-    );
-    return typeof answer === 'string' ? { text: answer } : { problem: 'the summarizer gave no text' };
-  } catch (error) {
-    request.signal.throwIfAborted();
-    // What a model's error says may be content: its name alone is told.
-    const name = error instanceof Error ? error.name : typeof error;
-    return { problem: timeout.aborted ? `took longer than ${timeoutMs} ms` : `the model failed (${name})` };
-  }
-}
-
-/** A summarizer that does not heed the signal does not hold anybody up. */
-function orAborted<T>(work: PromiseLike<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).then(() => signal.removeEventListener('abort', abort));
-  });
-}
-
-/** `doGenerate` of the AI SDK's provider specification: prompt and content are the same in its versions 2 to 4. */
-async function generate(model: SummaryModel, request: SummaryRequest): Promise<string> {
-  const { system, prompt, maxOutputTokens, signal } = request;
-  const messages = [
-    { role: 'system', content: system },
-    { role: 'user', content: [{ type: 'text', text: prompt }] },
-  ];
-  const options = { prompt: messages, maxOutputTokens, abortSignal: signal };
-  const { content } = await model.doGenerate(options as never);
-  return content.map((part) => ('text' in part && part.type === 'text' ? String(part.text) : '')).join('');
 }
