@@ -13,6 +13,8 @@ const PAGE = 1000;
 const AT_A_TIME = 4;
 /** When to look again at what somebody else is embedding, at the earliest. */
 const BUSY_MS = 1000;
+/** How often somebody who waits looks whether the embedder fails. */
+const POLL_MS = 20;
 /** The system record: there is one. */
 const KEY = { partition: SYSTEM_PARTITION, kind: kinds.embedding, id: kinds.embedding };
 /** What has vectors: the partitions of sessions, then those of users. */
@@ -55,7 +57,10 @@ export class Embeddings {
   readonly #closing: AbortSignal;
   /** Partitions that may lack vectors. */
   readonly #pending = new Map<string, Partition>();
-  readonly #busy = new Set<NodeJS.Timeout>();
+  /** Partitions that somebody else has indexed. */
+  readonly #others = new Map<string, Partition>();
+  /** Those that somebody else embeds, it seems. */
+  readonly #elsewhere = new Map<string, NodeJS.Timeout>();
   #working: Promise<void> | undefined;
   /** Something came while it was working. */
   #again = false;
@@ -85,9 +90,12 @@ export class Embeddings {
     return this.#wasActive ? 'replaced' : 'building';
   }
 
-  /** Begins to embed what was indexed of a partition, and whatever else lacks vectors. */
-  indexed(partition: Partition): void {
-    this.#pending.set(keyOf(partition), partition);
+  /**
+   * Begins to embed what was indexed of a partition, and whatever else lacks vectors.
+   * @param isOurs where somebody else has indexed it, that one embeds it, too: we only look whether it did
+   */
+  indexed(partition: Partition, isOurs: boolean): void {
+    (isOurs ? this.#pending : this.#others).set(keyOf(partition), partition);
     this.wake();
   }
 
@@ -103,8 +111,8 @@ export class Embeddings {
 
   /** Resolves when nothing lacks vectors any longer, as far as this engine knows; sooner where the embedder fails. */
   async settled(): Promise<void> {
-    while ((this.#working || this.#busy.size > 0) && !this.#calls.failing && !this.#closing.aborted)
-      await Promise.race([this.#working, delay(20)]);
+    while ((this.#working || this.#elsewhere.size > 0) && !this.#calls.failing && !this.#closing.aborted)
+      await Promise.race([this.#working ?? delay(POLL_MS), delay(POLL_MS)]);
   }
 
   /** Embeds what others have indexed, and what was left undone: for housekeeping, where anybody searches by vectors. */
@@ -116,7 +124,7 @@ export class Embeddings {
 
   /** Ends when what is under way has ended, which closing has cut short. */
   async close(): Promise<void> {
-    for (const timer of this.#busy) clearTimeout(timer);
+    for (const timer of this.#elsewhere.values()) clearTimeout(timer);
     await this.#working;
   }
 
@@ -137,6 +145,7 @@ export class Embeddings {
     if ((await this.readiness(model)) === 'replaced') return this.#pending.clear();
     let saved = await this.#entered(model);
     await this.#embedPending(model);
+    await this.#lookAtOthers(model);
     if (saved.models[model]!.walk) await this.#walkAll(model);
     if (this.#journalIsDue) {
       this.#journalIsDue = false;
@@ -183,14 +192,27 @@ export class Embeddings {
       // It was changed under our hands, again and again: it is looked at later.
       if (!isConflict(error)) throw error;
     }
-    const timer = setTimeout(
-      () => {
-        this.#busy.delete(timer);
-        this.indexed(partition);
-      },
-      BUSY_MS * (1 + Math.random()),
-    ).unref();
-    this.#busy.add(timer);
+    this.#later(partition);
+  }
+
+  async #lookAtOthers(model: string): Promise<void> {
+    const partitions = [...this.#others.values()].slice(0, PAGE);
+    if (partitions.length === 0) return;
+    for (const partition of partitions) this.#others.delete(keyOf(partition));
+    const lacking = await this.#those(partitions, (state, { type }) => lacksVectors(state, model, type));
+    for (const partition of lacking) this.#later(partition);
+    if (this.#others.size > 0) this.#again = true;
+  }
+
+  /** Looks at a partition later on: somebody else is at it. */
+  #later(partition: Partition): void {
+    const key = keyOf(partition);
+    if (this.#elsewhere.has(key) || this.#closing.aborted) return;
+    const look = () => {
+      this.#elsewhere.delete(key);
+      this.indexed(partition, true);
+    };
+    this.#elsewhere.set(key, setTimeout(look, BUSY_MS * (1 + Math.random())).unref());
   }
 
   /** Goes through all partitions once. */

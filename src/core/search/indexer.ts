@@ -44,7 +44,7 @@ interface SavedPlace {
 export class TextIndexer {
   readonly #store: Store;
   readonly #onError: (error: unknown) => void;
-  readonly #onIndexed: (partition: Partition) => void;
+  readonly #onIndexed: (partition: Partition, isOurs: boolean) => void;
   readonly #queue = new KeyedQueue();
   readonly #dirty = new DirtyPartitions();
   readonly #closing = new AbortController();
@@ -59,11 +59,14 @@ export class TextIndexer {
 
   /**
    * @param on.error hears of failures in the background
-   * @param on.indexed hears of each partition of which something was indexed
+   * @param on.indexed hears of each partition of which something was indexed, and whether not by somebody else
    */
   constructor(
     store: Store,
-    on: { error: (error: unknown) => void; indexed?: ((partition: Partition) => void) | undefined },
+    on: {
+      error: (error: unknown) => void;
+      indexed?: ((partition: Partition, isOurs: boolean) => void) | undefined;
+    },
   ) {
     this.#store = store;
     this.#onError = on.error;
@@ -147,9 +150,10 @@ export class TextIndexer {
     return this.#queue.run(keyOf(partition), async () => {
       const dirt = this.#dirty.begin(partition);
       try {
-        await new PartitionIndex(this.#store, this.#place!.build, partition).update(dirt);
+        const index = new PartitionIndex(this.#store, this.#place!.build, partition);
+        const isOurs = await index.update(dirt);
         if (dirt) this.#dirty.done(partition);
-        this.#onIndexed(partition);
+        this.#onIndexed(partition, isOurs);
       } catch (error) {
         if (dirt) this.#dirty.failed(partition);
         throw error;

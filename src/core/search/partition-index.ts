@@ -31,6 +31,8 @@ interface Found {
   userId: string;
   /** It was never indexed in this building: all of it is to be. */
   fresh: boolean;
+  /** Something was indexed. */
+  written: boolean;
 }
 
 /** Brings what the index has of one partition up to date. */
@@ -49,15 +51,16 @@ export class PartitionIndex {
   /**
    * Indexes what was changed, or all, where the partition was not indexed in this building.
    * @param dirt what was changed since; none where nothing is known of changes
+   * @returns whether there was anything to do: somebody else may have done it
    */
-  async update(dirt: Dirt | undefined): Promise<void> {
+  async update(dirt: Dirt | undefined): Promise<boolean> {
     for (let attempt = 1; ; attempt++) {
       try {
         const found = await this.#find();
-        if (!found) return;
+        if (!found) return false;
         if (this.#partition.type === 'session') await this.#updateLogs(found, dirt);
         else await this.#updateMemories(found, dirt);
-        return;
+        return found.written;
       } catch (error) {
         // Somebody else has indexed it, or it was changed under our hands.
         if (!isConflict(error) || attempt === ATTEMPTS) throw error;
@@ -196,6 +199,7 @@ export class PartitionIndex {
       state: fresh ? { build: this.#build, logs: {} } : before,
       userId: session ? decodeJson<{ userId: string }>(session.value).userId : partition.id,
       fresh,
+      written: false,
     };
     if (before && fresh) await this.#clear(found, before);
     return found;
@@ -223,6 +227,7 @@ export class PartitionIndex {
       operations: [put, ...others, ...documents],
     });
     found.state = state;
+    found.written = true;
     found.conditions = [{ ...own, ifVersion: results[0]!.version! }, ...others];
   }
 }

@@ -28,7 +28,7 @@ export class TextIndex {
     this.embeddings = embeddings;
     this.#indexer = new TextIndexer(store, {
       error: onError,
-      indexed: embeddings && ((partition) => embeddings.indexed(partition)),
+      indexed: embeddings && ((partition, isOurs) => embeddings.indexed(partition, isOurs)),
     });
     const { deadlineMs } = embedding;
     const vectors = embeddings && new QueryVectors(calls!, embeddings, { deadlineMs, closing: on.closing });
