@@ -8,8 +8,6 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 export interface Cleanup extends Swept {
   /** Those that were not used for `maxAgeDays`. */
   unused: number;
-  /** Those that were superseded `maxAgeDays` ago. */
-  superseded: number;
   /** All that went. */
   removed: number;
 }
@@ -21,15 +19,26 @@ export async function cleanup(
   { maxAgeDays, dryRun }: { maxAgeDays: number | undefined; dryRun: boolean },
 ): Promise<Cleanup> {
   const swept = await sweepFaded(shelf, only, dryRun);
-  const found: Cleanup = { ...swept, unused: 0, superseded: 0, removed: swept.expired + swept.decayed };
-  if (maxAgeDays === undefined) return found;
+  const found: Cleanup = { ...swept, unused: 0, removed: 0 };
+  if (maxAgeDays !== undefined) await cleanupOld(shelf, only, { maxAgeDays, dryRun }, found);
+  found.removed = found.expired + found.decayed + found.unused + found.superseded;
+  return found;
+}
+
+async function cleanupOld(
+  shelf: Shelf,
+  only: Owner | undefined,
+  { maxAgeDays, dryRun }: { maxAgeDays: number; dryRun: boolean },
+  found: Cleanup,
+): Promise<void> {
   const before = shelf.context.clock.now() - maxAgeDays * DAY_MS;
+  let superseded = 0;
   for await (const owner of only ? [only] : shelf.owners()) {
     found.unused += await removeUnused(shelf, owner, before, dryRun);
-    found.superseded += await removeSuperseded(shelf, owner, before, dryRun);
+    superseded += await removeSuperseded(shelf, owner, before, dryRun);
   }
-  found.removed += found.unused + found.superseded;
-  return found;
+  // Those that the sweep only counted are still there, and counted again: one of the two counts has the other's in it.
+  found.superseded = dryRun ? Math.max(found.superseded, superseded) : found.superseded + superseded;
 }
 
 async function removeUnused(shelf: Shelf, owner: Owner, before: number, dryRun: boolean): Promise<number> {

@@ -1,11 +1,12 @@
 /** Merging what says the same, and settling contradictions, among all memories of an owner. */
+import { setImmediate as soon } from 'node:timers/promises';
 import { encodeJson } from '../json.ts';
 import { kinds } from '../partitions.ts';
 import { factOf } from './facts.ts';
 import { closeBands, covers, type Sketch, similarity, sketchOf } from './likeness.ts';
 import type { Contradicts } from './options.ts';
 import type { Owner } from './owner.ts';
-import { absorbed, type Content, type Held } from './records.ts';
+import { absorbed, type Content, type Held, newest } from './records.ts';
 import type { Life } from './retention.ts';
 import type { Shelf } from './shelf.ts';
 import { eachFew } from './sweep.ts';
@@ -40,15 +41,28 @@ const RELATED = 0.15;
 /** A band with more memories than this tells nothing: boilerplate. Only so many of it are compared with each other. */
 const MAX_IN_BAND = 200;
 
+/** After so many memories others have their turn: the comparing is nobody's business but ours. */
+const AT_A_STRETCH = 200;
+
 export interface Sketched {
   readonly held: Held;
   readonly sketch: Sketch;
+  readonly bands: readonly string[];
+}
+
+/** All memories of an owner, ready to be compared. */
+export async function sketchAll(shelf: Shelf, owner: Owner): Promise<Sketched[]> {
+  const all: Sketched[] = [];
+  for await (const held of shelf.all(owner)) {
+    const sketch = sketchOf(held.content.content);
+    all.push({ held, sketch, bands: closeBands(sketch) });
+  }
+  return all;
 }
 
 export async function consolidate(shelf: Shelf, owner: Owner, how: HowToConsolidate): Promise<Consolidation> {
-  const all: Sketched[] = [];
-  for await (const held of shelf.all(owner)) all.push({ held, sketch: sketchOf(held.content.content) });
-  const clusters = clustersOf(all, how.similarity);
+  const all = await sketchAll(shelf, owner);
+  const clusters = await clustersOf(all, how.similarity);
   const gone = new Set(clusters.flatMap(({ others }) => others.map(({ id }) => id)));
   const left = all.filter(({ held }) => !gone.has(held.id));
   const { pairs, compared } = await contradictions(left, how);
@@ -79,7 +93,7 @@ interface Cluster {
  * Memories that one of them will do for: it says all that the others say. Pairs that have no band in common are never
  * looked at.
  */
-export function clustersOf(all: readonly Sketched[], least: number): Cluster[] {
+export async function clustersOf(all: readonly Sketched[], least: number): Promise<Cluster[]> {
   // Whoever says most, is the most important and the most used, takes the others in.
   const ordered = [...all].sort(
     (a, b) =>
@@ -91,7 +105,8 @@ export function clustersOf(all: readonly Sketched[], least: number): Cluster[] {
   const bands = bandsOf(ordered);
   const taken = new Set<string>();
   const clusters: Cluster[] = [];
-  for (const one of ordered) {
+  for (const [i, one] of ordered.entries()) {
+    if (i % AT_A_STRETCH === 0) await soon();
     if (taken.has(one.held.id)) continue;
     const others: Held[] = [];
     for (const other of closeTo(one, bands)) {
@@ -119,7 +134,7 @@ type Bands = ReadonlyMap<string, readonly Sketched[]>;
 function bandsOf(all: readonly Sketched[]): Bands {
   const bands = new Map<string, Sketched[]>();
   for (const one of all) {
-    for (const band of closeBands(one.sketch)) {
+    for (const band of one.bands) {
       const held = bands.get(band);
       if (!held) bands.set(band, [one]);
       else if (held.length < MAX_IN_BAND) held.push(one);
@@ -129,7 +144,7 @@ function bandsOf(all: readonly Sketched[]): Bands {
 }
 
 function closeTo(one: Sketched, bands: Bands): Set<Sketched> {
-  return new Set(closeBands(one.sketch).flatMap((band) => bands.get(band) ?? []));
+  return new Set(one.bands.flatMap((band) => bands.get(band) ?? []));
 }
 
 /** The older of each pair that can't both be true, with the newer one. */
@@ -273,7 +288,7 @@ async function supersedeOne(
 ): Promise<boolean> {
   const [then, now] = await transaction.load([older.id, newer.id]);
   if (!then || !now || !isSame(then, older) || !isSame(now, newer)) return false;
-  const supersedes = [...(now.content.supersedes ?? []), then.id];
+  const supersedes = newest([...(now.content.supersedes ?? []), then.id]);
   transaction.supersede(then, now.id, shelf.context.clock.now());
   transaction.change(now, { content: { ...now.content, supersedes } });
   return true;

@@ -23,7 +23,7 @@ import {
 import * as input from './input.ts';
 import { type MemoryOptions, memorySettings } from './options.ts';
 import { type Owner, ownerOf } from './owner.ts';
-import { type Content, contentOf, type Held, isExpired } from './records.ts';
+import { type Content, contentOf, type Held, isExpired, newest } from './records.ts';
 import { auditOf, type MemoryAudit, type MemoryStats, statsOf } from './report.ts';
 import { firstTier, type Life } from './retention.ts';
 import { Shelf } from './shelf.ts';
@@ -357,7 +357,7 @@ export class MemoryService {
     const rivals = await transaction.rivalsOf(held.id, content);
     for (const rival of rivals) transaction.supersede(rival, held.id, now);
     if (rivals.length > 0)
-      content.supersedes = [...(content.supersedes ?? []), ...rivals.map(({ id }) => id)];
+      content.supersedes = newest([...(content.supersedes ?? []), ...rivals.map((rival) => rival.id)]);
     transaction.change(held, { content, life });
     return { ...held, content, life };
   }

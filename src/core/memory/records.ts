@@ -45,6 +45,8 @@ export interface Held {
 
 /** So many sources and ids of merged memories are kept: the newest. */
 const MAX_KEPT = 64;
+/** The metadata of memories that were merged is kept up to this length (UTF-16 code units of JSON). */
+const MAX_METADATA = 65_536;
 
 export function toMemory(
   owner: Owner,
@@ -85,7 +87,7 @@ export function united(kept: Content, other: Content, now: number): Content {
     importance: Math.max(kept.importance, other.importance),
     tags: [...new Set([...kept.tags, ...other.tags])].slice(0, MAX_KEPT),
     ...(kept.key === undefined && other.key !== undefined && { key: other.key }),
-    metadata: { ...other.metadata, ...kept.metadata },
+    metadata: unitedMetadata(kept.metadata, other.metadata),
     sources: unitedSources(kept.sources, other.sources),
     createdAt: Math.min(kept.createdAt, other.createdAt),
     updatedAt: now,
@@ -100,6 +102,12 @@ export function absorbed(kept: Content, id: string, other: Content, now: number)
   return { ...united(kept, other, now), mergedFrom };
 }
 
+/** Within bounds: copies that come again and again must not make a memory grow without end. */
+function unitedMetadata(kept: JsonObject, other: JsonObject): JsonObject {
+  const both = { ...other, ...kept };
+  return JSON.stringify(both).length > MAX_METADATA ? kept : both;
+}
+
 export function unitedSources(one: readonly MemorySource[], other: readonly MemorySource[]): MemorySource[] {
   const byPlace = new Map(
     [...one, ...other].map((source) => [
@@ -110,6 +118,7 @@ export function unitedSources(one: readonly MemorySource[], other: readonly Memo
   return newest([...byPlace.values()]);
 }
 
+/** The newest of a list that only grows. */
 export function newest<T>(items: readonly T[]): T[] {
   return [...new Set(items)].slice(-MAX_KEPT);
 }
@@ -141,8 +150,16 @@ export function putLife(
   };
 }
 
-export function putSuperseded(owner: Owner, id: string, superseded: Superseded): Operation {
+/** It is kept for as long as a long-term memory that nobody uses. */
+export function putSuperseded(
+  owner: Owner,
+  id: string,
+  superseded: Superseded,
+  settings: MemorySettings,
+): Operation {
   const { createdAt } = superseded.content;
+  const { at } = superseded;
+  const fading = fadesAt({ tier: 'long', importance: 0.5, uses: 0, usedAt: at }, settings)!;
   return {
     op: 'put',
     kind: kinds.memorySuperseded,
@@ -150,7 +167,8 @@ export function putSuperseded(owner: Owner, id: string, superseded: Superseded):
     value: encodeJson(superseded, 'memory'),
     indexes: [
       { index: indexes.memoriesById, key: id, order: createdAt },
-      { index: indexes.memoriesSuperseded, key: owner.key, order: superseded.at },
+      { index: indexes.memoriesSuperseded, key: owner.key, order: at },
+      { index: indexes.memoriesByFading, key: '', order: fading },
     ],
   };
 }

@@ -1,7 +1,6 @@
 /** What there is, and what looks wrong. */
 import { kinds } from '../partitions.ts';
-import { clustersOf, type Sketched, sameSubject } from './consolidate.ts';
-import { sketchOf } from './likeness.ts';
+import { clustersOf, type Sketched, sameSubject, sketchAll } from './consolidate.ts';
 import type { Owner } from './owner.ts';
 import { type Held, isExpired } from './records.ts';
 import type { Shelf } from './shelf.ts';
@@ -128,10 +127,9 @@ export async function auditOf(
   const audit: MemoryAudit = { examined: 0, counts: {}, findings: [] };
   const shown = new Map<FindingType, number>();
   for await (const owner of owners) {
-    const all: Sketched[] = [];
-    for await (const held of shelf.all(owner)) all.push({ held, sketch: sketchOf(held.content.content) });
+    const all = await sketchAll(shelf, owner);
     audit.examined += all.length;
-    for (const [type, memoryIds] of findingsIn(all, similarity, shelf.context.clock.now())) {
+    for await (const [type, memoryIds] of findingsIn(all, similarity, shelf.context.clock.now())) {
       audit.counts[type] = (audit.counts[type] ?? 0) + memoryIds.length;
       shown.set(type, (shown.get(type) ?? 0) + 1);
       const { userId } = owner;
@@ -142,13 +140,13 @@ export async function auditOf(
   return audit;
 }
 
-function* findingsIn(
+async function* findingsIn(
   all: readonly Sketched[],
   least: number,
   now: number,
-): Generator<[type: FindingType, memoryIds: string[]]> {
+): AsyncGenerator<[type: FindingType, memoryIds: string[]]> {
   const held = all.map((one) => one.held);
-  for (const { keeper, others } of clustersOf(all, least))
+  for (const { keeper, others } of await clustersOf(all, least))
     yield ['near-duplicates', [keeper, ...others].map(({ id }) => id)];
   for (const rivals of sameSubject(held)) yield ['contradictory-keys', rivals.map(({ id }) => id)];
   for (const ids of floods(held)) yield ['one-source-flood', ids];

@@ -7,7 +7,7 @@ import type { ServiceContext } from '../services.ts';
 import { type Operation, PARTITION_INDEX, type Page, type Stored } from '../store.ts';
 import type { MemorySettings } from './options.ts';
 import { type Owner, ownerOfPartition } from './owner.ts';
-import { type Content, type Held, type Superseded, toMemory, united } from './records.ts';
+import { type Content, type Held, newest, type Superseded, toMemory, united } from './records.ts';
 import { fadesAt, type Life, used } from './retention.ts';
 import {
   type ClaimName,
@@ -89,7 +89,7 @@ export class Shelf {
     const whole = twin ? united(twin.content, content, now) : content;
     const rivals = await transaction.rivalsOf(into, whole);
     for (const rival of rivals) transaction.supersede(rival, into, now);
-    const supersedes = [...(whole.supersedes ?? []), ...rivals.map((rival) => rival.id)];
+    const supersedes = newest([...(whole.supersedes ?? []), ...rivals.map((rival) => rival.id)]);
     const placed = supersedes.length > 0 ? { ...whole, supersedes } : whole;
     if (!twin) {
       transaction.add(id, placed, life);

@@ -1,5 +1,6 @@
 /** Forgetting: what has ended or faded, and what is more than a tier may hold. */
-import { indexes } from '../partitions.ts';
+import { indexes, kinds } from '../partitions.ts';
+import type { IndexHit } from '../store.ts';
 import { type Owner, ownerOfPartition } from './owner.ts';
 import { isExpired } from './records.ts';
 import { faded, type Life, retentionOf } from './retention.ts';
@@ -17,20 +18,31 @@ export interface Swept {
   decayed: number;
   /** Long-term memories that became medium-term ones for that reason. */
   demoted: number;
+  /** Memories that were superseded long ago. */
+  superseded: number;
+}
+
+function nothing(): Swept {
+  return { expired: 0, decayed: 0, demoted: 0, superseded: 0 };
+}
+
+function add(sum: Swept, more: Swept): void {
+  for (const field of Object.keys(more) as (keyof Swept)[]) sum[field] += more[field];
 }
 
 /** Lets go what has ended or faded by now, by index: the work is in proportion to what goes. */
 export async function sweepFaded(shelf: Shelf, only: Owner | undefined, dryRun: boolean): Promise<Swept> {
   const { store, tenant, clock } = shelf.context;
-  const swept: Swept = { expired: 0, decayed: 0, demoted: 0 };
+  const swept = nothing();
   const now = clock.now();
   for (let after: string | undefined; ; ) {
     const range = { tenant, index: indexes.memoriesByFading, key: '', to: now, limit: PAGE };
     const { items, next } = await store.queryIndex({ ...range, ...(after !== undefined && { after }) });
-    for (const { owner, ids } of byOwner(items)) {
+    for (const { owner, ids, superseded } of byOwner(items)) {
       if (only && only.key !== owner.key) continue;
-      const some = dryRun ? await lookAt(shelf, owner, ids, now) : await letGo(shelf, owner, ids, now);
-      for (const field of ['expired', 'decayed', 'demoted'] as const) swept[field] += some[field];
+      add(swept, dryRun ? await lookAt(shelf, owner, ids, now) : await letGo(shelf, owner, ids, now));
+      for (const id of superseded)
+        if (dryRun || (await shelf.removeSuperseded(owner, id))) swept.superseded++;
     }
     if (next === undefined) return swept;
     after = next;
@@ -76,10 +88,10 @@ export async function eachFew<T>(items: readonly T[], work: (some: T[]) => Promi
 }
 
 async function letGo(shelf: Shelf, owner: Owner, ids: readonly string[], now: number): Promise<Swept> {
-  const sum: Swept = { expired: 0, decayed: 0, demoted: 0 };
+  const sum = nothing();
   await eachFew(ids, async (some) => {
     const { result } = await shelf.transact(owner, async (transaction) => {
-      const swept: Swept = { expired: 0, decayed: 0, demoted: 0 };
+      const swept = nothing();
       for (const held of await transaction.load(some)) {
         // Used or renewed meanwhile: it stays.
         if (!held || !shelf.isOver(held.life, now)) continue;
@@ -90,13 +102,13 @@ async function letGo(shelf: Shelf, owner: Owner, ids: readonly string[], now: nu
       }
       return swept;
     });
-    for (const field of ['expired', 'decayed', 'demoted'] as const) sum[field] += result[field];
+    add(sum, result);
   });
   return sum;
 }
 
 async function lookAt(shelf: Shelf, owner: Owner, ids: readonly string[], now: number): Promise<Swept> {
-  const swept: Swept = { expired: 0, decayed: 0, demoted: 0 };
+  const swept = nothing();
   for (const held of await shelf.load(owner, ids))
     if (held && shelf.isOver(held.life, now)) swept[fateOf(held.life, now)]++;
   return swept;
@@ -107,14 +119,13 @@ function fateOf(life: Life, now: number): keyof Swept {
   return faded(life, now) ? 'demoted' : 'decayed';
 }
 
-function byOwner(
-  hits: readonly { partition: { tenant: string; type: string; id: string }; id: string }[],
-): { owner: Owner; ids: string[] }[] {
-  const owners = new Map<string, { owner: Owner; ids: string[] }>();
-  for (const { partition, id } of hits) {
-    const known = owners.get(partition.id) ?? { owner: ownerOfPartition(partition), ids: [] };
+function byOwner(hits: readonly IndexHit[]): { owner: Owner; ids: string[]; superseded: string[] }[] {
+  const owners = new Map<string, { owner: Owner; ids: string[]; superseded: string[] }>();
+  for (const { partition, kind, id } of hits) {
+    const fresh = { owner: ownerOfPartition(partition), ids: [], superseded: [] };
+    const known = owners.get(partition.id) ?? fresh;
     owners.set(partition.id, known);
-    known.ids.push(id);
+    (kind === kinds.memorySuperseded ? known.superseded : known.ids).push(id);
   }
   return [...owners.values()];
 }

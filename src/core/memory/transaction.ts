@@ -135,7 +135,7 @@ export class MemoryTransaction {
         { op: 'delete', kind: kinds.memoryLife, id },
         // At once, not when somebody next searches: what is deleted is deleted.
         ...(this.#store.features.textSearch ? [{ op: 'unindex', collection: MEMORIES, id } as const] : []),
-        ...(superseded ? [putSuperseded(this.#owner, id, superseded)] : []),
+        ...(superseded ? [putSuperseded(this.#owner, id, superseded, this.#settings)] : []),
       ];
     }
     const put = putContent(this.#owner, id, content, before?.version ?? 'absent');

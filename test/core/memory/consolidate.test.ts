@@ -221,3 +221,17 @@ onEverySharedStore('memories of several engines', (place) => {
     expect(await one.memory.stats()).toMatchObject({ count: 1, consolidated: 1 });
   });
 });
+
+test('memories go along when a store is copied, with all that finds them', async () => {
+  const [from, to] = [await inMemory(), await inMemory()];
+  const old = await from.memory.add({ content: 'Ida lives in Oslo', userId: 'ida', tags: ['home'] });
+  const now = await from.memory.add({ content: 'Ida lives in Rome', userId: 'ida', tags: ['home'] });
+  await from.memory.search('Rome', { userId: 'ida' });
+  await from.memory.settled();
+  expect(await from.copyTo(to, { verify: true })).toMatchObject({ verified: true, mismatches: [] });
+  expect(await to.memory.get(now.id)).toMatchObject({ uses: 1, supersedes: [old.id], userId: 'ida' });
+  expect(await to.memory.stats()).toMatchObject({ count: 1, superseded: 1 });
+  expect(await to.memory.searchByTags(['home'], { userId: 'ida' })).toHaveLength(1);
+  expect((await to.memory.search('Rome', { userId: 'ida' })).hits).toHaveLength(1);
+  expect((await to.memory.add({ content: 'Ida lives in Rome', userId: 'ida' })).merged).toBe(true);
+});

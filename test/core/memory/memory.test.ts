@@ -295,6 +295,16 @@ onEveryStore('memories', (open) => {
     await expect(engine.memory.get(old.id)).rejects.toThrow(NotFoundError);
     expect(await engine.memory.get(used.id)).toBeDefined();
     expect(await engine.memory.cleanup({ maxAgeDays: 5 })).toMatchObject({ removed: 0 });
+
+    await engine.memory.add({ content: 'Ida lives in Bonn', userId: 'cy', importance: 1 });
+    await engine.memory.add({ content: 'Ida lives in Kiel', userId: 'cy', importance: 1 });
+    clock.forward(300 * DAY_MS);
+    const forgotten = { superseded: 1, removed: 1 };
+    expect(await engine.memory.cleanup({ maxAgeDays: 400, dryRun: true })).toMatchObject(forgotten);
+    expect(await engine.memory.cleanup({ maxAgeDays: 1, dryRun: true })).toMatchObject({ superseded: 1 });
+    await engine.memory.sweep();
+    expect((await engine.memory.list({ userId: 'cy', superseded: true })).memories).toEqual([]);
+    expect((await engine.memory.list({ userId: 'cy' })).memories).toHaveLength(1);
   });
 
   test('that are more than a tier may hold make room by least retention', async () => {
