@@ -15,7 +15,7 @@ export interface Source {
   draft: Draft;
   /** The messages that were read, those that a compaction before has kept among them. */
   readSeqs: readonly number[];
-  /** Those of them that stay without being part of the draft: calls that wait for their results. */
+  /** Those of them that stay without being part of the draft: pinned groups, calls that wait for their results. */
   staying: readonly number[];
 }
 
@@ -35,7 +35,7 @@ export async function readDraft(history: History, base: KeptCompaction | undefin
   return {
     draft: { fixed, units: units.units, touched: 0, done: [], ...(summary && { summary }) },
     readSeqs,
-    staying: history.waiting,
+    staying: [...inside.flatMap(seqsOf), ...history.waiting],
   };
 }
 

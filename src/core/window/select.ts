@@ -182,7 +182,9 @@ async function chooseHigh(
     if (known.has(seq) || places.has(seq)) continue;
     if (item.tokens > left) break;
     const group = await history.groupOf(item);
-    if (group && group.tokens <= left) {
+    // Where ids of calls repeat, it may be that what was kept of the group stands in another one.
+    const free = group && !seqsOf(group).some((one) => places!.has(one));
+    if (free && group.tokens <= left) {
       const chosen: Candidate = { ...group, rank: 'high', reason: 'high-priority' };
       groups.push(chosen);
       for (const one of seqsOf(chosen)) places.set(one, chosen);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { CompactionOptions } from '../../../src/core/compaction/options.ts';
 import type { Compaction, CompactionResult, Strategy } from '../../../src/core/model/compaction.ts';
 import {
+  BudgetError,
   type ContextEngine,
   InvalidInputError,
   type MessageInput,
@@ -372,6 +373,30 @@ onEveryStore('a compaction', (open) => {
       expect(event).toMatchObject({ type: 'window.compacted', sessionId: 's', id: '1' });
       break;
     }
+  });
+});
+
+onEveryStore('a tool result that is too large for a window', (open) => {
+  const long = 'a line of a log file\n'.repeat(2000);
+
+  test('is shown as a marker, the newest as well, and is read back whole', async () => {
+    const engine = await open();
+    await sessionOf(engine, [say('user', 'what went wrong?'), call('c'), result('c', long)]);
+    const window = await build(engine, 400);
+    expect(window.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool']);
+    expect(JSON.stringify(window.messages[2])).toContain('handle @3/0');
+    expect((await engine.messages.readOffloaded('s', '@3/0')).text).toBe(long);
+    expect((await build(engine, 20_000)).messages[2]!.content).toMatchObject([{ output: { value: long } }]);
+    await engine.messages.append('s', [say('assistant', 'It ran out of space.'), say('user', 'thanks')]);
+    expect((await build(engine, 400)).messages).toHaveLength(5);
+  });
+
+  test('is no way around the budget: what a user says is never left out', async () => {
+    const engine = await open();
+    await sessionOf(engine, [say('user', long)]);
+    await expect(build(engine, 400)).rejects.toThrow(BudgetError);
+    await engine.messages.append('s', [call('c'), result('c', long), say('user', 'short')]);
+    expect(await seqsOf(engine, 400)).toEqual([2, 3, 4]);
   });
 });
 

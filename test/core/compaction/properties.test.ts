@@ -156,25 +156,37 @@ test('a window of the past is the one that was built then, compactions included'
   expect(compacted).toBeGreaterThan(100);
 }, 120_000);
 
-test('between two compactions each window begins with all of the one before it', async () => {
-  const engine = await inMemory({ compaction: { background: false } });
+/** Plays a conversation turn by turn; tells how much of the windows their forerunners began with. */
+async function played(engine: ContextEngine): Promise<{ cachedShare: number; breaks: number }> {
   await engine.sessions.create({ id: 's', userId: 'u' });
   let before: string[] = [];
-  let cached = 0;
-  let tokens = 0;
-  let breaks = 0;
+  const sums = { cached: 0, tokens: 0, breaks: 0 };
   for (let i = 0; i < 600; i++) {
     const content = `Turn ${i}: the parcel ${i * 7919} went from depot ${i % 13} to depot ${(i * 5) % 17}, as planned by Ines.`;
     await engine.messages.append('s', { role: i % 2 ? 'assistant' : 'user', content });
     const window = await engine.window.build('s', { maxTokens: 4000, recall: false });
     const now = window.messages.map((one) => JSON.stringify([one.role, one.content]));
-    const same = now.findIndex((one, index) => one !== before[index]);
-    const shared = window.messages.slice(0, same < 0 ? now.length : same);
-    if (shared.length < before.length) breaks++;
-    cached += shared.reduce((sum, one) => sum + one.tokens!, 0);
-    tokens += window.tokens;
+    const other = now.findIndex((one, index) => one !== before[index]);
+    const shared = window.messages.slice(0, other < 0 ? now.length : other);
+    if (shared.length < before.length) sums.breaks++;
+    sums.cached += shared.reduce((sum, one) => sum + one.tokens!, 0);
+    sums.tokens += window.tokens;
     before = now;
   }
-  expect(breaks).toBe((await engine.window.compactions('s')).length);
-  expect(cached / tokens).toBeGreaterThan(0.95);
+  return { cachedShare: sums.cached / sums.tokens, breaks: sums.breaks };
+}
+
+test.for([['extractive'], ['truncate']] as const)(
+  'between two compactions by %s each window begins with all of the one before it',
+  async ([strategy]) => {
+    const engine = await inMemory({ compaction: { background: false, strategy } });
+    const { cachedShare, breaks } = await played(engine);
+    expect(breaks).toBe((await engine.window.compactions('s')).length);
+    expect(cachedShare).toBeGreaterThan(0.95);
+  },
+);
+
+test('a window that is never compacted begins at the same turn for long', async () => {
+  const { cachedShare } = await played(await inMemory({ compaction: { autoCompact: false } }));
+  expect(cachedShare).toBeGreaterThan(0.95);
 });
