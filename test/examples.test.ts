@@ -7,6 +7,7 @@ import { filesIn, root } from './house/source.ts';
 const lines: Record<string, RegExp> = {
   'chat-loop.ts': /^11 messages kept; 5 calls took \d+ tokens of input$/m,
   'import-and-look.ts': /^0 new, 14 unchanged$/m,
+  'remembering.ts': /^2 memories, 1 superseded$/m,
   'tool-agent.ts': /^going on after 2 messages$/m,
   'two-agents.ts': /^writer: The draft is done\.$/m,
 };
