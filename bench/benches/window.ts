@@ -118,11 +118,15 @@ const bench: Bench = {
 
   async run(context): Promise<Row[]> {
     const folder = await context.temporaryFolder();
-    const engine = await ContextEngine.open(context.store ?? `file:${join(folder, 'holdfast.db')}`);
+    // Reading alone: what is recalled, and how a session is compacted, have benches of their own.
+    const engine = await ContextEngine.open(context.store ?? `file:${join(folder, 'holdfast.db')}`, {
+      compaction: { autoCompact: false },
+    });
     context.resources.use(engine);
     await fill(context, engine);
     await engine.messages.settled();
-    const build = (length: number) => engine.window.build(sessionOf(length), { maxTokens: MAX_TOKENS });
+    const build = (length: number) =>
+      engine.window.build(sessionOf(length), { maxTokens: MAX_TOKENS, recall: false });
     const cases: Case[] = LENGTHS.map((length) => ({
       name: nameOf(length),
       run: () => perCall(() => build(length)),
