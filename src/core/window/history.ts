@@ -165,6 +165,14 @@ export class History {
     return this.#reader.dropped.filter(({ message }) => message.seq >= this.oldestRead);
   }
 
+  /** Messages that can't be sent after all, since what they belong with stands elsewhere. */
+  giveUp(items: readonly Counted[]): void {
+    for (const { message, tokens } of items) {
+      const reason = message.role === 'tool' ? 'orphaned-tool-result' : 'unanswered-tool-call';
+      this.#reader.dropped.push({ message, tokens, reason });
+    }
+  }
+
   /** Calls that may yet be answered: a result finds its call so far away. */
   get waiting(): number[] {
     const waiting = this.#reader.dropped.filter(({ reason }) => reason === 'unanswered-tool-call');

@@ -116,7 +116,7 @@ async function addPinned(history: History, known: ReadonlySet<number>, groups: C
     let group = places.get(item.message.seq);
     if (!group) {
       const whole = await history.groupOf(item);
-      if (!whole || !makeWay(groups, seqsOf(whole), places)) continue;
+      if (!whole || !makeWay(history, groups, seqsOf(whole), places)) continue;
       group = { ...whole, rank: 'high' };
       groups.push(group);
       for (const seq of seqsOf(group)) places.set(seq, group);
@@ -130,13 +130,17 @@ async function addPinned(history: History, known: ReadonlySet<number>, groups: C
  * stands as it is in the log; others that share a message with it go. @returns false when one of those must be in
  */
 function makeWay(
+  history: History,
   groups: Candidate[],
   seqs: readonly number[],
   places: ReadonlyMap<number, Candidate>,
 ): boolean {
   const others = new Set(seqs.flatMap((seq) => places.get(seq) ?? []));
   if ([...others].some((group) => group.reason)) return false;
-  for (const other of others) groups.splice(groups.indexOf(other), 1);
+  for (const other of others) {
+    groups.splice(groups.indexOf(other), 1);
+    history.giveUp(other.items.filter(({ message }) => !seqs.includes(message.seq)));
+  }
   return true;
 }
 
