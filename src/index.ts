@@ -25,9 +25,12 @@ export {
   UnsupportedError,
 } from './core/errors.ts';
 export type { EngineEvent, EventType } from './core/events/catalog.ts';
+export type { MessageHit } from './core/messages/search.ts';
+export type { Memory } from './core/model/memory.ts';
 export type { Message, MessageInput, Part } from './core/model/message.ts';
 export type { Session } from './core/model/session.ts';
 export type { ContextWindow, WindowManifest } from './core/model/window.ts';
+export type { Embedder } from './core/search/embedder.ts';
 export type { SessionHandle } from './core/session-handle.ts';
 export type { Lease } from './core/sessions/lease.ts';
 export type { Store } from './core/store.ts';

@@ -7,6 +7,7 @@ import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
 import { memoryCommand } from './commands/memory.ts';
 import { migrateCommand } from './commands/migrate.ts';
+import { searchCommand } from './commands/search.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { showCommand } from './commands/show.ts';
@@ -62,6 +63,7 @@ function buildProgram(runner: Runner): Command {
     sessionsCommand,
     showCommand,
     windowCommand,
+    searchCommand,
     memoryCommand,
     statsCommand,
     copyCommand,

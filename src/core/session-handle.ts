@@ -11,6 +11,7 @@ import type { EditMessage } from './messages/edit.ts';
 import type { FormattedMessages, MessageFormat } from './messages/formats/format.ts';
 import type { AppendOptions, ListOptions, MessageService } from './messages/messages.ts';
 import type { Offloaded } from './messages/offloaded.ts';
+import type { MessageSearch, SearchMessages } from './messages/search.ts';
 import type { Compaction, CompactionResult } from './model/compaction.ts';
 import type { Memory } from './model/memory.ts';
 import type { Message, MessageInput } from './model/message.ts';
@@ -124,6 +125,9 @@ export class SessionMessages extends Scoped {
   }
   readOffloaded(handle: string, options?: { channel?: string }): Promise<Offloaded> {
     return this.engine.messages.readOffloaded(this.id, handle, options);
+  }
+  search(query: string, options?: Omit<SearchMessages, 'sessionId' | 'userId'>): Promise<MessageSearch> {
+    return this.engine.messages.search(query, { ...options, sessionId: this.id });
   }
   settled(): Promise<void> {
     return this.engine.messages.settled();

@@ -13,6 +13,7 @@ import { healthRoutes } from './routes/health.ts';
 import { leaseRoutes } from './routes/leases.ts';
 import { memoryRoutes } from './routes/memory.ts';
 import { messageRoutes } from './routes/messages.ts';
+import { searchRoutes } from './routes/search.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { stateRoutes } from './routes/state.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -65,6 +66,7 @@ export function createApp(engine: ContextEngine, options: AppOptions = {}): App 
     leaseRoutes,
     messageRoutes,
     memoryRoutes,
+    searchRoutes,
     channelRoutes,
     stateRoutes,
     windowRoutes,

@@ -189,6 +189,25 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
     expectError(await call('GET', message.replace('@2', '@3')), 404, 'not-found');
   });
 
+  test('searches the messages of a session, and of a user', async () => {
+    const session = await newSession();
+    const messages = ['The bicycle is red.', 'The kettle boils.'].map((content) => ({
+      role: 'user',
+      content,
+    }));
+    await call('POST', `${session}/messages`, { messages });
+    const found = await call('POST', `${session}/search`, { query: 'which bicycle', limit: 1 });
+    expect(found.body).toMatchObject({
+      hits: [{ message: { seq: 1, content: 'The bicycle is red.' }, sessionId: session.split('/').at(-1) }],
+      index: { complete: true, behind: 0 },
+      embedding: 'off',
+    });
+    expectError(await call('POST', `${session}/search`, { limit: 1 }), 400, 'invalid-input');
+    const everywhere = await call('POST', '/v1/messages/search', { query: 'kettle', userId: 'ada' });
+    expect(everywhere.body.hits[0].message.content).toBe('The kettle boils.');
+    expectError(await call('POST', '/v1/messages/search', { query: 'kettle' }), 400, 'invalid-input');
+  });
+
   test('pops, truncates and clears', async () => {
     const session = await withMessages(6);
     expect((await call('POST', `${session}/messages/pop`)).body.messages).toMatchObject([{ seq: 6 }]);

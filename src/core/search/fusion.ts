@@ -9,7 +9,7 @@ const TRUST_FULL = 1.5;
 const NEAR_FROM = 1;
 const NEAR_FULL = 4;
 /** A turn that is lifted stays below so much of the best score: what words found without doubt stays where it is. */
-const CEILING = 0.6;
+const CEILING = 0.5;
 /** What the nearest is worth where no words match: then there is nothing that vectors could do harm to. */
 const ALONE = 4;
 
