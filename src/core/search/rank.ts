@@ -67,12 +67,10 @@ export function rank(input: RankInput): Ranked[] {
   });
   const scale = Math.log(1 + words.total) / USUAL_SCALE;
   const signs = signsOf(table, input.question, { ...input, weights });
-  const scores = new Float64Array(table.rows);
-  for (let row = 0; row < table.rows; row++) {
-    let extra = 0;
-    for (const [, of] of signs) extra += of(row);
-    scores[row] = words.turns[row]! + weights.episode * words.episodes[row]! + scale * extra;
-  }
+  const { accept, question } = input;
+  // Who speaks and when says nothing alone: a hit has something of the question in it, or around it.
+  const speaks = (row: number) => words.turns[row]! > 0 || question.terms.length === 0;
+  const scores = scoresOf(words, signs, { scale, weights, counts: input.similarity ? undefined : speaks });
   const turnOf = (row: number): RankedTurn => ({
     log: table.logs[row]!,
     seq: table.seqs[row]!,
@@ -80,13 +78,10 @@ export function rank(input: RankInput): Ranked[] {
     createdAt: table.createdAt[row]!,
     speaker: table.speakers[row]!,
   });
-  const { accept, question } = input;
-  // Who speaks and when says nothing alone: a hit has something of the question in it, or around it.
-  const speaks = (row: number) => words.turns[row]! > 0;
   const gains = gainsBySimilarity(table, input, { scores, matches: speaks, share: weights.similarity });
   for (let row = 0; row < table.rows; row++) {
     const gain = gains?.[row] ?? 0;
-    const matches = question.terms.length === 0 || speaks(row) || gain > 0;
+    const matches = speaks(row) || gain > 0;
     if (!matches || (accept && !accept(turnOf(row)))) scores[row] = Number.NEGATIVE_INFINITY;
     else scores[row]! += gain;
   }
@@ -97,6 +92,25 @@ export function rank(input: RankInput): Ranked[] {
       ? { why: explain(row, words, signs, { scale, weights, gain: gains?.[row] ?? 0 }) }
       : {}),
   }));
+}
+
+/** @param counts which rows are worth it; all where absent */
+function scoresOf(
+  words: WordScores,
+  signs: readonly SignColumn[],
+  {
+    scale,
+    weights,
+    counts,
+  }: { scale: number; weights: Weights; counts: ((row: number) => boolean) | undefined },
+): Float64Array {
+  const columns = signs.map(([, of]) => of);
+  return words.turns.map((score, row) => {
+    if (counts && !counts(row)) return 0;
+    let extra = 0;
+    for (let i = 0; i < columns.length; i++) extra += columns[i]!(row);
+    return score + weights.episode * words.episodes[row]! + scale * extra;
+  });
 }
 
 function gainsBySimilarity(
