@@ -10,6 +10,8 @@ import { type IndexState, PartitionIndex } from './partition-index.ts';
 import { before } from './waiting.ts';
 
 const PAGE = 1000;
+/** Where more partitions than these wait, they are indexed in the background: what is known of them takes memory. */
+const MOST_DIRTY = 10_000;
 /** The name under which the index's place in the journal is kept. Names of other consumers are JSON. */
 const CONSUMER = '$search';
 /** What is searched: the partitions of sessions, then those of users. */
@@ -53,6 +55,8 @@ export class TextIndexer {
   #version: number | 'absent' = 'absent';
   /** How far the journal was read. */
   #cursor: Cursor = '';
+  /** How much has come since the place was saved: it is worth saving from {@link PAGE} on. Our own changes are little. */
+  #passed = 0;
   #reading: Promise<void> | undefined;
   #readNext: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
@@ -81,7 +85,7 @@ export class TextIndexer {
     const late = () => performance.now() >= deadline;
     const isRead = await before(deadline, this.#follow());
     if (!isRead) return { complete: false, behind: this.#dirty.size };
-    if (this.#place!.building) this.#drainSoon();
+    if (this.#place!.building || this.#dirty.size > MOST_DIRTY) this.#drainSoon();
     const due = await this.#due(place);
     let done = 0;
     for (const partition of due) {
@@ -114,22 +118,25 @@ export class TextIndexer {
   async #drain(): Promise<void> {
     if (!(await this.#load())) return;
     await this.#follow();
-    const place = this.#place!;
-    if (place.building) await this.#build(place);
+    if (this.#place!.building) await this.#build(this.#place!);
     // What comes while this goes on is for the next time.
-    const cursor = this.#cursor;
+    const [cursor, passed] = [this.#cursor, this.#passed];
+    const { build } = this.#place!;
     for (const { partition } of [...this.#dirty]) {
       if (this.#closing.signal.aborted) return;
       await this.#update(partition);
       await soon();
     }
-    if (cursor !== this.#place!.cursor) await this.#save({ cursor, build: place.build });
+    // Not where it was cut short, and not for our own writing of this.
+    if (this.#closing.signal.aborted || this.#place!.building || passed < PAGE) return;
+    this.#passed -= passed;
+    await this.#save({ cursor, build });
   }
 
   /** Goes through all partitions once. Those that a search has brought in already are passed over. */
-  async #build(place: SavedPlace): Promise<void> {
-    let { type, after } = place.building!;
-    for (;;) {
+  async #build({ build, building }: SavedPlace): Promise<void> {
+    for (let walk = building; walk; ) {
+      const { type, after } = walk;
       const range = { index: PARTITION_INDEX, key: type, limit: PAGE, ...(after !== undefined && { after }) };
       const { items, next } = await this.#store.queryIndex(range);
       for (const partition of await this.#unbuilt(items.map((hit) => hit.partition))) {
@@ -137,12 +144,13 @@ export class TextIndexer {
         await this.#update(partition);
         await soon();
       }
-      if (next === undefined && type === PARTITION_TYPES.at(-1)) break;
-      if (next === undefined) type = PARTITION_TYPES[PARTITION_TYPES.indexOf(type) + 1]!;
-      after = next;
-      await this.#save({ ...place, building: { type, ...(after !== undefined && { after }) } });
+      const nextType = next === undefined ? PARTITION_TYPES[PARTITION_TYPES.indexOf(type) + 1] : type;
+      walk = nextType && { type: nextType, ...(next !== undefined && { after: next }) };
+      // Somebody else may have come to the end of it, or have begun another one.
+      if (this.#place!.build !== build || !this.#place!.building) return;
+      const { cursor } = this.#place!;
+      await this.#save({ cursor, build, ...(walk && { building: walk }) });
     }
-    await this.#save({ cursor: place.cursor, build: place.build });
   }
 
   /** Indexes one partition; at most one such work a partition at a time. */
@@ -233,7 +241,10 @@ export class TextIndexer {
     while (!this.#closing.signal.aborted) {
       try {
         const page = await this.#store.readChanges(this.#cursor, PAGE);
-        for (const change of page.changes) this.#dirty.note(change);
+        for (const change of page.changes) {
+          this.#dirty.note(change);
+          this.#passed += change.partition.tenant === SYSTEM_PARTITION.tenant ? 1 : PAGE;
+        }
         this.#cursor = page.cursor;
         if (page.changes.length < PAGE) return;
       } catch (error) {

@@ -1,6 +1,7 @@
 /** How the full-text index keeps up with what is stored. */
 import fc from 'fast-check';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { TextIndexer } from '../../../src/core/search/indexer.ts';
 import { PartitionIndex } from '../../../src/core/search/partition-index.ts';
 import type { LogPage, LogRange, Operation, Partition } from '../../../src/core/store.ts';
 import { ContextEngine } from '../../../src/index.ts';
@@ -65,6 +66,30 @@ test('writes nothing while nobody searches', async () => {
   for (let i = 0; i < 3; i++) await engine.messages.append('s', say('another'));
   const operations = writes.mock.calls.flatMap(([batch]) => batch.operations);
   expect(operations.filter(({ op }) => op === 'index')).toEqual([]);
+});
+
+test('is built to its end by another engine where the one that began was closed', async () => {
+  const store = new MemoryStore();
+  const first = new ContextEngine(keptOpen(store), { maintenanceIntervalMs: 0 });
+  for (let i = 0; i < 50; i++) {
+    await first.sessions.create({ id: `s${i}`, userId: 'u' });
+    await first.messages.append(`s${i}`, say(`a word in session ${i}`));
+  }
+  await found(first, 'word', { sessionId: 's7' });
+  await first.close();
+  const { engine } = await on(store);
+  expect(await found(engine, 'word', { sessionId: undefined, userId: 'u' })).toHaveLength(50);
+});
+
+test('is not written to when nothing has happened', async () => {
+  const { store, engine } = await withSession();
+  await engine.messages.append('s', say('a word'));
+  await found(engine, 'word');
+  const indexer = new TextIndexer(store, { error: fail });
+  for (let i = 0; i < 3; i++) await indexer.drain();
+  const writes = vi.spyOn(store, 'commit');
+  for (let i = 0; i < 3; i++) await indexer.drain();
+  expect(writes).not.toHaveBeenCalled();
 });
 
 test('goes on where another engine has brought it', async () => {
@@ -167,6 +192,16 @@ test('is after any history what a new building of it would be', { timeout: 60_00
     { numRuns: 60 },
   );
 });
+
+function fail(error: unknown): never {
+  throw error;
+}
+
+/** A store that outlives the engine that closes it. */
+function keptOpen(store: MemoryStore): MemoryStore {
+  vi.spyOn(store, 'close').mockImplementationOnce(async () => undefined);
+  return store;
+}
 
 function isIndex({ op }: Operation): boolean {
   return op === 'index';
