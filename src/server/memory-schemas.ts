@@ -120,6 +120,7 @@ export const TagsRequest = z
 export const SearchAnswer = z.object({
   hits: z.array(z.object({ memory: MemoryAnswer, score: z.number(), why: object })),
   index: z.object({ complete: z.boolean(), behind: count }),
+  embedding: z.enum(['used', 'off', 'late', 'building', 'failed']),
 } satisfies Fields<MemorySearch>);
 export const FoundByTags = z.object({ memories: z.array(MemoryAnswer) });
 

@@ -3,6 +3,7 @@ import type { Memory } from '../model/memory.ts';
 import { indexes, MEMORIES } from '../partitions.ts';
 import { analyse } from '../search/analyse.ts';
 import type { IndexProgress } from '../search/indexer.ts';
+import type { EmbeddingUse } from '../search/query-vector.ts';
 import { readQuestion } from '../search/question.ts';
 import { rank, type Why } from '../search/rank.ts';
 import type { Searcher } from '../search/search.ts';
@@ -34,6 +35,8 @@ export interface MemorySearch {
   hits: MemoryHit[];
   /** Whether all that had been written was searched. */
   index: IndexProgress;
+  /** Whether meaning counted, or words alone, and why: as in the search of messages. */
+  embedding: EmbeddingUse;
 }
 
 /** Searches the durable memories of an owner. */
@@ -49,7 +52,7 @@ export async function findStored(
   }: { query: string; limit: number; deadlineMs: number | undefined; filter: MemoryFilter },
 ): Promise<MemorySearch> {
   const { tenant, clock } = shelf.context;
-  const { hits, index } = await searcher.find({
+  const { hits, index, embedding } = await searcher.find({
     tenant,
     collection: MEMORIES,
     within: { partition: owner.partition },
@@ -74,7 +77,7 @@ export async function findStored(
       if (passes(memory, filter)) found.push(remembered({ memory, score, why: why! }));
     }
   }
-  return { hits: found.sort(byScore).slice(0, limit), index };
+  return { hits: found.sort(byScore).slice(0, limit), index, embedding };
 }
 
 /** Searches memories that are at hand, as the store's would be: those of this process, those that were superseded. */

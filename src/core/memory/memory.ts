@@ -198,7 +198,7 @@ export class MemoryService {
       .list(owner, this.#context.clock.now())
       .filter((memory) => passes(memory, given));
     const stored = given.tiers?.every((tier) => tier === 'short')
-      ? { hits: [], index: { complete: true, behind: 0 } }
+      ? { hits: [], index: { complete: true, behind: 0 }, embedding: 'off' as const }
       : await findStored(this.#shelf, this.#dependencies.searcher, owner, {
           query: text,
           limit,
@@ -215,7 +215,8 @@ export class MemoryService {
       const old = (await supersededOf(this.#shelf, owner)).filter((memory) => passes(memory, given));
       hits.push(...findAmong(old, text, limit - hits.length));
     }
-    return { hits, index: stored.index };
+    const { index, embedding } = stored;
+    return { hits, index, embedding };
   }
 
   /** The memories that have all of some tags, or any of them, newest first; exact, and at once. */
