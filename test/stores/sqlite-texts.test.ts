@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Operation, Partition, Store, TextMatches, TextQuery } from '../../src/core/store.ts';
 import { MemoryStore } from '../../src/stores/memory/index.ts';
 import { SqliteStore } from '../../src/stores/sqlite/index.ts';
+import { TextCleaner } from '../../src/stores/sqlite/text-cleaner.ts';
 
 const P: Partition = { tenant: 'default', type: 'session', id: 'p' };
 const Q: Partition = { ...P, id: 'q' };
@@ -51,6 +52,20 @@ function search(store: Store, words: string, more: Partial<TextQuery> = {}): Pro
 
 const commit = (store: Store, partition: Partition, ...operations: Operation[]) =>
   store.commit({ partition, operations });
+
+/** How many texts are taken out that the index was not cleared of yet. */
+const countAside = (db: Sqlite.Database) =>
+  db.prepare('SELECT count(*) FROM texts WHERE place < 0').pluck().get() as number;
+
+function cleared(db: Sqlite.Database): Promise<void> {
+  return vi.waitFor(() => expect(countAside(db)).toBe(0), { timeout: 20_000, interval: 5 });
+}
+
+/** Whether any page of the index has that in it. */
+const isInIndex = (db: Sqlite.Database, part: string) =>
+  (db.prepare('SELECT block FROM text_terms_data').pluck().all() as Buffer[]).some((page) =>
+    page.includes(part),
+  );
 
 /** Directions that no rounding mistakes for one another. */
 const direction = fc.integer({ min: 0, max: 11 }).map((hour) => {
@@ -102,6 +117,11 @@ const batch = fc.record({
     { weight: 1, arbitrary: fc.constant<Operation[]>([{ op: 'drop' }]) },
   ),
 });
+/** Whether to wait until the index is cleared of what a batch has taken out. */
+const clearing = fc.oneof(
+  { weight: 7, arbitrary: fc.constant(false) },
+  { weight: 1, arbitrary: fc.constant(true) },
+);
 const query: fc.Arbitrary<TextQuery> = fc
   .record(
     {
@@ -123,20 +143,26 @@ test('finds what the memory store finds, whatever came and went, through whichev
   let files = 0;
   await fc.assert(
     fc.asyncProperty(
-      fc.array(batch, { minLength: 1, maxLength: 25 }),
+      fc.array(fc.tuple(batch, clearing), { minLength: 1, maxLength: 25 }),
       fc.array(query, { minLength: 6, maxLength: 6 }),
       async (batches, queries) => {
         const model = new MemoryStore();
         const file = join(folder, `${files++}.db`);
         const stores = [await open(file), await open(file)] as const;
-        for (const [i, one] of batches.entries()) {
+        const db = beside(file);
+        const compare = async () => {
+          for (const one of queries)
+            for (const store of stores)
+              expect(await store.searchText(one)).toEqual(await model.searchText(one));
+        };
+        for (const [i, [one, clears]] of batches.entries()) {
           const { results } = await model.commit(one);
           expect((await stores[i % 2]!.commit(one)).results).toEqual(results);
+          if (clears) await cleared(db);
         }
-        for (const one of queries)
-          for (const store of stores)
-            expect(await store.searchText(one)).toEqual(await model.searchText(one));
-        const db = beside(file);
+        await compare();
+        await cleared(db);
+        await compare();
         db.exec("INSERT INTO text_terms (text_terms) VALUES ('integrity-check')");
         const kept = db.prepare('SELECT count(*) FROM text_vectors WHERE text NOT IN (SELECT pk FROM texts)');
         expect(kept.pluck().get()).toBe(0);
@@ -154,14 +180,14 @@ test('keeps no word of a text that was taken out, changed or dropped', async () 
   await commit(store, P, index('2', 'mysecret harmless', { scope: 'private' }));
   await commit(store, Q, index('1', 'mysecret', { scope: 'private' }));
   const db = beside();
-  const pages = db.prepare('SELECT block FROM text_terms_data').pluck();
-  const isLeft = () => (pages.all() as Buffer[]).some((page) => page.includes('secret'));
   await commit(store, P, { op: 'unindex', collection: 'texts', id: '1' });
-  expect(isLeft()).toBe(true);
+  await cleared(db);
+  expect(isInIndex(db, 'secret')).toBe(true);
   await commit(store, Q, { op: 'drop' });
-  expect(isLeft()).toBe(true);
+  await cleared(db);
+  expect(isInIndex(db, 'secret')).toBe(true);
   await commit(store, P, index('2', 'harmless'));
-  expect(isLeft()).toBe(false);
+  expect(isInIndex(db, 'secret')).toBe(false);
   expect(db.prepare('SELECT scope FROM text_places').pluck().all()).toEqual(['u']);
   expect((await search(store, 'harmless')).documents).toBe(41);
 });
@@ -186,6 +212,7 @@ test('takes a key that is free again when the last ones of a partition are used 
   await commit(store, P, index('1', 'one'), index('2', 'two'), index('3', 'three'));
   await commit(store, P, { op: 'unindex', collection: 'texts', id: '2' });
   const db = beside();
+  await cleared(db);
   const last = db.prepare('SELECT partition * 1048576 + 1048575 FROM texts').pluck().get();
   db.prepare("INSERT INTO texts SELECT ?, partition, 'x', 'x', place, 0, '', '' FROM texts LIMIT 1").run(
     last,
@@ -244,4 +271,125 @@ test('finds by terms alone where sqlite-vec is not installed, and says so', asyn
     [],
     [{ key: '0', values }],
   ]);
+});
+
+describe('texts that are taken out', () => {
+  const many = (count: number, words: string) =>
+    Array.from({ length: count }, (_, i) => index(`${i}`, `${words} n${i}`, { order: i }));
+  const scope = { within: { scope: 'u' } };
+  const dropped: [string, Operation][] = [
+    ['by a drop', { op: 'drop' }],
+    ['by their collection', { op: 'unindex', collection: 'texts' }],
+  ];
+
+  test.for(dropped)('%s are cleared away after the commit, a few at a time', async ([_, operation]) => {
+    const store = await open();
+    await commit(store, P, ...many(100, 'apple'));
+    await commit(store, Q, index('1', 'apple'));
+    const db = beside();
+    const left = db.prepare('SELECT count(*) FROM texts').pluck();
+    await commit(store, P, operation);
+    // No document is cleared away in the commit itself.
+    expect([left.get(), countAside(db)]).toEqual([101, 100]);
+    expect((await store.health()).facts.textsToClear).toBe(100);
+    expect(await search(store, 'apple n7')).toEqual({ documents: 0, counts: [0, 0], hits: [] });
+    const found = await search(store, 'apple n7', scope);
+    expect([found.documents, found.counts, found.hits.length]).toEqual([1, [1, 0], 1]);
+    const steps = [100];
+    await vi.waitFor(
+      () => {
+        if (countAside(db) < steps.at(-1)!) steps.push(countAside(db));
+        expect(steps.at(-1)).toBe(0);
+      },
+      { timeout: 20_000, interval: 1 },
+    );
+    expect(steps.length).toBeGreaterThan(10);
+    expect(left.get()).toBe(1);
+    expect((await store.health()).facts.textsToClear).toBe(0);
+  });
+
+  test('do not stand in the way of others under their names', async () => {
+    const store = await open();
+    await commit(store, P, ...many(50, 'apple'));
+    const db = beside();
+    await commit(store, P, { op: 'drop' });
+    await commit(store, P, ...many(50, 'pear'));
+    await commit(store, P, { op: 'unindex', collection: 'texts' });
+    await commit(store, P, index('3', 'pear plum', { scope: 'v' }), index('4', 'plum'));
+    expect(countAside(db)).toBeGreaterThan(40);
+    for (const wait of [async () => {}, () => cleared(db)]) {
+      await wait();
+      const found = await search(store, 'apple pear plum n3');
+      expect([found.documents, found.counts]).toEqual([2, [0, 1, 2, 0]]);
+      const inScope = await search(store, 'apple pear plum n4', scope);
+      expect([inScope.documents, inScope.counts]).toEqual([1, [0, 0, 1, 0]]);
+    }
+    expect(isInIndex(db, 'apple')).toBe(false);
+    expect(db.prepare('SELECT count(*) FROM text_places').pluck().get()).toBe(2);
+    db.exec("INSERT INTO text_terms (text_terms) VALUES ('integrity-check')");
+  });
+
+  test('are cleared away when the file is opened again after a kill', async () => {
+    const program = `import { SqliteStore } from './src/stores/sqlite/index.ts';
+      const store = await SqliteStore.open(process.argv[1]);
+      const commit = (...operations) => store.commit({ partition: ${JSON.stringify(P)}, operations });
+      await commit(...${JSON.stringify(many(60, 'mysecret'))});
+      await commit({ op: 'drop' });
+      process.kill(process.pid, 'SIGKILL');`;
+    const { signal } = spawnSync(process.execPath, ['--input-type=module', '-e', program, path]);
+    expect(signal).toBe('SIGKILL');
+    const db = beside();
+    expect(countAside(db)).toBe(60);
+    expect(isInIndex(db, 'secret')).toBe(true);
+    const store = await open();
+    expect((await search(store, 'mysecret', scope)).counts).toEqual([0]);
+    await cleared(db);
+    expect(isInIndex(db, 'secret')).toBe(false);
+  });
+
+  test('are cleared away as far as it is soon done when the file is closed', async () => {
+    const store = await open();
+    await commit(store, P, ...many(200, 'apple'));
+    await commit(store, Q, ...many(8, 'apple'));
+    await commit(store, Q, { op: 'drop' });
+    await store.close();
+    const db = beside();
+    expect(countAside(db)).toBe(0);
+    const again = await open();
+    await commit(again, P, { op: 'drop' });
+    await again.close();
+    expect(countAside(db)).toBeGreaterThan(100);
+  });
+
+  test('stay where somebody only looks at the file for a moment', async () => {
+    const store = await open();
+    await commit(store, P, ...many(200, 'apple'));
+    await commit(store, P, { op: 'drop' });
+    await store.close();
+    const db = beside();
+    const before = countAside(db);
+    const onlooker = await open();
+    expect((await onlooker.health()).facts.textsToClear).toBe(before);
+    await onlooker.close();
+    expect(countAside(db)).toBe(before);
+  });
+
+  test('are cleared away when another process is done with its long write', async () => {
+    await open();
+    const [writer, db] = [beside(), beside()];
+    db.pragma('busy_timeout = 1');
+    writer.exec('BEGIN IMMEDIATE');
+    const tries: string[] = [];
+    const cleaner = new TextCleaner(() => {
+      tries.push('failed');
+      db.exec('BEGIN IMMEDIATE; COMMIT');
+      tries.push('cleared');
+      return false;
+    });
+    cleaner.committed();
+    await vi.waitFor(() => expect(tries.length).toBeGreaterThan(1));
+    writer.exec('COMMIT');
+    await vi.waitFor(() => expect(tries).toContain('cleared'));
+    await cleaner.close();
+  });
 });

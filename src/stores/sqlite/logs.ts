@@ -1,4 +1,5 @@
 import type { Entry, LogPage, LogRange, Operation, OperationResult } from '../../core/store.ts';
+import { pick, runsOf } from '../shared/log-ranges.ts';
 import type { Database, Statement } from './database.ts';
 import type { LogState } from './journal.ts';
 
@@ -263,6 +264,7 @@ export class Logs {
     const before = Math.min(range.before ?? Number.POSITIVE_INFINITY, log.last + 1);
     if (log.count === 0 || range.limit === 0 || before <= log.first || after >= log.last) return [];
     if (range.ids) return this.#byIds(log, range.ids, after, before, range);
+    if (range.seqs) return this.#bySeqs(log, { ...range, after: Math.max(after, log.first - 1), before });
     if (range.mark !== undefined) {
       const ids = (range.reverse ? this.#markedReverse : this.#marked).all(
         log.pk,
@@ -283,11 +285,20 @@ export class Logs {
     for (const id of ids) {
       const [seq, row] = (this.#givenId.get(log.pk, id) as [number, number] | undefined) ?? [0, 0];
       if (seq <= after || seq >= before) continue;
-      const entry = toEntry(this.#entry.get(row) as EntryRow);
-      if (range.mark === undefined || entry.mark === range.mark) found.set(seq, entry);
+      found.set(seq, toEntry(this.#entry.get(row) as EntryRow));
     }
-    const sorted = [...found.values()].sort((a, b) => (range.reverse ? b.seq - a.seq : a.seq - b.seq));
-    return sorted.slice(0, range.limit);
+    return pick([...found.values()], range);
+  }
+
+  #bySeqs(log: LogState, range: LogRange): Entry[] {
+    const entries: Entry[] = [];
+    let from = log.head;
+    // The newest first: from there it may not be far to the next.
+    for (const [first, last] of runsOf(range).reverse()) {
+      from = this.#seek(log, last, from);
+      entries.push(...this.#walk(log, from, first - 1, last - first + 1));
+    }
+    return pick(entries, range);
   }
 
   /** Towards the newest end the chain can't be walked: stretches of it are walked backwards, and turned round. */
@@ -321,11 +332,12 @@ export class Logs {
     return entries;
   }
 
-  /** The id of the newest entry whose seq is at most `seq`, or 0. */
-  #seek(log: LogState, seq: number): number {
+  /** The id of the newest entry whose seq is at most `seq`, or 0. It must not be newer than the entry `newest`. */
+  #seek(log: LogState, seq: number, newest = log.head): number {
     if (seq < log.first) return 0;
     if (seq >= log.last) return log.head;
-    const from = (this.#waypoint.get(log.pk, seq) as number | undefined) ?? log.head;
+    const waypoint = this.#waypoint.get(log.pk, seq) as number | undefined;
+    const from = Math.min(waypoint ?? newest, newest);
     const near = this.#near.get(from, from - WAYPOINT_EVERY * 2, log.pk, seq) as number | undefined;
     return near ?? (this.#far.get(from, seq, seq) as number | undefined) ?? 0;
   }

@@ -44,6 +44,7 @@ import { checkOptions, type SqliteStoreOptions } from './options.ts';
 import { Records } from './records.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import { Snapshot } from './snapshot.ts';
+import { TextCleaner } from './text-cleaner.ts';
 import { TextSearch } from './text-search.ts';
 import { Texts } from './texts.ts';
 import { loadVectorFunctions, type VectorFunctions } from './vector-functions.ts';
@@ -67,7 +68,9 @@ export class SqliteStore implements Store {
   readonly #catalog: Catalog;
   readonly #records: Records;
   readonly #logs: Logs;
+  readonly #texts: Texts;
   readonly #search: TextSearch;
+  readonly #cleaner: TextCleaner;
   readonly #journal: Journal;
   readonly #committer: Committer;
   readonly #group: GroupCommit;
@@ -90,8 +93,8 @@ export class SqliteStore implements Store {
     this.#catalog = new Catalog(db);
     this.#records = new Records(db);
     this.#logs = new Logs(db);
-    const texts = new Texts(db);
-    this.#search = new TextSearch(db, texts, vectors.loaded);
+    this.#texts = new Texts(db);
+    this.#search = new TextSearch(db, this.#texts, vectors.loaded);
     this.#journal = new Journal(db);
     this.#snapshot = new Snapshot(
       db,
@@ -106,11 +109,14 @@ export class SqliteStore implements Store {
       catalog: this.#catalog,
       records: this.#records,
       logs: this.#logs,
-      texts,
+      texts: this.#texts,
       journal: this.#journal,
     });
     this.#committer.reset();
     this.#group = new GroupCommit('store', (batches) => this.#commitGroup(batches));
+    this.#cleaner = new TextCleaner(
+      (limit) => this.#texts.hasAside && this.#committer.transaction(() => this.#texts.clear(limit)),
+    );
   }
 
   /**
@@ -246,11 +252,11 @@ export class SqliteStore implements Store {
     }
   }
 
-  #facts(): { sqlite: string; sizeBytes: number } {
+  #facts(): { sqlite: string; sizeBytes: number; textsToClear: number } {
     const pages = this.#db.pragma('page_count', { simple: true }) as number;
     const pageBytes = this.#db.pragma('page_size', { simple: true }) as number;
     const version = this.#db.prepare('SELECT sqlite_version()').pluck().get() as string;
-    return { sqlite: version, sizeBytes: pages * pageBytes };
+    return { sqlite: version, sizeBytes: pages * pageBytes, textsToClear: this.#texts.countAside() };
   }
 
   async close(): Promise<void> {
@@ -258,6 +264,7 @@ export class SqliteStore implements Store {
       clearInterval(this.#poll);
       this.#waiters.close('store');
       await this.#group.close();
+      await this.#cleaner.close();
       this.#snapshot.leave();
       if (this.#damage.found) await closeUntouched(this.#db, this.path);
       else this.#db.close();
@@ -292,6 +299,7 @@ export class SqliteStore implements Store {
   }
 
   #committed(outcomes: Outcome[]): Outcome[] {
+    this.#cleaner.committed();
     if (this.#waiters.size > 0) this.#waiters.wake();
     return outcomes.map((outcome) => (outcome instanceof Error ? this.#damage.tell(outcome) : outcome));
   }

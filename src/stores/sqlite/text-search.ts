@@ -21,7 +21,12 @@ interface Region {
 
 const CONDITIONS = {
   place: 't.place = @place',
-  partition: 't.partition = @partition AND t.collection = @collection',
+  partition: 't.partition = @partition AND t.collection = @collection AND t.place > 0',
+} as const;
+/** Of the texts that are set aside there (texts.ts). */
+const ASIDE = {
+  place: 't.place = -@place',
+  partition: 't.partition = @partition AND t.collection = @collection AND t.place < 0',
 } as const;
 const NOWHERE: Region = { documents: 0, places: [], keys: ALL_KEYS, where: 'place', values: { place: 0 } };
 
@@ -63,6 +68,7 @@ export class TextSearch {
   readonly #placesInPartition: Statement;
   readonly #rows: Statement;
   readonly #value: Statement;
+  readonly #aside: Readonly<Record<Region['where'], Statement>>;
   readonly #newest: Readonly<Record<Region['where'], Statement>>;
   readonly #nearest: Readonly<Record<Region['where'], Statement>> | undefined;
 
@@ -75,12 +81,19 @@ export class TextSearch {
       .pluck();
     this.#countInPlace = db.prepare('SELECT count(*) FROM texts WHERE place = ?').pluck();
     this.#placesInPartition = db
-      .prepare('SELECT place, count(*) FROM texts WHERE partition = ? AND collection = ? GROUP BY place')
+      .prepare(
+        `SELECT place, count(*) FROM texts
+         WHERE partition = ? AND collection = ? AND place > 0 GROUP BY place`,
+      )
       .raw();
     this.#rows = db
       .prepare(`SELECT ${READ}, 0 FROM json_each(?) j JOIN texts t ON t.pk = j.value ${WITH_PARTITION}`)
       .raw();
     this.#value = db.prepare('SELECT value FROM texts WHERE pk = ?').pluck();
+    this.#aside = {
+      place: db.prepare(`SELECT pk FROM texts t WHERE ${ASIDE.place}`).pluck(),
+      partition: db.prepare(`SELECT pk FROM texts t WHERE ${ASIDE.partition}`).pluck(),
+    };
     this.#newest = inEither(db, '0', 't.position DESC,');
     this.#nearest = comparesVectors ? inEither(db, COSINE, 'rank DESC, t.position DESC,') : undefined;
   }
@@ -90,7 +103,8 @@ export class TextSearch {
     const { terms, limit, near } = query;
     const region = this.#region(query, partition);
     const scores = new TextScores<number>(region.documents);
-    for (const term of terms) scores.add(this.#terms.holders(region.places, term, region.keys));
+    const holders = this.#holdersIn(region);
+    for (const term of terms) scores.add(holders(term));
     const hits = this.#best(scores, limit);
     if (hits.length < limit) hits.push(...this.#others(region, scores, limit, limit - hits.length));
     if (near) hits.push(...this.#near(region, near, limit, hits));
@@ -114,6 +128,15 @@ export class TextSearch {
     const places = rows.map(([place]) => place);
     const values = { partition, collection };
     return { documents, places, keys: keysOf(partition), where: 'partition', values };
+  }
+
+  /** How to find the texts that hold a term, without those that the index has not been cleared of yet. */
+  #holdersIn({ places, keys, where, values }: Region): (term: string) => number[] {
+    const holders = (term: string) => this.#terms.holders(places, term, keys);
+    const aside = this.#aside[where].all(values) as number[];
+    if (aside.length === 0) return holders;
+    const gone = new Set(aside);
+    return (term) => holders(term).filter((text) => !gone.has(text));
   }
 
   /** The best of those that hold any of the terms. */

@@ -11,13 +11,21 @@ interface TextRow {
   terms: string;
 }
 
-/** Text documents, with the index of their terms and with their vectors. */
+/**
+ * Text documents, with the index of their terms and with their vectors.
+ *
+ * Taking a text's terms out of the index costs milliseconds, so a text that goes is set aside first: its place is negated.
+ * Nothing finds or counts it from then on; its row keeps its terms, and its key from being given again, until
+ * {@link clear} gets to it. One that comes back before, under the same id, takes its row again.
+ */
 export class Texts {
   readonly terms: Terms;
   readonly vectors: Vectors;
   readonly #find: Statement;
-  readonly #inCollection: Statement;
-  readonly #inPartition: Statement;
+  readonly #setAside: Readonly<Record<'one' | 'collection' | 'partition', Statement>>;
+  readonly #anyAside: Statement;
+  readonly #countAside: Statement;
+  readonly #nextAside: Statement;
   readonly #lastKey: Statement;
   readonly #freeKey: Statement;
   readonly #add: Statement;
@@ -30,10 +38,17 @@ export class Texts {
   constructor(db: Database) {
     this.terms = new Terms(db);
     this.vectors = new Vectors(db);
-    const row = 'SELECT pk, place, terms FROM texts WHERE partition = ?';
-    this.#find = db.prepare(`${row} AND collection = ? AND id = ?`);
-    this.#inCollection = db.prepare(`${row} AND collection = ?`);
-    this.#inPartition = db.prepare(row);
+    const row = 'SELECT pk, place, terms FROM texts';
+    this.#find = db.prepare(`${row} WHERE partition = ? AND collection = ? AND id = ?`);
+    const setAside = 'UPDATE texts SET place = -place WHERE place > 0 AND partition = ?';
+    this.#setAside = {
+      one: db.prepare(`${setAside} AND collection = ? AND id = ?`),
+      collection: db.prepare(`${setAside} AND collection = ?`),
+      partition: db.prepare(setAside),
+    };
+    this.#anyAside = db.prepare('SELECT EXISTS (SELECT 1 FROM texts WHERE place < 0)').pluck();
+    this.#countAside = db.prepare('SELECT count(*) FROM texts WHERE place < 0').pluck();
+    this.#nextAside = db.prepare(`${row} WHERE place < 0 ORDER BY place, position LIMIT ?`);
     this.#lastKey = db.prepare('SELECT max(pk) FROM texts WHERE pk BETWEEN ? AND ?').pluck();
     this.#freeKey = db
       .prepare(
@@ -51,7 +66,7 @@ export class Texts {
       .prepare('INSERT INTO text_places (tenant, collection, scope) VALUES (?, ?, ?) RETURNING pk')
       .pluck();
     this.#deletePlace = db.prepare(
-      'DELETE FROM text_places WHERE pk = @pk AND NOT EXISTS (SELECT 1 FROM texts WHERE place = @pk)',
+      'DELETE FROM text_places WHERE pk = @pk AND NOT EXISTS (SELECT 1 FROM texts WHERE place IN (@pk, -@pk))',
     );
   }
 
@@ -65,39 +80,66 @@ export class Texts {
       this.terms.add(pk, place, terms);
       return;
     }
+    // One that was set aside has no vectors any more.
+    if (before.place < 0) this.vectors.remove(before.pk);
     this.#replace.run(place, order, terms.join(' '), value, before.pk);
     this.#replaceTerms(before, place, terms);
-    if (before.place !== place) this.#deletePlace.run({ pk: before.place });
+    const placeBefore = Math.abs(before.place);
+    if (placeBefore !== place) this.#deletePlace.run({ pk: placeBefore });
   }
 
   /** @returns how many went */
   unindex(partition: number, { collection, id }: Operation & { op: 'unindex' }): number {
-    const gone = (
+    const { changes } =
       id === undefined
-        ? this.#inCollection.all(partition, collection)
-        : this.#find.all(partition, collection, id)
-    ) as TextRow[];
-    this.#remove(gone);
-    return gone.length;
+        ? this.#setAside.collection.run(partition, collection)
+        : this.#setAside.one.run(partition, collection, id);
+    return changes;
   }
 
   /** Removes all of a partition that is dropped. */
   drop(partition: number): void {
-    this.#remove(this.#inPartition.all(partition) as TextRow[]);
+    this.#setAside.partition.run(partition);
+  }
+
+  /** Whether any texts are set aside. */
+  get hasAside(): boolean {
+    return this.#anyAside.get() === 1;
+  }
+
+  /** How many texts are set aside. */
+  countAside(): number {
+    return this.#countAside.get() as number;
+  }
+
+  /**
+   * Removes texts that were set aside, with their terms and vectors.
+   * @returns whether there were any
+   */
+  clear(limit: number): boolean {
+    const gone = this.#nextAside.all(limit) as TextRow[];
+    for (const { pk, place, terms } of gone) {
+      this.terms.remove(pk, -place, listOf(terms));
+      this.vectors.remove(pk);
+      this.#delete.run(pk);
+    }
+    for (const place of new Set(gone.map((text) => text.place))) this.#deletePlace.run({ pk: -place });
+    return gone.length > 0;
   }
 
   embed(partition: number, { collection, id, model, vectors }: Operation & { op: 'embed' }): void {
     const text = this.#find.get(partition, collection, id) as TextRow | undefined;
-    if (text) this.vectors.set(text.pk, model, vectors);
+    if (text && text.place > 0) this.vectors.set(text.pk, model, vectors);
   }
 
   /** Touches only what has changed: a text that has grown has a few terms more, and all that it had. */
   #replaceTerms(
-    { pk, place: oldPlace, terms: text }: TextRow,
+    { pk, place: placeBefore, terms: text }: TextRow,
     place: number,
     terms: readonly string[],
   ): void {
     const old = listOf(text);
+    const oldPlace = Math.abs(placeBefore);
     if (place !== oldPlace) {
       this.terms.remove(pk, oldPlace, old);
       this.terms.add(pk, place, terms);
@@ -108,15 +150,6 @@ export class Texts {
     const come = terms.filter((term) => !had.has(term));
     if (gone.length > 0) this.terms.remove(pk, place, gone);
     if (gone.length > 0 || come.length > 0) this.terms.add(pk, place, come);
-  }
-
-  #remove(texts: readonly TextRow[]): void {
-    for (const { pk, place, terms } of texts) {
-      this.terms.remove(pk, place, listOf(terms));
-      this.vectors.remove(pk);
-      this.#delete.run(pk);
-    }
-    for (const pk of new Set(texts.map(({ place }) => place))) this.#deletePlace.run({ pk });
   }
 
   #place(tenant: string, collection: string, scope: string): number {
