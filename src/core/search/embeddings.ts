@@ -137,6 +137,7 @@ export class Embeddings {
     } catch (error) {
       // What is left undone is found in the journal, or by the walk.
       this.#again = false;
+      this.#journalIsDue = true;
       if (!this.#closing.aborted) this.#onError(error);
     }
   }
@@ -182,7 +183,15 @@ export class Embeddings {
         await this.#embed(next[1], model);
       }
     });
-    await Promise.all(workers);
+    const ended = await Promise.allSettled(workers);
+    const failed = ended.find((end) => end.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  async #embedThose(partitions: readonly Partition[], model: string): Promise<void> {
+    for (const partition of shuffled(await this.#lacking(partitions, model)))
+      this.#pending.set(keyOf(partition), partition);
+    await this.#embedPending(model);
   }
 
   async #embed(partition: Partition, model: string): Promise<void> {
@@ -199,8 +208,7 @@ export class Embeddings {
     const partitions = [...this.#others.values()].slice(0, PAGE);
     if (partitions.length === 0) return;
     for (const partition of partitions) this.#others.delete(keyOf(partition));
-    const lacking = await this.#those(partitions, (state, { type }) => lacksVectors(state, model, type));
-    for (const partition of lacking) this.#later(partition);
+    for (const partition of await this.#lacking(partitions, model)) this.#later(partition);
     if (this.#others.size > 0) this.#again = true;
   }
 
@@ -220,11 +228,7 @@ export class Embeddings {
     const walkOf = (saved: Saved | undefined) => saved?.models[model]?.walk;
     await this.#walk(
       walkOf,
-      async (partitions) => {
-        const lacking = await this.#those(partitions, (state, { type }) => lacksVectors(state, model, type));
-        for (const partition of shuffled(lacking)) this.#pending.set(keyOf(partition), partition);
-        await this.#embedPending(model);
-      },
+      (partitions) => this.#embedThose(partitions, model),
       (saved, walk) => {
         const { cursor } = saved.models[model]!;
         return { ...saved, models: { ...saved.models, [model]: { cursor, ...(walk && { walk }) } } };
@@ -242,8 +246,8 @@ export class Embeddings {
       const indexed = page.changes.filter(({ operations }) =>
         operations.some((change) => change.op === 'put' && change.kind === kinds.textIndex),
       );
-      for (const { partition } of indexed) this.#pending.set(keyOf(partition), partition);
-      await this.#embedPending(model);
+      const partitions = new Map(indexed.map(({ partition }) => [keyOf(partition), partition]));
+      await this.#embedThose([...partitions.values()], model);
       // A place that is no further on in what concerns us need not be written.
       if (indexed.length > 0 || page.changes.length === PAGE) await this.#saveCursor(model, page.cursor);
       if (page.changes.length < PAGE) return;
@@ -313,6 +317,10 @@ export class Embeddings {
         return JSON.stringify(walkOf(saved)) === JSON.stringify(walk) ? moved(saved, on) : undefined;
       });
     }
+  }
+
+  #lacking(partitions: readonly Partition[], model: string): Promise<Partition[]> {
+    return this.#those(partitions, (state, { type }) => lacksVectors(state, model, type));
   }
 
   /** Those of some partitions that are in the index, and so. */

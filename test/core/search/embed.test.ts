@@ -256,7 +256,8 @@ test('a search with a deadline of its own does not wait longer for its vector', 
   await session(engine);
   await embedded(engine);
   embedder.hinder = () => new Promise(() => undefined);
-  expect((await found(engine, 'pet', { deadlineMs: 5 })).embedding).toBe('late');
+  for (let i = 0; i < 5; i++)
+    expect((await found(engine, `pet ${i}`, { deadlineMs: 5 })).embedding).toBe('late');
 });
 
 test('an embedder that fails is told of once, without what it said, and asked until it answers', async () => {
@@ -339,6 +340,20 @@ test('what an engine without an embedder has indexed gets its vectors from one t
   await embedded(engine);
   expect((await found(engine, 'pet')).texts.slice(0, 2)).toContain('The puppy sleeps.');
   expect((await found(engine, 'drizzle')).texts[0]).toBe('There was sleet.');
+});
+
+test('what others have indexed is embedded when the house is kept, whether anybody searches or not', async () => {
+  const store = new MemoryStore();
+  const embedder = new Topics();
+  const [plain, engine] = [
+    await on(store, {}),
+    await on(store, { embedder, maintenanceIntervalMs: 10, onError: () => undefined }),
+  ];
+  await session(engine, 'a');
+  await embedded(engine, 'a');
+  await session(plain, 'b', ['The puppy sleeps.']);
+  await plain.messages.search('puppy', { sessionId: 'b' });
+  await vi.waitFor(() => expect(embedder.documents).toContain('The puppy sleeps.'));
 });
 
 test('vectors of a model that was replaced are taken away', async () => {
