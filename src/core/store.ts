@@ -251,6 +251,8 @@ export interface LogRange {
   readonly mark?: string;
   /** Only entries with these ids. */
   readonly ids?: readonly string[];
+  /** Only entries with these seqs, at most 1000; costs nothing for those between. Not together with `ids`. */
+  readonly seqs?: readonly number[];
 }
 
 export interface LogBounds {

@@ -109,6 +109,67 @@ export function logPages(test: Test): void {
     assert.deepEqual(await logValues(store, p, { ids: [] }), []);
   });
 
+  test('reads only entries with certain seqs, each once, in the order of the log', async ({ store }) => {
+    await fill(store, 20);
+    const seqs = [7, 99, 2, 12, 7, 0, -3, 3, 2];
+    assert.deepEqual(await logValues(store, p, { seqs }), [2, 3, 7, 12]);
+    assert.deepEqual(await logValues(store, p, { seqs, reverse: true }), [12, 7, 3, 2]);
+    for (const limit of [0, 1, 2, 3, 4, 5]) {
+      assert.deepEqual(await logValues(store, p, { seqs, limit }), [2, 3, 7, 12].slice(0, limit));
+      const newest = await logValues(store, p, { seqs, limit, reverse: true });
+      assert.deepEqual(newest, [12, 7, 3, 2].slice(0, limit));
+    }
+    assert.deepEqual(await logValues(store, p, { seqs, after: 2, before: 12 }), [3, 7]);
+    assert.deepEqual(await logValues(store, p, { seqs, after: 2, before: 12, reverse: true }), [7, 3]);
+    assert.deepEqual(await logValues(store, p, { seqs, after: 12 }), []);
+    assert.deepEqual(await logValues(store, p, { seqs, after: -9, before: 3 }), [2]);
+    assert.deepEqual(await logValues(store, p, { seqs, mark: 'third' }), [3, 12]);
+    const marked = { seqs, mark: 'third', limit: 1 };
+    assert.deepEqual(await logValues(store, p, marked), [3]);
+    assert.deepEqual(await logValues(store, p, { ...marked, reverse: true }), [12]);
+    assert.deepEqual(await logValues(store, p, { seqs: [] }), []);
+    const page = await store.readLog(p, 'log', { seqs: [40, 2 ** 52], limit: 10 });
+    assert.deepEqual(page, { entries: [], firstSeq: 1, lastSeq: 20, count: 20 });
+    assert.deepEqual(await logValues(store, p, { seqs }, 'none'), []);
+  });
+
+  test('reads entries by seq as they are now, without those that are gone', async ({ store }) => {
+    await fill(store, 10);
+    await commit(store, p, append([{ value: '15' }, { value: '16' }], { startSeq: 15 }));
+    await commit(store, p, { op: 'truncate', log: 'log', before: 3 });
+    await commit(store, p, { op: 'rewrite', log: 'log', seq: 4, value: '"new"', mark: 'third' });
+    await commit(store, p, { op: 'rewrite', log: 'log', seq: 9, value: '"newer"', mark: null });
+    const seqs = times(20, (i) => 20 - i);
+    const left = [3, 'new', 5, 6, 7, 8, 'newer', 10, 15, 16];
+    assert.deepEqual(await logValues(store, p, { seqs }), left);
+    assert.deepEqual(await logValues(store, p, { seqs, reverse: true }), left.toReversed());
+    assert.deepEqual(await logValues(store, p, { seqs, mark: 'third' }), [3, 'new', 6]);
+    assert.deepEqual(await logValues(store, p, { seqs: [1, 2, 11, 12, 14, 17] }), []);
+    const { entries } = await store.readLog(p, 'log', { seqs: [4, 9], limit: 10 });
+    assert.deepEqual(entries, [
+      { seq: 4, id: 'e4', value: '"new"', version: 2, mark: 'third' },
+      { seq: 9, id: 'e9', value: '"newer"', version: 2 },
+    ]);
+    await commit(store, p, { op: 'truncate', log: 'log', after: 7 });
+    assert.deepEqual(await logValues(store, p, { seqs }), [3, 'new', 5, 6, 7]);
+    await commit(store, p, { op: 'truncate', log: 'log', after: 0 });
+    assert.deepEqual(await logValues(store, p, { seqs }), []);
+  });
+
+  test('reads seqs from all over a long log that grew among others', async ({ store }) => {
+    for (let i = 0; i < 6; i++) {
+      await commit(store, p, append(times(1 + i * 20, String), { log: `other-${i}` }), append([`lone-${i}`]));
+      await commit(store, p, append(times(200, (j) => i * 201 + j + 2)));
+    }
+    for (const step of [1, 2, 7, 64, 130, 401]) {
+      const seqs = times(1000, (i) => 1 + i * step).filter((seq) => seq <= 1206);
+      const found = await store.readLog(p, 'log', { seqs: seqs.toReversed(), limit: 10_000 });
+      assert.deepEqual(seqsOf(found.entries), seqs);
+      for (const { seq, value } of found.entries)
+        if ((seq - 1) % 201 !== 0) assert.equal(JSON.parse(value), seq);
+    }
+  });
+
   test('lists the logs of a partition with their bounds, in the order of their bytes', async ({ store }) => {
     const names = ['b', 'a', 'B', 'é', '\uffff', '🦊', 'a:b', 'ab'];
     for (const log of names) await commit(store, p, append([1, 2], { log }));
@@ -136,5 +197,9 @@ export function logPages(test: Test): void {
     }
     await fails(store.readLog(p, 'log', { limit: 1, after: 0.5 }), 'invalid-input');
     await fails(store.readLog(p, 'log', { limit: 1, before: Number.NaN }), 'invalid-input');
+    await fails(store.readLog(p, 'log', { limit: 1, seqs: [1, 2.5] }), 'invalid-input');
+    await fails(store.readLog(p, 'log', { limit: 1, seqs: ['1' as unknown as number] }), 'invalid-input');
+    await fails(store.readLog(p, 'log', { limit: 1, seqs: times(1001, (i) => i) }), 'invalid-input');
+    await fails(store.readLog(p, 'log', { limit: 1, seqs: [1], ids: ['a'] }), 'invalid-input');
   });
 }

@@ -69,20 +69,13 @@ export class LogData {
   }
 
   read(range: LogRange): LogPage {
-    const entries = range.ids
-      ? this.#withIds(range.ids, range)
+    const named = range.ids?.map((id) => this.#byId.get(id)) ?? range.seqs?.map((seq) => this.at(seq));
+    const entries = named
+      ? among(named, range)
       : range.mark !== undefined
         ? this.#marked(range.mark, range)
         : page(this.#entries, seqOf, range);
     return { entries, firstSeq: this.firstSeq, lastSeq: this.lastSeq, count: this.count };
-  }
-
-  #withIds(ids: readonly string[], range: LogRange): Entry[] {
-    const found = [...new Set(ids)]
-      .flatMap((id) => this.#byId.get(id) ?? [])
-      .filter(({ mark }) => range.mark === undefined || mark === range.mark)
-      .sort((a, b) => a.seq - b.seq);
-    return page(found, seqOf, range);
   }
 
   #marked(mark: string, range: LogRange): Entry[] {
@@ -108,6 +101,15 @@ export class LogData {
 
 const seqOf = (entry: Entry) => entry.seq;
 const itself = (seq: number) => seq;
+
+/** Of entries found one by one, in any order and perhaps more than once, those that a range asks for. */
+function among(found: readonly (Entry | undefined)[], range: LogRange): Entry[] {
+  const entries = [...new Set(found)]
+    .filter((entry) => entry !== undefined)
+    .filter(({ mark }) => range.mark === undefined || mark === range.mark)
+    .sort((a, b) => a.seq - b.seq);
+  return page(entries, seqOf, range);
+}
 
 /** Of items sorted by seq, those that a range asks for: as many as its limit, from its end. */
 function page<T>(

@@ -16,6 +16,7 @@ import { TERM, VECTOR } from './check-batch.ts';
 export const MAX_PAGE = 10_000;
 const MAX_QUERY_TERMS = 64;
 const MAX_TEXTS = 1000;
+const MAX_SEQS = 1000;
 
 /*
  * What reads ask for is checked like what batches write, in the same words for every store: a name with a NUL or an
@@ -60,6 +61,8 @@ export function checkLogRange(partition: Partition, log: string, range: LogRange
   }
   if (range.mark !== undefined) addName(issues, 'mark', range.mark);
   if (range.ids) for (let i = 0; i < range.ids.length; i++) addName(issues, `ids[${i}]`, range.ids[i]);
+  if (range.seqs) addSeqs(issues, range.seqs);
+  if (range.seqs && range.ids) issues.push({ path: 'seqs', message: 'ids are given already: one of them' });
   refuse('bad range', issues);
 }
 
@@ -114,6 +117,15 @@ function addPartition(issues: InputIssue[], path: string, { tenant, type, id }: 
 function addName(issues: InputIssue[], path: string, name: unknown): void {
   const problem = idProblem(name);
   if (problem) issues.push({ path, message: problem });
+}
+
+function addSeqs(issues: InputIssue[], seqs: readonly unknown[]): void {
+  if (seqs.length > MAX_SEQS)
+    issues.push({ path: 'seqs', message: `has ${seqs.length}, the limit is ${MAX_SEQS}` });
+  for (const [i, seq] of seqs.slice(0, MAX_SEQS).entries()) {
+    if (Number.isSafeInteger(seq)) continue;
+    issues.push({ path: `seqs[${i}]`, message: `expected a whole number, got ${kindOf(seq)}` });
+  }
 }
 
 function addLimit(issues: InputIssue[], limit: unknown, most = MAX_PAGE): void {
