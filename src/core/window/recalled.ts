@@ -45,6 +45,7 @@ export interface Room {
 
 /** Takes of what was found the best that there is room for. @returns undefined where nothing has room */
 export function packRecalled(finds: readonly Find[], room: Room): RecalledMessage | undefined {
+  if (finds.length === 0) return undefined;
   const lines: Line[] = [];
   const taken = new Set<string>();
   let left = room.tokens - headingTokens(finds, room.counter);

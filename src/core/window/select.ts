@@ -268,9 +268,8 @@ export function explain(
   { system, groups }: Selection,
   recalled: ReadonlySet<number>,
 ): LeftOut[] {
-  const out: LeftOut[] = history.dropped.map(({ message, tokens, reason }) =>
-    stretch(reason, message.seq, tokens),
-  );
+  const dropped = history.dropped.filter(({ message }) => !recalled.has(message.seq));
+  const out: LeftOut[] = dropped.map(({ message, tokens, reason }) => stretch(reason, message.seq, tokens));
   const told = new Set([...recalled, ...system.map((item) => item.message.seq)]);
   for (const group of groups) {
     for (const { message, tokens } of group.items) {

@@ -126,10 +126,13 @@ test('recalled messages are within the budget, marked, before the last user mess
       const marked = rest.messages.filter((one) => one.metadata?.recalled === true);
       recalled += marked.length;
       expect(rest.tokens).toBeLessThanOrEqual(maxTokens);
-      const seqs = rest.messages.map((one) => one.seq);
+      const told = rest.sections.flatMap(({ items }) => items).flatMap((item) => item.recalled ?? []);
+      const again = told.flatMap((one) => ('seq' in one ? [one.seq] : []));
+      const seqs = [...rest.messages.map((one) => one.seq).filter((seq) => seq > 0), ...again];
       expect(new Set(seqs).size).toBe(seqs.length);
       const out = rest.leftOut.reduce((sum, part) => sum + part.count, 0);
       expect(out + seqs.length).toBe(log.length);
+      expect(marked.length).toBe(again.length > 0 ? 1 : 0);
       if (marked.length > 0) {
         const end = rest.messages.indexOf(marked.at(-1)!) + 1;
         const last = rest.messages.findLast((one) => one.role === 'user');
