@@ -12,6 +12,7 @@ import type {
   RecordRange,
   Stored,
 } from '../../core/store.ts';
+import { pick, runsOf } from '../shared/log-ranges.ts';
 import { compareBytes, decodePageToken, partitionKey, toPage, toStored } from '../shared/pages.ts';
 import type { Keys } from './keys.ts';
 import { mergeShards } from './merge.ts';
@@ -125,20 +126,22 @@ export class Reads {
   }
 
   async readLog(partition: Partition, log: string, range: LogRange): Promise<LogPage> {
-    const { after = 0, before, limit, reverse, mark, ids } = range;
+    const { after = 0, before, limit, reverse, mark, ids, seqs } = range;
     const names = this.#keys.partition(partition);
     const keys = [names.stream(log), names.overlay(log), names.ids(log), names.marks(log)];
     const last = before === undefined ? '' : String(Math.max(before - 1, 0));
     const bounds = [String(Math.max(after, 0) + 1), last];
     const args = ids
       ? ['ids', ...bounds, ...new Set(ids)]
-      : [mark === undefined ? 'range' : 'mark', ...bounds, String(limit), reverse ? 'rev' : '', mark ?? ''];
+      : seqs
+        ? ['runs', ...bounds, ...runsOf(range).flat().map(String)]
+        : [mark === undefined ? 'range' : 'mark', ...bounds, String(limit), reverse ? 'rev' : '', mark ?? ''];
     const reply = await this.#servers.run('read-log', this.#keys.slots[names.shard]!, keys, args);
     const pieces = new Pieces(reply as string);
     const [firstSeq, lastSeq, count] = [pieces.number(), pieces.number(), pieces.number()];
     const entries: Entry[] = [];
     while (pieces.more) entries.push(readEntry(pieces));
-    return { entries: ids ? pick(entries, range) : entries, firstSeq, lastSeq, count };
+    return { entries: ids || seqs ? pick(entries, range) : entries, firstSeq, lastSeq, count };
   }
 
   async queryIndex(range: IndexRange): Promise<Page<IndexHit>> {
@@ -218,12 +221,4 @@ function readEntry(pieces: Pieces): Entry {
   const mark = pieces.text();
   const value = pieces.text();
   return { seq, value, version, ...(id && { id }), ...(mark && { mark }) };
-}
-
-/** Of entries found by their ids, those that a range asks for. */
-function pick(entries: readonly Entry[], { mark, reverse, limit }: LogRange): Entry[] {
-  return entries
-    .filter((entry) => mark === undefined || entry.mark === mark)
-    .sort((a, b) => (reverse ? b.seq - a.seq : a.seq - b.seq))
-    .slice(0, limit);
 }

@@ -4,7 +4,8 @@ Reads part of a log, with its bounds.
 
 KEYS  stream, overlay, ids, marks
 ARGV  'range', first, last, limit, 'rev' or '';  or 'mark', the same and the mark;  or 'ids', first, last, and ids
-      (in no order, without a limit). first and last are seqs; last is '' for the end.
+      (in no order, without a limit);  or 'runs', first, last, and the first and last seq of each run (without a limit).
+      first and last are seqs; last is '' for the end.
 Gives one string of pieces between NULs: the first seq, the last one given out, how many entries there are, and for each
 entry: seq, version, id or '', mark or '', value.
 ]]
@@ -59,11 +60,22 @@ local function read_ids()
   return entries
 end
 
+local function read_runs()
+  local entries = {}
+  for i = 4, #ARGV, 2 do
+    local run = call('XRANGE', stream, '0-' .. ARGV[i], '0-' .. ARGV[i + 1])
+    for j = 1, #run do entries[#entries + 1] = run[j] end
+  end
+  return entries
+end
+
 local entries
 if ARGV[1] == 'range' then
   entries = ARGV[4] == '0' and {} or read_range()
 elseif ARGV[1] == 'mark' then
   entries = read_mark()
+elseif ARGV[1] == 'runs' then
+  entries = read_runs()
 else
   entries = read_ids()
 end
