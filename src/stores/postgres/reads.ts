@@ -13,8 +13,9 @@ import {
   type RecordRange,
   type Stored,
 } from '../../core/store.ts';
+import { runsOf } from '../shared/log-ranges.ts';
 import { decodePageToken, toPage, toStored } from '../shared/pages.ts';
-import { textArray } from './arrays.ts';
+import { bigintArray, textArray } from './arrays.ts';
 import type { Database } from './database.ts';
 import { quoteName } from './schema.ts';
 
@@ -109,12 +110,10 @@ export class Reads {
     });
   }
 
-  async readLog({ tenant, type, id }: Partition, log: string, range: LogRange): Promise<LogPage> {
-    const { after = 0, before = Number.MAX_SAFE_INTEGER, limit, reverse = false, mark, ids } = range;
-    const [bounds, ...rows] = await this.#database.call<EntryRow>(
-      `SELECT * FROM ${this.#schema}.read_log($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-      [tenant, type, id, log, after, before, limit, reverse, mark ?? null, ids ? textArray(ids) : null],
-    );
+  async readLog(partition: Partition, log: string, range: LogRange): Promise<LogPage> {
+    const [bounds, ...rows] = await (range.seqs
+      ? this.#readRuns(partition, log, range)
+      : this.#readRange(partition, log, range));
     if (!bounds) return { entries: [], firstSeq: 1, lastSeq: 0, count: 0 };
     const [firstSeq, lastSeq, count] = bounds;
     return {
@@ -123,6 +122,24 @@ export class Reads {
       lastSeq: Number(lastSeq),
       count: Number(count),
     };
+  }
+
+  #readRange({ tenant, type, id }: Partition, log: string, range: LogRange): Promise<EntryRow[]> {
+    const { after = 0, before = Number.MAX_SAFE_INTEGER, limit, reverse = false, mark, ids } = range;
+    return this.#database.call<EntryRow>(
+      `SELECT * FROM ${this.#schema}.read_log($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+      [tenant, type, id, log, after, before, limit, reverse, mark ?? null, ids ? textArray(ids) : null],
+    );
+  }
+
+  #readRuns({ tenant, type, id }: Partition, log: string, range: LogRange): Promise<EntryRow[]> {
+    const { limit, reverse = false, mark } = range;
+    const runs = runsOf(range);
+    const [firsts, lasts] = ([0, 1] as const).map((end) => bigintArray(runs.map((run) => run[end])));
+    return this.#database.call<EntryRow>(
+      `SELECT * FROM ${this.#schema}.read_runs($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+      [tenant, type, id, log, firsts, lasts, limit, reverse, mark ?? null],
+    );
   }
 
   queryIndex(range: IndexRange): Promise<Page<IndexHit>> {

@@ -45,7 +45,17 @@ BEGIN
 END $body$;
 `;
 
-/** The first row is the log's bounds: its first seq, its last, and how many entries there are. */
+/** Begins the reading of a log. The first row is its bounds: its first seq, its last, and how many entries there are. */
+const GIVE_BOUNDS = `
+  SELECT g.pk, g.first, g.last, g.count INTO log FROM {schema}.partitions p
+    JOIN {schema}.logs g ON g.partition = p.pk AND g.name = my_log
+    WHERE p.tenant = my_tenant AND p.type = my_type AND p.id = my_partition;
+  IF log.pk IS NULL THEN
+    RETURN;
+  END IF;
+  seq := log.first; version := log.last; mark := log.count;
+  RETURN NEXT;`;
+
 const READ_LOG = `
 CREATE FUNCTION {schema}.read_log(
   my_tenant text, my_type text, my_partition text, my_log text, after bigint, before bigint, most bigint,
@@ -54,15 +64,7 @@ CREATE FUNCTION {schema}.read_log(
 AS $body$
 DECLARE
   log record; k bigint;
-BEGIN
-  SELECT g.pk, g.first, g.last, g.count INTO log FROM {schema}.partitions p
-    JOIN {schema}.logs g ON g.partition = p.pk AND g.name = my_log
-    WHERE p.tenant = my_tenant AND p.type = my_type AND p.id = my_partition;
-  IF log.pk IS NULL THEN
-    RETURN;
-  END IF;
-  seq := log.first; version := log.last; mark := log.count;
-  RETURN NEXT;
+BEGIN${GIVE_BOUNDS}
   IF most = 0 OR log.count = 0 THEN
     RETURN;
   ELSIF my_ids IS NOT NULL THEN
@@ -85,6 +87,27 @@ BEGIN
     RETURN QUERY SELECT e.seq, e.version::bigint, e.mark, e.given_id, e.value FROM {schema}.entries e
       WHERE e.log = log.pk AND e.seq > after AND e.seq < before ORDER BY e.seq LIMIT most;
   END IF;
+END $body$;
+`;
+
+/**
+ * Reads runs of seqs. The order is that of an expression: for one of a column the planner, which is not to sort, would
+ * rather go through all of the log.
+ */
+export const READ_RUNS = `
+CREATE FUNCTION {schema}.read_runs(
+  my_tenant text, my_type text, my_partition text, my_log text, firsts bigint[], lasts bigint[], most bigint,
+  newest boolean, my_mark text
+) RETURNS TABLE (seq bigint, version bigint, mark text, given_id text, value text) LANGUAGE plpgsql STABLE ${PLANS}
+AS $body$
+DECLARE
+  log record;
+BEGIN${GIVE_BOUNDS}
+  RETURN QUERY SELECT e.seq, e.version::bigint, e.mark, e.given_id, e.value
+    FROM unnest(firsts, lasts) r(first, last)
+      JOIN {schema}.entries e ON e.log = log.pk AND e.seq BETWEEN r.first AND r.last
+    WHERE my_mark IS NULL OR e.mark = my_mark
+    ORDER BY e.seq * CASE WHEN newest THEN -1 ELSE 1 END LIMIT most;
 END $body$;
 `;
 
