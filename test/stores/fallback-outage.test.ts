@@ -180,6 +180,11 @@ test('reads what was written meanwhile, and says of nothing that it is not there
   await expect(recordOf(store, p, 'session')).rejects.toMatchObject(away);
   await expect(valuesOf(store, p, 'other')).rejects.toMatchObject(away);
   await expect(store.readLog(p, 'log', { limit: 1, before: 9 })).rejects.toMatchObject(away);
+  const named = await store.readLog(p, 'log', { limit: 9, seqs: [PROVISIONAL + 2, PROVISIONAL + 3] });
+  expect(named.entries.map(({ value }) => value)).toEqual(['"b"']);
+  const seqs = [1, PROVISIONAL + 2];
+  await expect(store.readLog(p, 'log', { limit: 9, seqs })).rejects.toMatchObject(away);
+  expect((await store.readLog(p, 'log', { limit: 9, seqs, after: PROVISIONAL })).entries).toHaveLength(1);
   await expect(store.listRecords(p, 'session', { limit: 1 })).rejects.toMatchObject(away);
   await expect(store.listLogs(session('t'))).rejects.toMatchObject(away);
   await expect(store.queryIndex({ index: '$partitions', key: '', limit: 1 })).rejects.toMatchObject(away);

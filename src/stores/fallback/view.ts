@@ -12,6 +12,7 @@ import type {
   Store,
   Stored,
 } from '../../core/store.ts';
+import { runsOf } from '../shared/log-ranges.ts';
 import { BORN, SPOOL_LOG } from './entries.ts';
 import { local, notInSpool, provisional } from './truth.ts';
 
@@ -54,16 +55,20 @@ export class View {
   }
 
   async readLog(partition: Partition, log: string, range: LogRange): Promise<LogPage> {
-    const { after, before, ...rest } = range;
+    const { after, before, seqs, ...rest } = range;
+    const oldest = runsOf(range)[0]?.[0];
     const page = await this.#spool.readLog(partition, log, {
       ...rest,
       ...(after !== undefined && { after: local(after) }),
       ...(before !== undefined && { before: local(before) }),
+      ...(seqs && { seqs: seqs.map(local) }),
     });
     const born = await this.#isBorn(partition);
-    // What comes before a real seq, or was asked for by id, may be in the store.
+    // What has a real seq, comes before one, or was asked for by id, may be in the store.
     const elsewhere =
-      (before !== undefined && local(before) < 0) || page.entries.length < (range.ids?.length ?? 0);
+      (before !== undefined && local(before) < 0) ||
+      (oldest !== undefined && local(oldest) < 0) ||
+      page.entries.length < (range.ids?.length ?? 0);
     if (!born && (page.lastSeq === 0 || elsewhere)) throw notInSpool('the log, or that part of it');
     return { ...withBounds(page), entries: page.entries.map(entryAsSeen) };
   }
