@@ -11,7 +11,7 @@ import { cosineTo } from './vectors.ts';
 /** Stretches, or memories, that are scored one by one: of a user's longer past, those with the most of the question. */
 const CANDIDATES = 200;
 /** So many bytes of vectors are compared in a search. */
-const VECTOR_BYTES = 8_000_000;
+const VECTOR_BYTES = 4_000_000;
 
 export interface Find {
   tenant: string;
