@@ -1,5 +1,5 @@
 /** Searching by meaning: vectors beside the text index. */
-import { MockEmbeddingModelV4 } from 'ai/test';
+import { MockEmbeddingModelV3, MockEmbeddingModelV4 } from 'ai/test';
 import fc from 'fast-check';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Embedder } from '../../../src/core/search/embedder.ts';
@@ -381,19 +381,25 @@ test('vectors of a model that was replaced are taken away', async () => {
   expect(JSON.parse(state!.value)).toMatchObject({ active: 'young/4/1', removing: {} });
 });
 
-test('a model of the AI SDK is an embedder', async () => {
-  const model = new MockEmbeddingModelV4({
-    provider: 'mock',
-    modelId: 'm-1',
-    maxEmbeddingsPerCall: 4,
-    doEmbed: async ({ values }) => ({ embeddings: values.map(vectorOf), warnings: [] }),
-  });
-  const engine = await on(new MemoryStore(), { embedder: model });
-  await session(engine);
-  await embedded(engine);
-  expect((await found(engine, 'pet')).texts[0]).toBe(talk[0]);
-  expect(Math.max(...model.doEmbedCalls.map(({ values }) => values.length))).toBe(4);
-});
+test.each([MockEmbeddingModelV3, MockEmbeddingModelV4])(
+  'a model of the AI SDK is an embedder: %o',
+  async (Mock) => {
+    const model = new Mock({
+      provider: 'mock',
+      modelId: 'm-1',
+      maxEmbeddingsPerCall: 4,
+      doEmbed: async ({ values }: { values: string[] }) => ({
+        embeddings: values.map(vectorOf),
+        warnings: [],
+      }),
+    });
+    const engine = await on(new MemoryStore(), { embedder: model });
+    await session(engine);
+    await embedded(engine);
+    expect((await found(engine, 'pet')).texts[0]).toBe(talk[0]);
+    expect(Math.max(...model.doEmbedCalls.map(({ values }) => values.length))).toBe(4);
+  },
+);
 
 test.each([
   [{}, 'expected an embedding model'],
