@@ -2,7 +2,7 @@ import type { KeptCompaction } from '../compaction/compaction-log.ts';
 import { withMarkers } from '../compaction/marker.ts';
 import { isIn, readsOf } from '../compaction/ranges.ts';
 import { renderSummary, summaryMessage } from '../compaction/summary.ts';
-import { toMessage } from '../messages/entries.ts';
+import { entriesAt, toMessage } from '../messages/entries.ts';
 import type { Offload } from '../model/compaction.ts';
 import { marks } from '../partitions.ts';
 import type { Entry, LogBounds, LogPage, LogRange, Partition, Store } from '../store.ts';
@@ -246,18 +246,10 @@ export class History {
 
   /** The messages of given seqs, as they are now; those that are gone are left out. */
   async at(seqs: readonly number[]): Promise<Map<number, Counted>> {
-    const found = new Map<number, Counted>();
-    const sorted = [...seqs].sort((a, b) => a - b);
-    for (let first = 0; first < sorted.length; ) {
-      // Neighbours are read in one page, with what little may lie between them.
-      let last = first;
-      while (last + 1 < sorted.length && sorted[last + 1]! - sorted[first]! < LONGEST_PAGE) last++;
-      const [after, before] = [sorted[first]! - 1, sorted[last]! + 1];
-      for (const item of await this.#read({ after, before, limit: LONGEST_PAGE }))
-        found.set(item.message.seq, item);
-      first = last + 1;
-    }
-    return found;
+    const { store, partition, log } = this.#source;
+    const wanted = seqs.filter((seq) => seq <= this.atSeq);
+    const items = await this.#counted([...(await entriesAt(store, partition, log, wanted)).values()]);
+    return new Map(items.map((item) => [item.message.seq, item]));
   }
 
   async #read(range: LogRange): Promise<Counted[]> {

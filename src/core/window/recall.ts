@@ -16,7 +16,7 @@ import { type Find, packRecalled } from './recalled.ts';
 import type { Chosen, Selection } from './select.ts';
 
 /** What of the budget is kept free for recalled texts, once the conversation is longer than the window. */
-const SHARE = 0.5;
+const SHARE = 0.55;
 /** And at most so many tokens: a hundred turns answer any question. */
 const MOST_TOKENS = 4000;
 const DEADLINE_MS = 500;
@@ -30,7 +30,7 @@ const CUT_SHARE = 0.25;
 const LEAST_ASKING = 0.35;
 const LEAST_TELLING = 0.65;
 /** A turn that only tells has so much of the room: most turns of a conversation do, and what changes is not cached. */
-const ROOM_TELLING = 0.2;
+const ROOM_TELLING = 0.15;
 /** A turn that begins like that wants something found, though it asks nothing. */
 const wanting =
   /^(?:(?:please|can you|could you|now|ok(?:ay)?,?|and)\s+)*(?:find|look up|search|remind|recall|tell me|show|list|give me|repeat|summari[sz]e|compare|explain|check|who|what|when|where|which|why|how)\b/i;
@@ -38,7 +38,7 @@ const wanting =
 const LONG_QUERY = 1000;
 
 export interface RecallOptions {
-  /** The share of the budget for messages, 0 to 0.9. Default 0.5. */
+  /** The share of the budget for messages, 0 to 0.9. Default 0.55. */
   share?: number | undefined;
   /** At most so many tokens. Default 4000. */
   maxTokens?: number | undefined;

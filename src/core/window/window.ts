@@ -54,7 +54,7 @@ export interface BuildWindow {
   /** What to recall: what the last user turn says, where absent. */
   query?: string | undefined;
   /**
-   * Once the conversation is longer than the window, half of the budget (4000 tokens at most) is kept free for what the
+   * Once the conversation is longer than the window, somewhat more than half of the budget (4000 tokens at most) is kept free for what the
    * query is about and the window does not hold: earlier messages, and memories of the user. They stand just before the
    * last user message, marked. Default true; false keeps all of the budget for the newest turns.
    */
