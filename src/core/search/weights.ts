@@ -1,4 +1,4 @@
-/** How much each sign counts. Measured on long conversations: see docs/decisions on search. */
+/** How much each sign counts. Measured on long conversations: see docs/decisions/0027. */
 export interface Weights {
   /** BM25's saturation and the share of length normalisation. */
   k1: number;
