@@ -359,6 +359,8 @@ describe('texts that are taken out', () => {
     await commit(again, P, { op: 'drop' });
     await again.close();
     expect(countAside(db)).toBeGreaterThan(100);
+    // The scope keeps its number while terms have it before them: texts that come back need not be indexed anew.
+    expect(db.prepare('SELECT scope FROM text_places').pluck().all()).toEqual(['u']);
   });
 
   test('stay where somebody only looks at the file for a moment', async () => {
