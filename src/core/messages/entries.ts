@@ -2,9 +2,27 @@
 import { type InputIssue, InvalidInputError } from '../errors.ts';
 import type { Message, ParsedMessage } from '../model/message.ts';
 import { marks } from '../partitions.ts';
-import type { AppendEntry, Entry } from '../store.ts';
+import type { AppendEntry, Entry, Partition, Store } from '../store.ts';
 import { decodeMessage, encodeMessage } from './codec.ts';
 import { messageId } from './formats/message-id.ts';
+
+/** The most seqs that a store is asked for at once. */
+const SEQS_AT_ONCE = 1000;
+
+/** The entries that a log has at given seqs, by seq; in one call, unless they are very many. */
+export async function entriesAt(
+  store: Store,
+  partition: Partition,
+  log: string,
+  seqs: readonly number[],
+): Promise<Map<number, Entry>> {
+  const found = new Map<number, Entry>();
+  for (let i = 0; i < seqs.length; i += SEQS_AT_ONCE) {
+    const range = { seqs: seqs.slice(i, i + SEQS_AT_ONCE), limit: SEQS_AT_ONCE };
+    for (const entry of (await store.readLog(partition, log, range)).entries) found.set(entry.seq, entry);
+  }
+  return found;
+}
 
 /** An entry of a message log as a message. */
 export function toMessage(entry: Entry): Message {

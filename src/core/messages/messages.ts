@@ -23,7 +23,7 @@ import type { CountedLog, TokenLedger } from '../tokens/ledger.ts';
 import type { TokenSettler } from '../tokens/settler.ts';
 import { encodeMessage } from './codec.ts';
 import { applyEdit, type EditMessage } from './edit.ts';
-import { markOf, stored, toEntries, toMessage } from './entries.ts';
+import { entriesAt, markOf, stored, toEntries, toMessage } from './entries.ts';
 import { type FormattedMessages, formatMessages, type MessageFormat } from './formats/format.ts';
 import { seqOfMessageId } from './formats/message-id.ts';
 import { parseMessage } from './formats/parse.ts';
@@ -273,7 +273,7 @@ export class MessageService {
     const id = parseId(sessionId, 'messages.readOffloaded: sessionId');
     const { channel } = parseInput(channelSchema, options, 'messages.readOffloaded');
     const { partition, log } = await this.#source(id, channel);
-    const range = { after: seq - 1, before: seq + 1, limit: 1 };
+    const range = { seqs: [seq], limit: 1 };
     const entry = (await this.#context.store.readLog(partition, log, range)).entries[0];
     const found = entry && offloadedIn(toMessage(entry), part);
     if (!found) throw new NotFoundError('offloaded part', handle);
@@ -355,15 +355,8 @@ export class MessageService {
 
   /** Of a batch in which some messages were there already, what is stored. */
   async #stored(partition: Partition, log: string, seqs: readonly number[]): Promise<Message[]> {
-    const messages = new Map<number, Message>();
-    for (const seq of new Set(seqs)) {
-      const { entries } = await this.#context.store.readLog(partition, log, {
-        after: seq - 1,
-        before: seq + 1,
-        limit: 1,
-      });
-      if (entries[0]) messages.set(seq, toMessage(entries[0]));
-    }
+    const entries = await entriesAt(this.#context.store, partition, log, seqs);
+    const messages = new Map([...entries].map(([seq, entry]) => [seq, toMessage(entry)]));
     return seqs.map((seq) => messages.get(seq)!);
   }
 
@@ -406,8 +399,7 @@ export class MessageService {
     const source = await this.#source(sessionId, channel);
     const { partition, log } = source;
     const seq = seqOfMessageId(id);
-    const range: LogRange =
-      seq === undefined ? { ids: [id], limit: 1 } : { after: seq - 1, before: seq + 1, limit: 1 };
+    const range: LogRange = { ...(seq === undefined ? { ids: [id] } : { seqs: [seq] }), limit: 1 };
     const { entries } = await this.#context.store.readLog(partition, log, range);
     const entry = entries[0];
     if (!entry || (seq !== undefined && entry.id !== undefined)) throw new NotFoundError('message', id);

@@ -8,7 +8,7 @@ import type { Why } from '../search/rank.ts';
 import type { FoundHit, FoundText, Searcher } from '../search/search.ts';
 import { partitionOf, type ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
-import { toMessage } from './entries.ts';
+import { entriesAt, toMessage } from './entries.ts';
 
 const querySchema = z.string().max(100_000);
 const searchSchema = z
@@ -93,8 +93,7 @@ export async function searchMessages(
     accept: acceptance(given),
     explain: true,
   });
-  const found = await Promise.all(hits.map((hit) => load(context, collection, hit)));
-  return { hits: found.filter((hit) => hit !== undefined), index, embedding };
+  return { hits: await load(context, collection, hits), index, embedding };
 }
 
 function acceptance({ roles, after, before }: SearchMessages): ((found: FoundText) => boolean) | undefined {
@@ -105,12 +104,19 @@ function acceptance({ roles, after, before }: SearchMessages): ((found: FoundTex
     (before === undefined || createdAt < before);
 }
 
-/** The message as it is now; undefined where it has been taken away since. */
+/** The messages as they are now, those of a session at once; without those that have been taken away since. */
 async function load(
   { store }: ServiceContext,
   log: string,
-  { partition, seq, score, why }: FoundHit,
-): Promise<MessageHit | undefined> {
-  const { entries } = await store.readLog(partition, log, { after: seq - 1, before: seq + 1, limit: 1 });
-  return entries[0] && { message: toMessage(entries[0]), sessionId: partition.id, score, why: why! };
+  hits: readonly FoundHit[],
+): Promise<MessageHit[]> {
+  const loading = [...Map.groupBy(hits, ({ partition }) => partition.id)].map(async ([id, ofSession]) => {
+    const seqs = ofSession.map(({ seq }) => seq);
+    return [id, await entriesAt(store, ofSession[0]!.partition, log, seqs)] as const;
+  });
+  const loaded = new Map(await Promise.all(loading));
+  return hits.flatMap(({ partition: { id: sessionId }, seq, score, why }) => {
+    const entry = loaded.get(sessionId)!.get(seq);
+    return entry ? [{ message: toMessage(entry), sessionId, score, why: why! }] : [];
+  });
 }
