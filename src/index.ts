@@ -5,6 +5,7 @@ import type { StoreOptions } from './core/store-options.ts';
 import { openStore } from './open-store.ts';
 
 export type { Channel } from './core/channels/channels.ts';
+export type { CompactionOptions } from './core/compaction/options.ts';
 export type { CopyProgress, CopyResult } from './core/copy/copy.ts';
 export type { EngineOptions } from './core/engine.ts';
 export {
@@ -26,6 +27,7 @@ export {
 } from './core/errors.ts';
 export type { EngineEvent, EventType } from './core/events/catalog.ts';
 export type { MessageHit } from './core/messages/search.ts';
+export type { Compaction } from './core/model/compaction.ts';
 export type { Memory } from './core/model/memory.ts';
 export type { Message, MessageInput, Part } from './core/model/message.ts';
 export type { Session } from './core/model/session.ts';

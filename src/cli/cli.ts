@@ -1,5 +1,5 @@
-import type { ResolvedConfig } from '../core/config.ts';
-import type { ContextEngine } from '../core/engine.ts';
+import type { Config, ResolvedConfig } from '../core/config.ts';
+import type { ContextEngine, EngineOptions } from '../core/engine.ts';
 import type { Store } from '../core/store.ts';
 import { readConfigFile } from './config-file.ts';
 import { Output } from './output.ts';
@@ -60,37 +60,45 @@ export class Cli {
   /** Opens the engine, does the work, and closes the engine, whatever came of it. */
   async withEngine<T>(work: (opened: Opened) => Promise<T>, options: OpenOptions = {}): Promise<T> {
     const resolved = await this.settings(options.settings);
-    const {
-      store: url,
-      tenant,
-      durability,
-      lockTimeoutMs,
-      timeoutMs,
-      fallback,
-      journalKeepMs,
-      memoryShortSize,
-      memoryMediumSize,
-      memoryLongSize,
-    } = resolved.config;
+    const { store: url, durability, lockTimeoutMs, timeoutMs, fallback } = resolved.config;
     const { checkStoreFile } = await import('./store-file.ts');
     checkStoreFile(url, options);
     const { onError } = options;
     const { ContextEngine, openStore } = await import('../index.ts');
     const store = await openStore(url, { durability, lockTimeoutMs, timeoutMs, fallback, onError });
-    const maintenanceIntervalMs = options.maintain ? resolved.config.maintenanceIntervalMs : 0;
-    const engine = new ContextEngine(store, {
-      tenant,
-      maintenanceIntervalMs,
-      journalKeepMs,
-      memory: { sizes: { short: memoryShortSize, medium: memoryMediumSize, long: memoryLongSize } },
-      // A look at a window from outside is no reason to compact it.
-      compaction: { autoCompact: options.maintain ?? false },
-      ...(onError && { onError }),
-    });
+    const engine = new ContextEngine(store, await engineOptions(resolved.config, options));
     try {
       return await work({ engine, store, ...resolved });
     } finally {
       await engine.close();
     }
   }
+}
+
+async function engineOptions(
+  config: Config,
+  { maintain = false, onError }: OpenOptions,
+): Promise<EngineOptions> {
+  const { strategiesIn } = await import('../core/config.ts');
+  const { tenant, journalKeepMs, highWater, lowWater, compressionRatio } = config;
+  const sizes = {
+    short: config.memoryShortSize,
+    medium: config.memoryMediumSize,
+    long: config.memoryLongSize,
+  };
+  return {
+    tenant,
+    maintenanceIntervalMs: maintain ? config.maintenanceIntervalMs : 0,
+    journalKeepMs,
+    memory: { sizes },
+    compaction: {
+      // A look at a window from outside is no reason to compact it.
+      autoCompact: maintain && config.autoCompact,
+      strategy: strategiesIn(config.compactionStrategy),
+      highWater,
+      lowWater,
+      compressionRatio,
+    },
+    ...(onError && { onError }),
+  };
 }

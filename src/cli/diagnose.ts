@@ -31,7 +31,7 @@ export interface Diagnosis {
   ok: boolean;
   versions: Record<string, string | number>;
   /** Absent when the settings are wrong: the checks say how. */
-  settings?: Record<SettingName, { value: string | number; source: ConfigSource }>;
+  settings?: Record<SettingName, { value: string | number | boolean; source: ConfigSource }>;
   checks: Check[];
 }
 

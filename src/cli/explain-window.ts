@@ -1,7 +1,16 @@
-import type { ContextWindow, InReason, LeftOut, OutReason, SectionName } from '../core/model/window.ts';
+import type { Message } from '../core/model/message.ts';
+import type {
+  ContextWindow,
+  InReason,
+  LeftOut,
+  OutReason,
+  SectionName,
+  WindowItem,
+} from '../core/model/window.ts';
 import type { Output } from './output.ts';
+import type { RecalledText } from './recalled-texts.ts';
 import { contentText } from './render-message.ts';
-import { bar, type Column, clip, count, safeLine, table, width } from './text.ts';
+import { bar, type Column, clip, count, counted, safeLine, table, width } from './text.ts';
 
 const inReasons: Record<InReason, string> = {
   system: 'system prompt',
@@ -11,7 +20,7 @@ const inReasons: Record<InReason, string> = {
   newest: 'the newest',
   'last-user-turn': "the user's last turn",
   fits: 'fits the budget',
-  recalled: 'answers the query',
+  recalled: 'about the query',
 };
 
 const outReasons: Record<OutReason, string> = {
@@ -35,14 +44,25 @@ const BAR_COLUMNS = 40;
 /** Of what a message says, at least so much is shown. */
 const MIN_TEXT_COLUMNS = 24;
 
-/** A window for people: how the budget is spent, what is in and why, what was left out and why. */
-export function explainWindow(out: Output, window: ContextWindow): string[] {
+/** Stands for the seq of what has no place in the log: a summary, and the message that holds what is recalled. */
+const NO_SEQ = '–';
+
+/**
+ * A window for people: how the budget is spent, what is in and why, what was left out and why.
+ * @param recalled what it recalls, in its order
+ */
+export function explainWindow(
+  out: Output,
+  window: ContextWindow,
+  recalled: readonly RecalledText[],
+): string[] {
   return [
     ...budgetLines(out, window),
+    ...standsOn(out, window),
     '',
     ...sectionLines(out, window),
     '',
-    ...itemLines(out, window),
+    ...itemLines(out, window, recalled),
     ...leftOutLines(out, window.leftOut),
   ];
 }
@@ -63,6 +83,16 @@ function budgetLines(out: Output, { tokens, budget, counter, atSeq }: ContextWin
   ];
 }
 
+/** What the window was built from besides the log. */
+function standsOn(out: Output, { compaction, recall }: ContextWindow): string[] {
+  const lines: string[] = [];
+  if (compaction !== undefined) lines.push(`stands on compaction ${compaction}`);
+  if (recall)
+    lines.push(`recalled for: ${clip(safeLine(recall.query), Math.max(MIN_TEXT_COLUMNS, out.columns - 14))}`);
+  if (recall && !recall.index.complete) lines.push('not everything was searched: the index is behind');
+  return lines.map((line) => out.style('dim', line));
+}
+
 function sectionLines(out: Output, { sections, tokens }: ContextWindow): string[] {
   const columns: Column[] = [
     { head: 'SECTION' },
@@ -79,7 +109,10 @@ function sectionLines(out: Output, { sections, tokens }: ContextWindow): string[
   return headed(out, table(columns, rows));
 }
 
-function itemLines(out: Output, { sections, messages }: ContextWindow): string[] {
+/** One line of the table of messages, with what it says whole. */
+type ItemRow = [cells: string[], text: string];
+
+function itemLines(out: Output, window: ContextWindow, recalled: readonly RecalledText[]): string[] {
   const columns: Column[] = [
     { head: 'SEQ', right: true },
     { head: 'SECTION' },
@@ -88,18 +121,53 @@ function itemLines(out: Output, { sections, messages }: ContextWindow): string[]
     { head: 'WHY IT IS IN' },
     { head: 'WHAT IT SAYS' },
   ];
-  const items = sections.flatMap(({ name, items }) => items.map((item) => ({ name, ...item })));
-  const rows = items.map(({ name, seq, tokens, reason, trimmed }, i) => [
-    `${seq}`,
-    out.style(sectionStyles[name], name),
-    messages[i]!.role,
-    count(tokens),
-    inReasons[reason] + (trimmed ? ` (without ${outReasons[trimmed]})` : ''),
-  ]);
-  const room = out.columns - Math.max(...table(columns, rows).map(width)) - 2;
-  const texts = messages.map(({ content }) => safeLine(contentText(content)));
-  const shown = rows.map((row, i) => [...row, clip(texts[i]!, Math.max(MIN_TEXT_COLUMNS, room))]);
+  const items = window.sections.flatMap(({ name, items }) => items.map((item) => ({ name, ...item })));
+  const rows = items.flatMap((item, i): ItemRow[] => {
+    const row = itemRow(out, item, window.messages[i]!);
+    return item.recalled ? recalledRows(out, row, recalled) : [row];
+  });
+  const room =
+    out.columns -
+    Math.max(
+      ...table(
+        columns,
+        rows.map(([cells]) => cells),
+      ).map(width),
+    ) -
+    2;
+  const shown = rows.map(([cells, text]) => [...cells, clip(text, Math.max(MIN_TEXT_COLUMNS, room))]);
   return headed(out, table(columns, shown));
+}
+
+function itemRow(
+  out: Output,
+  { name, seq, tokens, reason, trimmed, offloaded }: WindowItem & { name: SectionName },
+  { role, content }: Message,
+): ItemRow {
+  const less = [
+    ...(trimmed ? [`without ${outReasons[trimmed]}`] : []),
+    ...(offloaded ? ['shortened to a marker'] : []),
+  ];
+  const why = inReasons[reason] + (less.length > 0 ? ` (${less.join(', ')})` : '');
+  const cells = [seq > 0 ? `${seq}` : NO_SEQ, out.style(sectionStyles[name], name), role, count(tokens), why];
+  return [cells, safeLine(contentText(content))];
+}
+
+/** The message that holds what is recalled, and below it what it tells again, a row each. */
+function recalledRows(out: Output, [block]: ItemRow, recalled: readonly RecalledText[]): ItemRow[] {
+  const memories = recalled.filter(({ seq }) => seq === undefined).length;
+  const messages = recalled.length - memories;
+  const told = [
+    ...(memories > 0 ? [memories === 1 ? '1 memory' : `${count(memories)} memories`] : []),
+    ...(messages > 0 ? [counted(messages, 'message')] : []),
+  ];
+  return [
+    [block, `${told.join(' and ')}, told again:`],
+    ...recalled.map(({ seq, role, text }): ItemRow => {
+      const cells = [seq === undefined ? '' : `${seq}`, out.style(sectionStyles.recalled, 'recalled'), role];
+      return [[...cells, '', ''], safeLine(text)];
+    }),
+  ];
 }
 
 function leftOutLines(out: Output, leftOut: readonly LeftOut[]): string[] {

@@ -1,6 +1,7 @@
 /** The composition root: the commands, what they share, and how each run ends. */
 import { Command, CommanderError } from 'commander';
 import { Cli, type GlobalOptions } from './cli.ts';
+import { compactCommand, compactionsCommand } from './commands/compact.ts';
 import { copyCommand } from './commands/copy.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
@@ -65,6 +66,8 @@ function buildProgram(runner: Runner): Command {
     windowCommand,
     searchCommand,
     memoryCommand,
+    compactCommand,
+    compactionsCommand,
     statsCommand,
     copyCommand,
     migrateCommand,
@@ -80,6 +83,7 @@ ${examples([
   ['holdfast import conversations.jsonl', 'bring conversations in'],
   ['holdfast sessions', 'see what is there'],
   ['holdfast window ID --max-tokens 4000 --explain', 'see what a model would get, and why'],
+  ['holdfast search "the refund" --user USER', 'find what was said'],
   ['holdfast serve', 'serve the same over HTTP'],
 ])}
 Settings: options beat the environment (HOLDFAST_STORE, HOLDFAST_PORT, …), which beats holdfast.config.json.

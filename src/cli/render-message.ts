@@ -24,7 +24,9 @@ export function renderMessage(out: Output, message: Message): string {
     ...(priority && priority !== 'normal' ? [`${priority} priority`] : []),
   ];
   const who = name === undefined ? role : `${role} ${safeLine(name)}`;
-  const head = `${out.style('dim', `#${seq}`)} ${out.style(roleStyles[role], who)}  ${out.style('dim', facts.join(' · '))}`;
+  // A summary, and what is recalled, have no place in the log.
+  const place = seq > 0 ? `#${seq}` : '–';
+  const head = `${out.style('dim', place)} ${out.style(roleStyles[role], who)}  ${out.style('dim', facts.join(' · '))}`;
   const body = contentText(message.content)
     .trimEnd()
     .replace(/^(?=.)/gm, '  ');

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ConfigError, type InputIssue } from './errors.ts';
 import { kindOf } from './ids.ts';
 import { durationSchema, idSchema, inputIssues } from './input.ts';
+import { type Strategy, strategies } from './model/compaction.ts';
 import { DURABILITIES, MAX_TIMER_MS } from './store-options.ts';
 import { nearest } from './suggest.ts';
 
@@ -17,6 +18,17 @@ interface Setting<T> {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const memorySize = z.int().min(1).max(1_000_000);
+const share = z.number().gt(0).lt(1);
+/** Names of strategies, separated by commas. */
+const strategyList = z.string().superRefine((list, { addIssue }) => {
+  for (const name of strategiesIn(list)) {
+    if ((strategies as readonly string[]).includes(name)) continue;
+    const near = nearest(name, strategies);
+    addIssue(
+      `expected one of ${strategies.join(', ')}${near ? `; did you mean ${near}?` : ', or several with commas'}`,
+    );
+  }
+});
 
 /** All settings. */
 export const settings = {
@@ -89,6 +101,36 @@ export const settings = {
     env: 'HOLDFAST_MEMORY_LONG_SIZE',
     description: 'how many long-term memories a user may have',
   }),
+  autoCompact: setting({
+    schema: z.boolean(),
+    default: true,
+    env: 'HOLDFAST_AUTO_COMPACT',
+    description: 'whether the server compacts a conversation that outgrows its windows: true or false',
+  }),
+  compactionStrategy: setting({
+    schema: strategyList,
+    default: 'tool-results,dedup,extractive',
+    env: 'HOLDFAST_COMPACTION_STRATEGY',
+    description: `how it is made shorter, one after another: ${strategies.join(', ')}`,
+  }),
+  highWater: setting({
+    schema: z.number().gt(0).max(1),
+    default: 0.9,
+    env: 'HOLDFAST_HIGH_WATER',
+    description: "the share of a window's room from which on a compaction is due",
+  }),
+  lowWater: setting({
+    schema: share,
+    default: 0.5,
+    env: 'HOLDFAST_LOW_WATER',
+    description: 'the share that a compaction goes down to; below highWater',
+  }),
+  compressionRatio: setting({
+    schema: share,
+    default: 0.3,
+    env: 'HOLDFAST_COMPRESSION_RATIO',
+    description: 'the share of the tokens it stands for that a summary may have',
+  }),
   host: setting({
     schema: z.string().min(1).max(253),
     default: '127.0.0.1',
@@ -157,6 +199,7 @@ export function resolveConfig({ options = {}, env = {}, file, urls = {} }: Confi
   const issues: InputIssue[] = [];
   const layers = [fromFile(file, issues), fromEnvironment(env, issues), fromOptions(options, issues)];
   const config: Record<string, unknown> = {};
+  const places: Partial<Record<SettingName, string>> = {};
   const sources: Record<string, ConfigSource> = {};
   for (const name of names) {
     config[name] = settings[name].default;
@@ -173,10 +216,27 @@ export function resolveConfig({ options = {}, env = {}, file, urls = {} }: Confi
     else if (name === 'store' || name === 'fallback')
       issues.push(...urlIssues(urls[name], parsed.data as string, place));
     config[name] = parsed.data;
+    places[name] = place;
     sources[name] = source;
   }
+  issues.push(...waterIssues(config as Config, places));
   if (issues.length > 0) throw new ConfigError(issues);
   return { config: config as Config, sources: sources as Record<SettingName, ConfigSource> };
+}
+
+function waterIssues(
+  { lowWater, highWater }: Config,
+  places: Partial<Record<SettingName, string>>,
+): InputIssue[] {
+  if (!(lowWater >= highWater)) return [];
+  return places.lowWater !== undefined
+    ? [{ path: places.lowWater, message: `must be below highWater, which is ${highWater}` }]
+    : [{ path: places.highWater!, message: `must be above lowWater, which is ${lowWater}` }];
+}
+
+/** The strategies that the setting `compactionStrategy` names. */
+export function strategiesIn(list: string): Strategy[] {
+  return list.split(',').map((name) => name.trim() as Strategy);
 }
 
 function urlIssues(check: ((url: string) => void) | undefined, url: string, place: string): InputIssue[] {
@@ -243,9 +303,11 @@ function known<T extends string>(
   return undefined;
 }
 
-/** Options and the environment are text: numbers are read from it; NaN is text that is none. */
+/** Options and the environment are text: numbers, true and false are read from it; NaN is text that is no number. */
 function typed(name: SettingName, value: unknown): unknown {
-  if (typeof settings[name].default !== 'number' || typeof value !== 'string') return value;
+  const kind = typeof settings[name].default;
+  if (kind === 'boolean' && (value === 'true' || value === 'false')) return value === 'true';
+  if (kind !== 'number' || typeof value !== 'string') return value;
   const number = value.trim() === '' ? Number.NaN : Number(value);
   return Number.isFinite(number) ? number : Number.NaN;
 }

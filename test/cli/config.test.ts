@@ -66,6 +66,31 @@ describe('resolveConfig', () => {
     },
   );
 
+  it('reads true and false, and nothing else, where a setting is one of the two', () => {
+    const { config } = resolveConfig({ env: { HOLDFAST_AUTO_COMPACT: 'false' } });
+    expect(config.autoCompact).toBe(false);
+    expect(problems({ env: { HOLDFAST_AUTO_COMPACT: 'maybe' } })).toEqual([
+      'HOLDFAST_AUTO_COMPACT: expected boolean, got string',
+    ]);
+  });
+
+  it('checks each strategy of a list', () => {
+    const strategiesOf = (list: string) => problems({ env: { HOLDFAST_COMPACTION_STRATEGY: list } });
+    expect(strategiesOf('dedup, truncate')).toEqual([]);
+    expect(strategiesOf('dedup,extractiv,x')).toEqual([
+      expect.stringMatching(/^HOLDFAST_COMPACTION_STRATEGY: expected one of .*; did you mean extractive\?$/),
+      expect.stringMatching(/^HOLDFAST_COMPACTION_STRATEGY: expected one of /),
+    ]);
+    expect(strategiesOf(',')).toHaveLength(2);
+  });
+
+  it.each([
+    [{ HOLDFAST_LOW_WATER: '0.95' }, 'HOLDFAST_LOW_WATER: must be below highWater, which is 0.9'],
+    [{ HOLDFAST_HIGH_WATER: '0.3' }, 'HOLDFAST_HIGH_WATER: must be above lowWater, which is 0.5'],
+  ])('wants the low-water mark below the high one: %j', (env, problem) => {
+    expect(problems({ env })).toEqual([problem]);
+  });
+
   it.each([
     [null, 'null'],
     [[], 'array'],

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ContextWindow } from '../../src/core/model/window.ts';
+import { ContextEngine } from '../../src/index.ts';
 import { fixture, folder, holdfast, json } from './program.ts';
 
 async function imported(): Promise<{ cwd: string }> {
@@ -114,9 +115,30 @@ describe('holdfast window', () => {
     expect(stdout).toMatch(/█+░* [\d,]+ of 400 tokens \(\d+ %\)/);
     expect(stdout).toMatch(/^SECTION +MESSAGES +TOKENS/m);
     expect(stdout).toMatch(/^ +1 +system +system +\d+ +system prompt +Be kind\.$/m);
-    expect(stdout).toMatch(/^ +6 +recalled +user +\d+ +answers the query +/m);
+    expect(stdout).toMatch(/^ +– +recalled +user +\d+ +about the query +\d messages?, told again:$/m);
+    expect(stdout).toMatch(/^ +6 +recalled +user +My cat is called Tiger\.$/m);
+    expect(stdout).toContain('recalled for: name of the cat');
     expect(stdout).toMatch(/^ *61 +recent +assistant +\d+ +the newest +Turn 59/m);
     expect(stdout).toMatch(/^\d+ to \d+ +\d+ +\S.* +didn't fit the budget$/m);
+  });
+
+  it('shows memories that it recalls as well, and a long one on a line', async () => {
+    const where = await long();
+    const file = `file:${join(where.cwd, 'holdfast.db')}`;
+    await using engine = await ContextEngine.open(file, { maintenanceIntervalMs: 0 });
+    const content = `The cat of the user has a collar.\n${'It is green. '.repeat(40)}`;
+    await engine.memory.add({ content, userId: 'u' });
+    const args = ['window', 'long', '--max-tokens', '2000', '--query', 'the collar of the cat', '--explain'];
+    const { stdout } = await holdfast(args, where);
+    expect(stdout).toMatch(/ 1 memory(?: and \d messages?)?, told again:$/m);
+    expect(stdout).toMatch(/^ +recalled +memory +The cat of the user has a collar\. It is green\. .*…$/m);
+  });
+
+  it('recalls nothing with --no-recall', async () => {
+    const args = ['window', 'long', '--max-tokens', '400', '--query', 'name of the cat', '--no-recall'];
+    const { stdout } = await holdfast(args, await long());
+    expect(stdout).toContain('Turn 59');
+    expect(stdout).not.toContain('Tiger');
   });
 
   it('prints messages that are ready to send with --as', async () => {

@@ -48,6 +48,7 @@ function print(
   { hits }: MessageSearch,
   { explain, isOfUser }: { explain: boolean | undefined; isOfUser: boolean },
 ): void {
+  if (hits.length === 0) out.line('Nothing found.');
   for (const hit of hits) {
     if (isOfUser) out.line(out.style('bold', safeLine(hit.sessionId)));
     out.line(renderMessage(out, hit.message).trimEnd());
@@ -60,10 +61,9 @@ function print(
 function explanation({ score, why }: MessageHit): string {
   const { terms, ...parts } = why;
   const words = Object.entries(terms).map(([term, part]) => `${term} ${part.toFixed(1)}`);
-  const sum = Object.entries(parts).map(([name, part]) =>
-    name === 'words' && words.length > 0
-      ? `words ${part.toFixed(1)} (${words.join(', ')})`
-      : `${name} ${part.toFixed(1)}`,
-  );
-  return `${score.toFixed(1)} = ${sum.join(' + ')}`;
+  const [first = '', ...rest] = Object.entries(parts).map(([name, part]) => {
+    const of = name === 'words' && words.length > 0 ? ` (${words.join(', ')})` : '';
+    return `${part < 0 ? '-' : '+'} ${name} ${Math.abs(part).toFixed(1)}${of}`;
+  });
+  return [`${score.toFixed(1)} =`, first.replace(/^\+ /, ''), ...rest].join(' ');
 }

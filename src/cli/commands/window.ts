@@ -13,6 +13,7 @@ interface Options {
   atSeq?: number;
   channel?: string;
   as?: MessageFormat;
+  recall: boolean;
   explain?: boolean;
 }
 
@@ -25,7 +26,8 @@ export const windowCommand: Define = (program, run) => {
       'Builds what a model would be given for its next call: the best of a session that fits a token budget.',
     )
     .requiredOption('--max-tokens <n>', 'what the model takes in all', wholeNumber)
-    .option('--query <text>', 'look for earlier messages about this')
+    .option('--query <text>', "recall what was said about this (default: the user's last turn)")
+    .option('--no-recall', 'all of the budget for the newest messages')
     .option('--reply-tokens <n>', 'keep so many free for the reply', wholeNumber)
     .option('--model <name>', 'whose tokenizer counts (default: o200k_base)')
     .option('--at-seq <n>', 'the window as it was when the conversation ended there', wholeNumber)
@@ -57,7 +59,15 @@ export const windowCommand: Define = (program, run) => {
             cli.out.json(window);
           } else if (explain) {
             const { explainWindow } = await import('../explain-window.ts');
-            for (const line of explainWindow(cli.out, window)) cli.out.line(line);
+            const { readRecalled } = await import('../recalled-texts.ts');
+            const { channel } = options;
+            const recalled = await readRecalled(
+              engine,
+              id!,
+              window,
+              channel === undefined ? {} : { channel },
+            );
+            for (const line of explainWindow(cli.out, window, recalled)) cli.out.line(line);
           } else {
             for (const message of window.messages) cli.out.line(renderMessage(cli.out, message));
             const { tokens, budget } = window;
