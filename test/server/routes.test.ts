@@ -289,6 +289,68 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
     expectError(await call('GET', `${session}/windows/99`), 404, 'not-found');
   });
 
+  test('compacts, lists compactions, takes them back, and reads back what markers stand for', async () => {
+    const session = await newSession();
+    const result = 'Box 7 is on shelf 21. '.repeat(200);
+    // The two newest tools keep their results, whatever their length.
+    const messages = ['c1', 'c2', 'c3'].flatMap((id) => [
+      { role: 'user', content: `Where is box 7? Ask ${id}.` },
+      {
+        role: 'assistant',
+        content: null,
+        tool_calls: [{ id, type: 'function', function: { name: 'shelves', arguments: '{}' } }],
+      },
+      { role: 'tool', tool_call_id: id, content: result },
+      { role: 'assistant', content: 'On shelf 21.' },
+    ]);
+    await call('POST', `${session}/messages`, { messages });
+    const compactions = `${session}/compactions`;
+    const strategy = ['tool-results'];
+    const made = await call('POST', compactions, { strategy, targetTokens: 600 });
+    expect(made.body.compaction).toMatchObject({ id: '1', strategy: 'tool-results' });
+    const refused = await call('POST', compactions, { strategy, targetTokens: 600 });
+    expect(refused.body).toMatchObject({ refused: { reason: 'nothing-to-compact' } });
+    expect((await call('POST', compactions)).body.compaction).toMatchObject({ id: '2', base: '1' });
+    expectError(await call('POST', compactions, { strategy: 'shrink' }), 400, 'invalid-input');
+    expectError(await call('POST', '/v1/sessions/nobody/compactions'), 404, 'not-found');
+
+    const listed = (await call('GET', `${compactions}?limit=1`)).body.compactions;
+    expect(listed).toMatchObject([{ id: '2' }]);
+    expectError(await call('GET', `${compactions}?limit=0`), 400, 'invalid-input');
+    expect((await call('POST', `${compactions}/undo`)).body).toMatchObject({
+      id: '2',
+      undone: { reason: 'undone' },
+    });
+    expectError(await call('POST', `${compactions}/undo`, { id: '9' }), 404, 'not-found');
+
+    const window = await call('POST', `${session}/window`, { maxTokens: 20_000, recall: false });
+    const handle = /@3(?:\/\d+)?/.exec(JSON.stringify(window.body.messages))![0];
+    const offloaded = `${session}/offloaded`;
+    const whole = await call('GET', `${offloaded}?handle=${encodeURIComponent(handle)}`);
+    expect(whole.body).toMatchObject({ seq: 3, text: result });
+    expectError(await call('GET', `${offloaded}?handle=here`), 400, 'invalid-input');
+    expectError(await call('GET', `${offloaded}?handle=@99/0`), 404, 'not-found');
+    expectError(await call('GET', offloaded), 400, 'invalid-input');
+  });
+
+  test('recalls into a window, and leaves that out where it is told to', async () => {
+    const session = await newSession();
+    const messages = Array.from({ length: 60 }, (_, i) => ({
+      role: i % 2 ? 'assistant' : 'user',
+      content: i === 4 ? 'The kettle is called Ferdinand.' : `Turn ${i}: ${'blah '.repeat(20)}`,
+    }));
+    await call('POST', `${session}/messages`, { messages });
+    const ask = { maxTokens: 400, query: 'name of the kettle' };
+    const window = (await call('POST', `${session}/window`, ask)).body;
+    const block = window.sections.find(({ name }: { name: string }) => name === 'recalled');
+    expect(block.items[0].recalled).toContainEqual({ seq: 5, version: 1 });
+    expect(window.recall).toMatchObject({ query: ask.query, index: { complete: true } });
+    const without = (await call('POST', `${session}/window`, { ...ask, recall: false })).body;
+    expect(JSON.stringify(without)).not.toContain('Ferdinand');
+    const wrong = await call('POST', `${session}/window`, { ...ask, recall: { share: 2, memory: true } });
+    expectError(wrong, 400, 'invalid-input');
+  });
+
   test('sums up usage', async () => {
     const session = await newSession();
     await call('POST', `${session}/usage`, { inputTokens: 10, outputTokens: 2, model: 'm' });
