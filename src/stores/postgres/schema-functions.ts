@@ -91,8 +91,8 @@ END $body$;
 `;
 
 /**
- * Reads runs of seqs. The order is that of an expression: for one of a column the planner, which is not to sort, would
- * rather go through all of the log.
+ * Reads runs of seqs. The planner would rather go through all of the log: that the runs are looked up one by one is
+ * what `OFFSET 0` says, and that what is found is sorted, that the order is an expression's.
  */
 export const READ_RUNS = `
 CREATE FUNCTION {schema}.read_runs(
@@ -103,11 +103,12 @@ AS $body$
 DECLARE
   log record;
 BEGIN${GIVE_BOUNDS}
-  RETURN QUERY SELECT e.seq, e.version::bigint, e.mark, e.given_id, e.value
-    FROM unnest(firsts, lasts) r(first, last)
-      JOIN {schema}.entries e ON e.log = log.pk AND e.seq BETWEEN r.first AND r.last
-    WHERE my_mark IS NULL OR e.mark = my_mark
-    ORDER BY e.seq * CASE WHEN newest THEN -1 ELSE 1 END LIMIT most;
+  RETURN QUERY SELECT f.seq, f.version::bigint, f.mark, f.given_id, f.value
+    FROM unnest(firsts, lasts) r(first, last) CROSS JOIN LATERAL (
+      SELECT e.* FROM {schema}.entries e WHERE e.log = log.pk AND e.seq BETWEEN r.first AND r.last OFFSET 0
+    ) f
+    WHERE my_mark IS NULL OR f.mark = my_mark
+    ORDER BY f.seq * CASE WHEN newest THEN -1 ELSE 1 END LIMIT most;
 END $body$;
 `;
 
