@@ -18,8 +18,9 @@ export async function entriesAt(
 ): Promise<Map<number, Entry>> {
   const found = new Map<number, Entry>();
   for (let i = 0; i < seqs.length; i += SEQS_AT_ONCE) {
-    const range = { seqs: seqs.slice(i, i + SEQS_AT_ONCE), limit: SEQS_AT_ONCE };
-    for (const entry of (await store.readLog(partition, log, range)).entries) found.set(entry.seq, entry);
+    const part = seqs.slice(i, i + SEQS_AT_ONCE);
+    const { entries } = await store.readLog(partition, log, { seqs: part, limit: part.length });
+    for (const entry of entries) found.set(entry.seq, entry);
   }
   return found;
 }
