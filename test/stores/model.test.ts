@@ -141,16 +141,16 @@ const batch: fc.Arbitrary<PlannedBatch> = fc.record({
     { weight: 1, arbitrary: drop },
   ),
 });
-const range = fc.record(
-  {
-    limit: fc.integer({ min: 0, max: 6 }),
-    after: seq,
-    before: seq,
-    reverse: fc.boolean(),
-    mark,
-    ids: fc.array(fc.constantFrom('e', 'f', 'g', 'h')),
-  },
-  { requiredKeys: ['limit'] },
+const bounds = {
+  limit: fc.integer({ min: 0, max: 6 }),
+  after: seq,
+  before: seq,
+  reverse: fc.boolean(),
+  mark,
+};
+const range = fc.oneof(
+  fc.record({ ...bounds, ids: fc.array(fc.constantFrom('e', 'f', 'g', 'h')) }, { requiredKeys: ['limit'] }),
+  fc.record({ ...bounds, seqs: fc.array(seq) }, { requiredKeys: ['limit', 'seqs'] }),
 );
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
