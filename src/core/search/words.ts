@@ -170,16 +170,21 @@ function reach({ lengths, speakers }: Table, row: number): number {
 function saturationOf(table: Table, weights: Weights): Float64Array {
   const { rows, lengths, extraLengths, episode } = table;
   const merged = new Float64Array(rows);
-  const own = (row: number): number => lengths[row]! + weights.extra * extraLengths[row]!;
-  const near = Float64Array.from(lengths, (_, row) => own(row) * reach(table, row));
+  const near = new Float64Array(rows);
   for (let row = 0; row < rows; row++) {
-    const at = (other: number): number => (episode[other] === episode[row] ? near[other]! : 0);
-    merged[row] =
-      own(row) +
-      at(row - 1) * (row > 0 && asks(table, row - 1) ? weights.asked : weights.previous) +
-      at(row - 2) * weights.beforePrevious +
-      at(row + 1) * weights.next +
-      at(row + 2) * weights.afterNext;
+    merged[row] = lengths[row]! + weights.extra * extraLengths[row]!;
+    near[row] = merged[row]! * reach(table, row);
+  }
+  // Each gives to those around it: a loop over some thousand rows, on the way of every search.
+  const give = (from: number, to: number, weight: number): void => {
+    if (weight !== 0 && to >= 0 && to < rows && episode[from] === episode[to])
+      merged[to]! += near[from]! * weight;
+  };
+  for (let row = 0; row < rows; row++) {
+    give(row, row + 1, asks(table, row) ? weights.asked : weights.previous);
+    give(row, row + 2, weights.beforePrevious);
+    give(row, row - 1, weights.next);
+    give(row, row - 2, weights.afterNext);
   }
   const average = merged.reduce((sum, length) => sum + length, 0) / Math.max(1, rows) || 1;
   return merged.map((length) => weights.k1 * (1 - weights.b + (weights.b * length) / average));

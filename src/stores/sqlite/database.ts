@@ -5,6 +5,9 @@ import type BetterSqlite3 from 'better-sqlite3';
 import { isHoldfastError, StoreCorruptError, StoreUnavailableError } from '../../core/errors.ts';
 import { checkSchema, migrate } from './schema.ts';
 
+/** Pages that are kept at hand, in KiB. A search reads some hundred, and SQLite's own two megabytes hold few more. */
+const CACHE_KIB = 32 * 1024;
+
 export type Database = BetterSqlite3.Database;
 export type Statement = BetterSqlite3.Statement;
 
@@ -31,6 +34,7 @@ export async function openDatabase(
       const db = new Sqlite(path, { timeout: LOCK_SPIN_MS });
       try {
         db.pragma('journal_mode = WAL');
+        db.pragma(`cache_size = -${CACHE_KIB}`);
         db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`);
         migrate(db);
         return db;
