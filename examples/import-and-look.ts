@@ -15,7 +15,15 @@ const conversations = join(import.meta.dirname, 'conversations.jsonl');
 holdfast('import', conversations);
 // Nothing is doubled: what is there already is known by its content.
 holdfast('import', conversations);
-holdfast('window', 'bicycle-shop', '--max-tokens', '230', '--explain');
+holdfast(
+  'window',
+  'bicycle-shop',
+  '--max-tokens',
+  '230',
+  '--query',
+  'When does my order arrive?',
+  '--explain',
+);
 
 // The library sees the same sessions.
 const engine = await ContextEngine.open(store);

@@ -64,6 +64,7 @@ export function explainWindow(
     '',
     ...itemLines(out, window, recalled),
     ...leftOutLines(out, window.leftOut),
+    ...roomLines(out, window),
   ];
 }
 
@@ -88,7 +89,7 @@ function standsOn(out: Output, { compaction, recall }: ContextWindow): string[] 
   const lines: string[] = [];
   if (compaction !== undefined) lines.push(`stands on compaction ${compaction}`);
   if (recall)
-    lines.push(`recalled for: ${clip(safeLine(recall.query), Math.max(MIN_TEXT_COLUMNS, out.columns - 14))}`);
+    lines.push(`looked for: ${clip(safeLine(recall.query), Math.max(MIN_TEXT_COLUMNS, out.columns - 12))}`);
   if (recall && !recall.index.complete) lines.push('not everything was searched: the index is behind');
   return lines.map((line) => out.style('dim', line));
 }
@@ -185,6 +186,16 @@ function leftOutLines(out: Output, leftOut: readonly LeftOut[]): string[] {
     outReasons[reason],
   ]);
   return ['', ...headed(out, table(columns, rows))];
+}
+
+/** Why there is room left beside what did not fit. */
+function roomLines(out: Output, { leftOut, recall, tokens, budget }: ContextWindow): string[] {
+  const isWanting = leftOut.some(({ reason }) => reason === 'budget');
+  if (!recall || !isWanting || tokens > budget.messages * 0.67) return [];
+  return [
+    '',
+    out.style('dim', 'Room is kept for what may be recalled; --no-recall fills it with the newest messages.'),
+  ];
 }
 
 function headed(out: Output, [head = '', ...lines]: readonly string[]): string[] {

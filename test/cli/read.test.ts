@@ -117,7 +117,7 @@ describe('holdfast window', () => {
     expect(stdout).toMatch(/^ +1 +system +system +\d+ +system prompt +Be kind\.$/m);
     expect(stdout).toMatch(/^ +– +recalled +user +\d+ +about the query +\d messages?, told again:$/m);
     expect(stdout).toMatch(/^ +6 +recalled +user +My cat is called Tiger\.$/m);
-    expect(stdout).toContain('recalled for: name of the cat');
+    expect(stdout).toContain('looked for: name of the cat');
     expect(stdout).toMatch(/^ *61 +recent +assistant +\d+ +the newest +Turn 59/m);
     expect(stdout).toMatch(/^\d+ to \d+ +\d+ +\S.* +didn't fit the budget$/m);
   });
