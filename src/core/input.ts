@@ -51,7 +51,11 @@ export function parseInput<S extends z.ZodType>(schema: S, value: unknown, what:
 
 /** Zod's issues in our words. */
 export function inputIssues(error: z.ZodError, value: unknown, schema: z.ZodType): InputIssue[] {
-  return error.issues.flatMap((issue) => {
+  return inWords(error.issues, value, schema);
+}
+
+function inWords(issues: readonly z.core.$ZodIssue[], value: unknown, schema: z.ZodType): InputIssue[] {
+  return issues.flatMap((issue) => {
     const path = fieldPath(issue.path);
     const got = at(value, issue.path);
     switch (issue.code) {
@@ -68,14 +72,13 @@ export function inputIssues(error: z.ZodError, value: unknown, schema: z.ZodType
           },
         ];
       case 'invalid_value':
-        return [
-          {
-            path,
-            message: `${got === undefined ? 'is missing, ' : ''}expected one of ${issue.values.map(String).join(', ')}${hint(got, issue.values)}`,
-          },
-        ];
-      case 'invalid_union':
-        return [{ path, message: unionMessage(issue.errors.flat(), got) }];
+        return [{ path, message: `${got === undefined ? 'is missing, ' : ''}${oneOf(issue.values, got)}` }];
+      case 'invalid_union': {
+        const inner = issue.errors.find((branch) => branch.every((one) => one.path.length > 0));
+        if (!inner) return [{ path, message: unionMessage(issue.errors.flat(), got) }];
+        const placed = inner.map((one) => ({ ...one, path: [...issue.path, ...one.path] }));
+        return inWords(placed, value, schema);
+      }
       case 'too_small':
         return [{ path, message: `must be at least ${issue.minimum}${size(issue.origin)}` }];
       case 'too_big':
@@ -94,6 +97,7 @@ function wordFor(expected: string): string {
 function unionMessage(issues: readonly z.core.$ZodIssue[], got: unknown): string {
   const close = issues.find((issue) => issue.code !== 'invalid_type' && issue.path.length === 0);
   if (close?.code === 'too_small') return `must be at least ${close.minimum}`;
+  if (close?.code === 'invalid_value') return oneOf(close.values, got);
   if (close) return close.message;
   const kinds = issues.flatMap((issue) => (issue.code === 'invalid_type' ? [wordFor(issue.expected)] : []));
   const names = [...new Set(kinds)].map((kind) => (kind === 'record' ? 'object' : kind));
@@ -131,10 +135,22 @@ function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   return Object.keys(shapeOf(inner) ?? {});
 }
 
+interface Schema {
+  shape?: Record<string, unknown>;
+  /** Of a union. */
+  options?: readonly unknown[];
+  unwrap?(): unknown;
+}
+
 function shapeOf(schema: unknown): Record<string, unknown> | undefined {
-  let inner = schema as { shape?: Record<string, unknown>; unwrap?: () => unknown } | undefined;
-  while (inner && !inner.shape && inner.unwrap) inner = inner.unwrap() as typeof inner;
-  return inner?.shape;
+  let inner = schema as Schema | undefined;
+  while (inner && !inner.shape && inner.unwrap) inner = inner.unwrap() as Schema;
+  if (inner?.shape || !Array.isArray(inner?.options)) return inner?.shape;
+  return Object.assign({}, ...inner.options.map(shapeOf));
+}
+
+function oneOf(values: readonly unknown[], got: unknown): string {
+  return `expected one of ${values.map(String).join(', ')}${hint(got, values)}`;
 }
 
 function hint(got: unknown, values: readonly unknown[]): string {

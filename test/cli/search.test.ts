@@ -46,9 +46,17 @@ describe('holdfast search', () => {
     ).toEqual(['The roses are cut.', 'The roses need water.']);
   });
 
-  it('says what is missing where nobody says where to search', async () => {
-    const { stderr, code } = await holdfast(['search', 'roses'], await imported());
-    expect(stderr).toContain('give sessionId or userId');
-    expect(code).toBe(2);
+  it('says what is missing where nobody says where to search, or twice', async () => {
+    const where = await imported();
+    for (const args of [[], ['--session', 'garden', '--user', 'mara']]) {
+      const { stderr, code } = await holdfast(['search', 'roses', ...args], where);
+      expect(stderr).toContain('Say where to search: --session ID or --user ID.');
+      expect(code).toBe(2);
+    }
+  });
+
+  it('says so where nothing is found', async () => {
+    const { stdout } = await holdfast(['search', 'zeppelin', '--user', 'mara'], await imported());
+    expect(stdout).toBe('Nothing found.\n');
   });
 });

@@ -11,6 +11,8 @@ const schema = z.strictObject({
   count: z.int().min(1).max(5),
   mode: z.enum(['fast', 'slow']).optional(),
   place: z.union([z.int().min(1), idSchema]).optional(),
+  way: z.union([z.enum(['fast', 'slow']), z.array(z.enum(['fast', 'slow']))]).optional(),
+  recall: z.union([z.boolean(), z.strictObject({ share: z.number().max(1).optional() })]).optional(),
   list: z
     .array(z.strictObject({ role: z.string() }))
     .min(1)
@@ -43,6 +45,26 @@ describe('bad input', () => {
     ],
     ['one kind of several', { id: 'a', count: 1, place: {} }, 'place: expected number or string, got object'],
     ['a bad value of one of several', { id: 'a', count: 1, place: 0 }, 'place: must be at least 1'],
+    [
+      'an unknown choice where a list may be given',
+      { id: 'a', count: 1, way: 'fats' },
+      'way: expected one of fast, slow; did you mean fast?',
+    ],
+    [
+      'an unknown choice in such a list',
+      { id: 'a', count: 1, way: ['slow', 'fats'] },
+      'way[1]: expected one of fast, slow; did you mean fast?',
+    ],
+    [
+      'an unknown field of one of several',
+      { id: 'a', count: 1, recall: { shar: 1 } },
+      'recall.shar: is unknown, did you mean share?',
+    ],
+    [
+      'a bad field of one of several',
+      { id: 'a', count: 1, recall: { share: 2 } },
+      'recall.share: must be at most 1',
+    ],
     ['a list too short', { id: 'a', count: 1, list: [] }, 'list: must be at least 1 items'],
     ['an unknown field', { id: 'a', count: 1, mod: 1 }, 'mod: is unknown, did you mean mode?'],
     [
@@ -53,7 +75,7 @@ describe('bad input', () => {
     [
       'a field unlike any',
       { id: 'a', count: 1, zzzzzzz: 1 },
-      'zzzzzzz: is unknown; known are id, count, mode, place, list',
+      'zzzzzzz: is unknown; known are id, count, mode, place, way, recall, list',
     ],
   ];
   test.each(cases)('%s is told with field, kind and limit', (_, value, problem) => {

@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from 'commander';
 import type { MessageHit, MessageSearch } from '../../core/messages/search.ts';
 import { type Define, examples, wholeNumber } from '../help.ts';
 import type { Output } from '../output.ts';
@@ -34,6 +35,8 @@ export const searchCommand: Define = (program, run) => {
     .action(
       run<Options>((cli, [query], { session: sessionId, user: userId, channel, limit, explain }) =>
         cli.withEngine(async ({ engine }) => {
+          if ((sessionId === undefined) === (userId === undefined))
+            throw new InvalidArgumentError('Say where to search: --session ID or --user ID.');
           const found = await engine.messages.search(query!, { sessionId, userId, channel, limit });
           if (cli.json) cli.out.json(found);
           else print(cli.out, found, { explain, isOfUser: userId !== undefined });

@@ -219,7 +219,10 @@ export class CompactionService {
         if (first) break;
       }
     }
-    if (!first) throw new NotFoundError('compaction', wanted ?? 'newest');
+    if (!first) {
+      const hint = `None counts${wanted === undefined ? '' : ' by that id'}: \`window.compactions\` lists those that were made.`;
+      throw new NotFoundError('compaction', wanted ?? 'newest', { hint });
+    }
     if (verdict(head, first)) return toCompaction(first, head);
     const lastId = await this.#log.lastId(at);
     // Who is making one goes on from what is undone now.
