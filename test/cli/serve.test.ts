@@ -1,6 +1,9 @@
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Compaction } from '../../src/core/model/compaction.ts';
 import { folder, holdfast, json, lines, start, until } from './program.ts';
 
 async function serve(cwd: string, ...args: string[]) {
@@ -40,6 +43,23 @@ async function halfARequest(url: string, body: string) {
   };
 }
 
+const longTalk = Array.from({ length: 60 }, (_, i) => ({
+  role: i % 2 ? 'assistant' : 'user',
+  content: `Box ${i} goes to shelf ${i * 3}, near the window.`,
+}));
+
+/** Builds windows of a long talk until one of them has been compacted. */
+async function compactedBy(url: string, id: string) {
+  const session = `${url}/v1/sessions/${id}`;
+  await post(`${url}/v1/sessions`, { id, userId: 'me' });
+  await post(`${session}/messages`, { messages: longTalk });
+  for (;;) {
+    await post(`${session}/window`, { maxTokens: 400, recall: false });
+    const answer = (await (await fetch(`${session}/compactions`)).json()) as { compactions: Compaction[] };
+    if (answer.compactions.length > 0) return answer.compactions;
+  }
+}
+
 describe('holdfast serve', () => {
   it('says where it listens and what to try, and answers there', async () => {
     const cwd = folder();
@@ -62,6 +82,28 @@ describe('holdfast serve', () => {
     expect(logged.map(({ msg }) => msg)).toEqual(['listening', 'request', 'request', 'stopping', 'stopped']);
     expect(stderr).not.toContain('private');
     expect(code).toBe(0);
+  });
+
+  it('compacts what outgrows its windows, as its settings say', async () => {
+    const cwd = folder();
+    const settings = { compactionStrategy: 'truncate', lowWater: 0.3, logLevel: 'silent' };
+    writeFileSync(join(cwd, 'holdfast.config.json'), JSON.stringify(settings));
+    const { server, url } = await serve(cwd);
+    const made = await compactedBy(url, 'long');
+    expect(made[0]).toMatchObject({ id: '1', strategy: 'truncate' });
+    expect(made[0]!.tokensAfter).toBeLessThan(200);
+    server.kill('SIGTERM');
+    expect((await server.ended).code).toBe(0);
+  });
+
+  it('leaves that to others with autoCompact false', async () => {
+    const cwd = folder();
+    writeFileSync(join(cwd, 'holdfast.config.json'), JSON.stringify({ autoCompact: false }));
+    const { url } = await serve(cwd);
+    await post(`${url}/v1/sessions`, { id: 'long', userId: 'me' });
+    await post(`${url}/v1/sessions/long/messages`, { messages: longTalk });
+    for (let i = 0; i < 5; i++) await post(`${url}/v1/sessions/long/window`, { maxTokens: 400 });
+    expect(await json(['compactions', 'long'], { cwd })).toEqual({ compactions: [] });
   });
 
   it('prints one JSON value with --json', async () => {
