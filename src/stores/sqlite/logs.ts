@@ -38,6 +38,7 @@ export class Logs {
   readonly #step: Statement;
   readonly #maxId: Statement;
   readonly #waypoint: Statement;
+  readonly #isThere: Statement;
   readonly #addWaypoint: Statement;
   readonly #addMark: Statement;
   readonly #addGivenId: Statement;
@@ -106,8 +107,9 @@ export class Logs {
     this.#step = db.prepare('SELECT seq, previous FROM entries WHERE id = ?').raw();
     this.#maxId = db.prepare('SELECT max(id) FROM entries').pluck();
     this.#waypoint = db
-      .prepare('SELECT entry FROM waypoints WHERE log = ? AND seq >= ? ORDER BY seq LIMIT 1')
-      .pluck();
+      .prepare('SELECT seq, entry FROM waypoints WHERE log = ? AND seq >= ? ORDER BY seq LIMIT 1')
+      .raw();
+    this.#isThere = db.prepare('SELECT 1 FROM entries WHERE id = ? AND log = ? AND seq = ?').pluck();
     this.#addWaypoint = db.prepare('INSERT INTO waypoints VALUES (?, ?, ?)');
     this.#addMark = db.prepare('INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)');
     this.#addGivenId = db.prepare('INSERT INTO given_ids VALUES (?, ?, ?, ?)');
@@ -336,8 +338,12 @@ export class Logs {
   #seek(log: LogState, seq: number, newest = log.head): number {
     if (seq < log.first) return 0;
     if (seq >= log.last) return log.head;
-    const waypoint = this.#waypoint.get(log.pk, seq) as number | undefined;
-    const from = Math.min(waypoint ?? newest, newest);
+    const waypoint = this.#waypoint.get(log.pk, seq) as [seq: number, entry: number] | undefined;
+    const [known, entry] = waypoint ?? [log.last, log.head];
+    // Where nobody else wrote in between, entries stand side by side.
+    const likely = entry - (known - seq);
+    if (likely <= newest && this.#isThere.get(likely, log.pk, seq)) return likely;
+    const from = Math.min(entry, newest);
     const near = this.#near.get(from, from - WAYPOINT_EVERY * 2, log.pk, seq) as number | undefined;
     return near ?? (this.#far.get(from, seq, seq) as number | undefined) ?? 0;
   }
@@ -353,8 +359,8 @@ export class Logs {
   #firstFrom(log: LogState, seq: number): number {
     let first = log.last + 1;
     let id = log.head;
-    const near = this.#waypoint.get(log.pk, seq) as number | undefined;
-    if (near !== undefined) id = near;
+    const near = this.#waypoint.get(log.pk, seq) as [seq: number, entry: number] | undefined;
+    if (near) id = near[1];
     while (id !== 0) {
       const step = this.#step.get(id) as [number, number] | undefined;
       if (!step || step[0] < seq) break;
