@@ -48,7 +48,7 @@ describe('holdfast copy', () => {
     await filled(cwd, 1500);
     const args = ['copy', 'file:./from.db', 'file:./to.db'];
     const child = start(args, { cwd });
-    await until(() => readdirSync(cwd).includes('to.db') && sizeOf(cwd) > 200_000);
+    await until(() => readdirSync(cwd).includes('to.db') && sizeOf(cwd) > 600_000);
     child.kill('SIGKILL');
     expect((await child.ended).code).toBe(null);
     const result = await json([...args, '--verify'], { cwd });
@@ -60,7 +60,7 @@ describe('holdfast copy', () => {
     await filled(cwd, 1500);
     const args = ['copy', 'file:./from.db', 'file:./to.db'];
     const child = start(args, { cwd });
-    await until(() => readdirSync(cwd).includes('to.db') && sizeOf(cwd) > 200_000);
+    await until(() => readdirSync(cwd).includes('to.db') && sizeOf(cwd) > 600_000);
     child.kill('SIGINT');
     const { code, stderr } = await child.ended;
     expect([code, stderr]).toEqual([130, 'holdfast: interrupted; the same command goes on from here\n']);

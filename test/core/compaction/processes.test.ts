@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { ContextEngine, openStore } from '../../../src/index.ts';
 import { newSession } from '../../support/engines.ts';
@@ -15,7 +16,7 @@ const chat = (count: number) =>
   }));
 
 async function worker(url: string): Promise<ChildProcess> {
-  const child = fork(join(import.meta.dirname, 'compaction-worker.ts'), [url]);
+  const child = fork(fileURLToPath(new URL('./compaction-worker.ts', import.meta.url)), [url]);
   onTestFinished(() => void child.kill('SIGKILL'));
   await once(child, 'message');
   return child;
