@@ -122,7 +122,7 @@ export class ContextEngine implements AsyncDisposable {
     const context: ServiceContext = { store, records: new Records(store), tenant, clock };
     const ledger = new TokenLedger(store, new TokenCounters(options.tokenCounter));
     this.#settler = new TokenSettler(store, ledger);
-    this.#textIndex = root ? root.#textIndex : new TextIndex(store, { ...options, onError });
+    this.#textIndex = root ? root.#textIndex : new TextIndex(store, { ...options, clock, onError });
     const { searcher } = this.#textIndex;
     this.sessions = new SessionService(context);
     const { activity } = this.sessions;

@@ -81,8 +81,12 @@ export async function findStored(
 }
 
 /** Searches memories that are at hand, as the store's would be: those of this process, those that were superseded. */
-export function findAmong(memories: readonly Memory[], query: string, limit: number): MemoryHit[] {
-  const question = readQuestion(query);
+export function findAmong(
+  memories: readonly Memory[],
+  query: string,
+  { limit, now }: { limit: number; now: number },
+): MemoryHit[] {
+  const question = readQuestion(query, { now });
   const documents = memories.map((memory, i) => {
     const turn = analyse({ ...memory, seq: 0, version: 1, role: 'memory' });
     return { log: String(i), ...packStretch([turn]) };
@@ -95,6 +99,7 @@ export function findAmong(memories: readonly Memory[], query: string, limit: num
     question,
     statistics: { documents: documents.length, holding: new Map(holding) },
     limit,
+    now,
     explain: true,
   });
   return ranked

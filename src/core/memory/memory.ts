@@ -194,9 +194,8 @@ export class MemoryService {
     const given = parseInput(input.searchSchema, options, 'memory.search');
     const { limit = 10, deadlineMs, superseded = false, use = true } = given;
     const owner = await this.#owner(given, 'memory.search');
-    const short = this.#short
-      .list(owner, this.#context.clock.now())
-      .filter((memory) => passes(memory, given));
+    const now = this.#context.clock.now();
+    const short = this.#short.list(owner, now).filter((memory) => passes(memory, given));
     const stored = given.tiers?.every((tier) => tier === 'short')
       ? { hits: [], index: { complete: true, behind: 0 }, embedding: 'off' as const }
       : await findStored(this.#shelf, this.#dependencies.searcher, owner, {
@@ -205,7 +204,7 @@ export class MemoryService {
           deadlineMs,
           filter: given,
         });
-    const hits = best([...stored.hits, ...findAmong(short, text, limit)], limit);
+    const hits = best([...stored.hits, ...findAmong(short, text, { limit, now })], limit);
     if (use)
       this.#used(
         owner,
@@ -213,7 +212,7 @@ export class MemoryService {
       );
     if (superseded && hits.length < limit) {
       const old = (await supersededOf(this.#shelf, owner)).filter((memory) => passes(memory, given));
-      hits.push(...findAmong(old, text, limit - hits.length));
+      hits.push(...findAmong(old, text, { limit: limit - hits.length, now }));
     }
     const { index, embedding } = stored;
     return { hits, index, embedding };

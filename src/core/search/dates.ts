@@ -55,7 +55,11 @@ function dayBeside(before: string, after: string): string | undefined {
   return first ?? new RegExp(`^\\.? (?:the )?${day}\\b`).exec(after)?.[1];
 }
 
-/** Days and weeks of UTC; a week ends today, a month is a calendar month. */
+/** From one on, which is also `a`. */
+const numbers = ['a', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'];
+const ago = new RegExp(`\\b(\\d{1,4}|one|${numbers.join('|')}) (day|week|month)s? ago\\b`);
+
+/** Days and weeks of UTC: a week ends today, `two weeks ago` is the week around that day, a month is a calendar month. */
 export function periodOf(text: string, now: number): Period | undefined {
   const lower = text.toLowerCase();
   const today = Math.floor(now / DAY_MS) * DAY_MS;
@@ -70,11 +74,16 @@ export function periodOf(text: string, now: number): Period | undefined {
     return { from: start(from), to: start(to) };
   };
   if (/\b(?:today|this (?:morning|afternoon|evening))\b/.test(lower)) return days(0, 1);
+  if (/\bday before yesterday\b/.test(lower)) return days(-2, -1);
   if (/\b(?:yesterday|last night)\b/.test(lower)) return days(-1, 0);
   if (/\bthis week\b/.test(lower)) return days(-6, 1);
   if (/\blast week\b/.test(lower)) return days(-13, -6);
   if (/\bthis month\b/.test(lower)) return month(0, 1);
   if (/\blast month\b/.test(lower)) return month(-1, 0);
-  const [, ago] = /\b(\d{1,4}) days? ago\b/.exec(lower) ?? [];
-  return ago ? days(-Number(ago), 1 - Number(ago)) : undefined;
+  const [, some, unit] = ago.exec(lower) ?? [];
+  if (!some) return undefined;
+  const count = /\d/.test(some) ? Number(some) : Math.max(1, numbers.indexOf(some) + 1);
+  if (unit === 'month') return month(-count, 1 - count);
+  // Nobody counts weeks by the day.
+  return unit === 'week' ? days(-7 * count - 3, -7 * count + 4) : days(-count, 1 - count);
 }

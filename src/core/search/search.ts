@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import { MEMORIES } from '../partitions.ts';
 import type { Partition, Store, TextHit, TextMatches, TextQuery } from '../store.ts';
 import { vectorKey } from './documents.ts';
@@ -23,6 +24,8 @@ export interface Find {
   limit: number;
   /** When to go with what is in the index already (milliseconds from now). Default: wait for all. */
   deadlineMs?: number | undefined;
+  /** What `yesterday` is counted from, and how young a memory is (epoch milliseconds). Default: now. */
+  now?: number | undefined;
   /** As if the log ended here: what comes after counts for nothing, as the turn that asks must not find itself. */
   upToSeq?: number | undefined;
   /** Which may be hits. */
@@ -56,21 +59,35 @@ export interface Findings {
 export class Searcher {
   readonly #store: Store;
   readonly #indexer: TextIndexer;
+  readonly #clock: Clock;
   readonly #vectors: QueryVectors | undefined;
 
-  constructor(store: Store, indexer: TextIndexer, vectors?: QueryVectors) {
+  constructor(
+    store: Store,
+    indexer: TextIndexer,
+    { clock, vectors }: { clock: Clock; vectors: QueryVectors | undefined },
+  ) {
     this.#store = store;
     this.#indexer = indexer;
+    this.#clock = clock;
     this.#vectors = vectors;
   }
 
   /** @throws UnsupportedError where the store has no full-text index */
-  async find({ deadlineMs, limit, upToSeq, accept, explain, ...find }: Find): Promise<Findings> {
+  async find({
+    deadlineMs,
+    limit,
+    now = this.#clock.now(),
+    upToSeq,
+    accept,
+    explain,
+    ...find
+  }: Find): Promise<Findings> {
     const deadline = deadlineMs === undefined ? undefined : performance.now() + deadlineMs;
     const asked = this.#vectors?.ask(find.query);
     const index = await this.#indexer.catchUp(placeOf(find), deadline);
     const vector: QueryVector = asked ? await asked(deadline) : { embedding: 'off' };
-    const question = readQuestion(find.query);
+    const question = readQuestion(find.query, { now });
     const { terms } = question;
     const { documents, counts, hits: found } = await this.#candidates(find, terms, vector);
     const sources = found.map((hit, i) => ({
@@ -89,6 +106,8 @@ export class Searcher {
       question,
       statistics: { documents, holding: new Map(terms.map((term, i) => [term, counts[i]!])) },
       limit,
+      // A conversation is long ago as a whole: only of memories the younger ones come first.
+      ...(find.collection === MEMORIES && { now }),
       ...(vector.vector && { similarity: similarityOf(sources, vector.vector) }),
       ...(explain && { explain }),
       ...(accept && { accept: (turn: RankedTurn) => accept(textOf(turn)) }),

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import type { Store } from '../store.ts';
 import { EmbedCalls } from './embed-calls.ts';
 import type { EmbedderLike, EmbeddingOptions } from './embedder.ts';
@@ -7,6 +8,8 @@ import { QueryVectors } from './query-vector.ts';
 import { Searcher } from './search.ts';
 
 export interface TextIndexOptions {
+  /** What `yesterday` in a query is counted from. */
+  clock: Clock;
   embedder?: EmbedderLike | undefined;
   embedding?: EmbeddingOptions | undefined;
   /** Hears of failures in the background. */
@@ -21,7 +24,7 @@ export class TextIndex {
   readonly #indexer: TextIndexer;
   readonly #closing = new AbortController();
 
-  constructor(store: Store, { embedder, embedding = {}, onError }: TextIndexOptions) {
+  constructor(store: Store, { clock, embedder, embedding = {}, onError }: TextIndexOptions) {
     const on = { onError, closing: this.#closing.signal };
     const calls = embedder && new EmbedCalls(embedder, embedding, on);
     const embeddings = calls && new Embeddings(store, calls, on);
@@ -32,7 +35,7 @@ export class TextIndex {
     });
     const { deadlineMs } = embedding;
     const vectors = embeddings && new QueryVectors(calls!, embeddings, { deadlineMs, closing: on.closing });
-    this.searcher = new Searcher(store, this.#indexer, vectors);
+    this.searcher = new Searcher(store, this.#indexer, { clock, vectors });
   }
 
   /** Indexes what has been committed, where anybody searches. Its vectors follow in the background. */

@@ -45,7 +45,7 @@ export interface Weights {
   episode: number;
   episodeK1: number;
   episodeB: number;
-  /** For what is as important, as young as can be. */
+  /** For what is as important, as young as can be: of memories. */
   importance: number;
   recency: number;
   /** What the nearest in meaning gains at most: a share of the best score. */
@@ -83,6 +83,6 @@ export const defaultWeights: Readonly<Weights> = {
   episodeK1: 1.2,
   episodeB: 0.75,
   importance: 1,
-  recency: 0,
+  recency: 0.3,
   similarity: 0.3,
 };

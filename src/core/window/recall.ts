@@ -72,6 +72,8 @@ export interface RecallRequest {
   log: string;
   /** The seq of the last user turn. */
   askedAt: number;
+  /** When it was said, where it is the query: `yesterday` is counted from there. */
+  now: number | undefined;
 }
 
 export interface RecallSources {
@@ -91,11 +93,12 @@ export function recallRoom(room: number, { share = SHARE, maxTokens = MOST_TOKEN
 export async function recallInto(
   history: History,
   selection: Selection,
-  asked: Omit<RecallRequest, 'askedAt'>,
+  asked: Omit<RecallRequest, 'askedAt' | 'now'>,
   sources: RecallSources,
 ): Promise<{ chosen: Chosen[]; report?: RecallReport }> {
   const last = selection.turns.findLast(({ message }) => message.role === 'user')?.message;
-  const request = { ...asked, askedAt: last?.seq ?? history.atSeq + 1 };
+  const now = asked.query === undefined ? last?.createdAt : undefined;
+  const request = { ...asked, askedAt: last?.seq ?? history.atSeq + 1, now };
   const query = request.query ?? (last && focusOf(textOf(last)));
   const question = query === undefined ? undefined : readQuestion(query);
   if (query === undefined || !question || question.terms.length === 0) return { chosen: [] };
@@ -142,6 +145,7 @@ async function findMessages(
       query,
       limit: MOST_MESSAGES,
       deadlineMs: options.deadlineMs ?? DEADLINE_MS,
+      now: request.now,
       // The turn that asks must not find itself.
       upToSeq: Math.min(history.atSeq, request.askedAt - 1),
       accept: ({ seq }) => seq <= history.atSeq && !held.has(seq),

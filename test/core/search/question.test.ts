@@ -77,6 +77,9 @@ describe('a time that depends on today', () => {
     ['last week', '2024-03-02', '2024-03-09'],
     ['last month', '2024-02-01', '2024-03-01'],
     ['three boats, 10 days ago', '2024-03-05', '2024-03-06'],
+    ['the day before yesterday', '2024-03-13', '2024-03-14'],
+    ['two weeks ago', '2024-02-27', '2024-03-05'],
+    ['a month ago', '2024-02-01', '2024-03-01'],
   ] as const)('"%s" is from %s to %s', ([text, from, to]) => {
     expect(days(text)).toEqual([from, to]);
   });

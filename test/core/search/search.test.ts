@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ContextEngine } from '../../../src/index.ts';
-import { inMemory, onEverySharedStore, onEveryStore } from '../../support/engines.ts';
+import { FakeClock, inMemory, onEverySharedStore, onEveryStore } from '../../support/engines.ts';
 
 const HOUR = 3_600_000;
 const talk = [
@@ -242,4 +242,37 @@ onEverySharedStore('an index that several use', (place) => {
     await second.messages.append('s', { role: 'user', content: 'The cello is mended.' });
     expect(await found(second, 'cello')).toEqual(expect.arrayContaining(['The cello is mended.', talk[3]]));
   });
+});
+
+test('finds first what was said at the time that the question names by its distance from today', async () => {
+  const clock = new FakeClock();
+  const engine = await inMemory({ clock });
+  await engine.sessions.create({ id: 's', userId: 'u' });
+  const ages = [60, 30, 14, 7, 1, 0];
+  const lunches = ages.map((days) => ({
+    role: 'user' as const,
+    content: `Lunch, ${days} days before.`,
+    createdAt: clock.now() - days * 24 * HOUR,
+  }));
+  await engine.messages.append('s', lunches);
+  for (const [when, days] of [
+    ['yesterday', 1],
+    ['two weeks ago', 14],
+    ['today', 0],
+  ] as const) {
+    const { hits } = await engine.messages.search(`lunch ${when}`, { sessionId: 's' });
+    expect([when, hits[0]!.message.content]).toEqual([when, `Lunch, ${days} days before.`]);
+    expect(hits.filter(({ why }) => why.period! > 0)).toHaveLength(1);
+  }
+});
+
+test('of memories that match alike, the younger one comes first', async () => {
+  const clock = new FakeClock();
+  const engine = await inMemory({ clock });
+  await engine.memory.add({ content: 'Mara asked for a quiet table.', userId: 'u' });
+  clock.forward(90 * 24 * HOUR);
+  await engine.memory.add({ content: 'Mara wrote about a quiet room.', userId: 'u' });
+  const { hits } = await engine.memory.search('quiet', { userId: 'u' });
+  expect(hits.map(({ memory }) => memory.content)[0]).toBe('Mara wrote about a quiet room.');
+  expect(hits[0]!.why.recency).toBeGreaterThan(2 * hits[1]!.why.recency!);
 });
