@@ -51,8 +51,8 @@ export const kinds = {
   memoryLife: 'memory-life',
   /** A memory that another one contradicts. */
   memorySuperseded: 'memory-superseded',
-  /** Which memories have a stretch of their text in common with a hash of it: twins are found there. */
-  memoryBand: 'memory-band',
+  /** Which memories have the same words, by a hash of those: twins are found there. */
+  memoryTwin: 'memory-twin',
   /** Which memory has a key, or tells a fact that can be told once. */
   memoryKey: 'memory-key',
   memoryFact: 'memory-fact',

@@ -3,7 +3,7 @@ import { setImmediate as soon } from 'node:timers/promises';
 import { encodeJson } from '../json.ts';
 import { kinds } from '../partitions.ts';
 import { factOf } from './facts.ts';
-import { closeBands, covers, type Sketch, similarity, sketchOf } from './likeness.ts';
+import { bandsOf, covers, type Sketch, similarity, sketchOf } from './likeness.ts';
 import type { Contradicts } from './options.ts';
 import type { Owner } from './owner.ts';
 import { absorbed, type Content, type Held, newest } from './records.ts';
@@ -55,7 +55,7 @@ export async function sketchAll(shelf: Shelf, owner: Owner): Promise<Sketched[]>
   const all: Sketched[] = [];
   for await (const held of shelf.all(owner)) {
     const sketch = sketchOf(held.content.content);
-    all.push({ held, sketch, bands: closeBands(sketch) });
+    all.push({ held, sketch, bands: bandsOf(sketch) });
   }
   return all;
 }
@@ -97,12 +97,12 @@ export async function clustersOf(all: readonly Sketched[], least: number): Promi
   // Whoever says most, is the most important and the most used, takes the others in.
   const ordered = [...all].sort(
     (a, b) =>
-      b.sketch.terms.size - a.sketch.terms.size ||
+      b.sketch.statement.length - a.sketch.statement.length ||
       b.held.content.importance - a.held.content.importance ||
       b.held.life.uses - a.held.life.uses ||
       b.held.content.createdAt - a.held.content.createdAt,
   );
-  const bands = bandsOf(ordered);
+  const bands = byBand(ordered);
   const taken = new Set<string>();
   const clusters: Cluster[] = [];
   for (const [i, one] of ordered.entries()) {
@@ -131,7 +131,7 @@ function sameKey(one: Content, other: Content): boolean {
 
 type Bands = ReadonlyMap<string, readonly Sketched[]>;
 
-function bandsOf(all: readonly Sketched[]): Bands {
+function byBand(all: readonly Sketched[]): Bands {
   const bands = new Map<string, Sketched[]>();
   for (const one of all) {
     for (const band of one.bands) {

@@ -4,21 +4,21 @@ import { decodeJson, encodeJson } from '../json.ts';
 import { kinds, MEMORIES } from '../partitions.ts';
 import type { Operation, Receipt, Store } from '../store.ts';
 import { factOf } from './facts.ts';
-import { isTwin, type Sketch, sketchOf, writeBands } from './likeness.ts';
+import { isTwin, type Sketch, sketchOf, twinName } from './likeness.ts';
 import type { MemorySettings } from './options.ts';
 import type { Owner } from './owner.ts';
 import { type Content, type Held, putContent, putLife, putSuperseded, type Superseded } from './records.ts';
 import type { Life } from './retention.ts';
 
 const MAX_ATTEMPTS = 64;
-/** So many memories are remembered to have a band: of a text that comes again and again, with a word changed, the newest. */
+/** So many memories are remembered to have the same words, or a fact: the newest. */
 const MAX_HOLDERS = 64;
 
 /** What the counters of an owner count; `duplicates` were merged when they came, `consolidated` later. */
 export type MemoryCounter = 'medium' | 'long' | 'superseded' | 'bytes' | 'duplicates' | 'consolidated';
 export type MemoryCounts = Partial<Record<MemoryCounter, number>>;
 
-/** A record that lists the memories which have something: a band, a key, a fact. */
+/** A record that lists the memories which have something: the words of a text, a key, a fact. */
 interface Claim {
   readonly kind: string;
   readonly id: string;
@@ -70,7 +70,7 @@ export class MemoryTransaction {
   /** The memory that says the same as a text already. */
   async twinOf(content: string): Promise<Held | undefined> {
     const sketch = sketchOf(content);
-    const claims = await this.#claim(bandNames(sketch));
+    const claims = await this.#claim([twinClaim(sketch)]);
     const ids = [...new Set(claims.flatMap(({ holders }) => holders))];
     const found = await this.load(ids);
     return found.find((held) => held && isTwin(sketchOf(held.content.content), sketch));
@@ -241,11 +241,11 @@ export async function loadMemories(
 
 /** What a memory with this content has its name on. */
 export function claimsOf(content: Content): ClaimName[] {
-  return [...bandNames(sketchOf(content.content)), ...keyNames(content)];
+  return [twinClaim(sketchOf(content.content)), ...keyNames(content)];
 }
 
-function bandNames(sketch: Sketch): ClaimName[] {
-  return writeBands(sketch).map((band) => [kinds.memoryBand, band]);
+function twinClaim(sketch: Sketch): ClaimName {
+  return [kinds.memoryTwin, twinName(sketch)];
 }
 
 function keyNames({ key, content }: Content): ClaimName[] {

@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { factOf } from '../../../src/core/memory/facts.ts';
 import {
-  closeBands,
+  bandsOf,
   covers,
   isTwin,
   similarity,
   sketchOf,
-  writeBands,
+  twinName,
 } from '../../../src/core/memory/likeness.ts';
 
 function twins(one: string, other: string): boolean {
@@ -16,11 +16,12 @@ function twins(one: string, other: string): boolean {
 
 describe('twins', () => {
   test.each([
-    ['Ida prefers dark mode in the editor', 'Ida prefers a dark mode in her editor.'],
-    ['The user drinks green tea', 'the USER drank green tea!'],
+    ['Ida prefers dark mode in the editor', 'Ida prefers a dark mode in the editor.'],
+    ['The user drinks green tea', 'the USERS drink “green tea”!'],
     ['In the morning Ida likes strong coffee', 'Ida likes strong coffee in the morning'],
     ['Don’t call before nine', "Don't call before nine"],
     ['Do not call Ida', "Don't call Ida"],
+    ["Ida can't swim", 'Ida cannot swim'],
     ['???', '???'],
     ['我喜欢绿茶', '我喜欢绿茶。'],
   ])('%j is %j in other words', (one, other) => {
@@ -38,17 +39,44 @@ describe('twins', () => {
     ['Ida likes tea', 'Ida likes coffee'],
     ['Ida works in the north', 'Ida works only in the north'],
     ['???', '!!!'],
+    ['Take the pill before dinner', 'Take the pill after dinner'],
+    ['The heating is on at night', 'The heating is off at night'],
+    ['Keep the cellar above 20 degrees', 'Keep the cellar below 20 degrees'],
+    ['Ida is for the merger', 'Ida is against the merger'],
+    ['Ida works more hours', 'Ida works few hours'],
+    ['Both sides may end it', 'Both sides must end it'],
+    ['The budget was 500 euros', 'The budget is 500 euros'],
+    ['Ida worked at Acme', 'Ida works at Acme'],
+    ['He likes her', 'She likes him'],
+    ['His car is red', 'Her car is red'],
+    ['My car is red', 'Your car is red'],
+    ['I will pay them', 'They will pay me'],
+    ['Fly out Monday at 9 and fly back', 'Fly back Monday at 9 and fly out'],
+    ['Only Ida likes tea', 'Ida likes tea only'],
+    ['Ida uses C', 'Ida uses C++'],
+    ['Ida uses C#', 'Ida uses C++'],
+    ['likes 5 > 3', 'likes 3 > 5'],
+    ['temperature -5', 'temperature 5'],
+    ['The area is 5²', 'The area is 52'],
+    ['Rent is 1.500', 'Rent is 1,500'],
+    ['path /a/b', 'path a.b'],
+    [
+      'Ida owes Bo fifty dollars for the long dinner near the harbour in Rome last Friday after the concert',
+      'Bo owes Ida fifty dollars for the long dinner near the harbour in Rome last Friday after the concert',
+    ],
   ])('%j is another thing than %j', (one, other) => {
     expect(twins(one, other)).toBe(false);
   });
 
-  test('every text is its own twin, and shares all bands with itself', () => {
+  test('every text is its own twin, and has the name of its twins', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), (text) => {
         expect(twins(text, text)).toBe(true);
-        expect(writeBands(sketchOf(text))).toEqual(writeBands(sketchOf(text)));
+        expect(twinName(sketchOf(text))).toBe(twinName(sketchOf(`${text} `)));
       }),
     );
+    const [front, behind] = ['In the morning Ida likes coffee', 'Ida likes coffee in the morning.'];
+    expect(twinName(sketchOf(front))).toBe(twinName(sketchOf(behind)));
   });
 });
 
@@ -67,6 +95,19 @@ describe('covering', () => {
     expect(covering('Ida never rides her red bicycle to the office every morning', long)).toBe(false);
     expect(covering('Ida rides her blue bicycle to the office every morning', long)).toBe(false);
   });
+
+  test.each([
+    [
+      'Keep all the servers in the cellar above 20 degrees',
+      'Keep all the servers in the cellar below 20 degrees',
+    ],
+    ['His old car is red and has a dent', 'Her car is red and has a dent'],
+    ['Ida may swim in the cold lake each morning', 'Ida swim in the cold lake each morning'],
+    ['Ida almost bought the blue boat in May', 'Ida bought the blue boat in May'],
+    ['Bo owes Ida fifty whole dollars for the dinner', 'Ida owes Bo fifty dollars for the dinner'],
+  ])('%j does not do for %j', (one, other) => {
+    expect(covering(one, other)).toBe(false);
+  });
 });
 
 test('what is alike has a band in common, and what is not seldom has', () => {
@@ -79,18 +120,13 @@ test('what is alike has a band in common, and what is not seldom has', () => {
       const other = sketchOf([...some, 'bicycle'].join(' '));
       if (similarity(one, other) < 0.7) return;
       alike++;
-      const bands = new Set(closeBands(one));
-      if (closeBands(other).some((band) => bands.has(band))) found++;
+      const bands = new Set(bandsOf(one));
+      if (bandsOf(other).some((band) => bands.has(band))) found++;
     }),
     { numRuns: 300 },
   );
   expect(alike).toBeGreaterThan(100);
   expect(found / alike).toBeGreaterThan(0.97);
-  const texts = Array.from({ length: 400 }, (_, i) => `note ${i * 37} about thing${i} and matter${i * 3}`);
-  const shared = new Map<string, number>();
-  for (const text of texts)
-    for (const band of writeBands(sketchOf(text))) shared.set(band, (shared.get(band) ?? 0) + 1);
-  expect([...shared.values()].filter((count) => count > 1).length).toBeLessThan(20);
 });
 
 describe('facts', () => {
