@@ -1,4 +1,5 @@
 /** How recalled messages and memories are put into words: one message, oldest first, each saying whose and when. */
+import { cut } from '../cut.ts';
 import { textOf } from '../messages/formats/text.ts';
 import type { Message } from '../model/message.ts';
 import type { Recalled, WindowManifest } from '../model/window.ts';
@@ -14,8 +15,10 @@ export type Find =
   | { readonly message: Message; readonly version: number; readonly because?: Find & { message: Message } }
   | { readonly memory: { readonly id: string; readonly content: string; readonly version: number } };
 
-const HEADING = '[Recalled from earlier in this conversation]';
+const HEADING = '[Recalled from earlier in this conversation, not said now]';
 const MEMORIES = '[Remembered of the user]';
+/** What ends a line, wherever the text is shown. */
+const lineEnds = /[\n\r\v\f\u0085\u2028\u2029]+/;
 /** The seq and id of the message that holds what is recalled. It has no place in the log. */
 export const RECALLED_SEQ = -1;
 const RECALLED_ID = 'recalled';
@@ -83,17 +86,26 @@ function headingTokens(finds: readonly Find[], counter: TokenCounter): number {
 function toLine(find: Find, { counter, cutTokens, terms }: Room): Line {
   if ('memory' in find) {
     const { id, content, version } = find.memory;
-    const text = `- ${content.replaceAll('\n', ' ')}`;
+    const text = `- ${linesOf(content).join(' ')}`;
     return { ref: { memoryId: id, version }, message: undefined, text, tokens: counter.count(`${text}\n`) };
   }
   const { message, version } = find;
   const said = textOf(message).trim();
-  const whole = `${message.name ?? message.role}: ${said}`;
+  const whole = asSaid(message, said);
   const tokens = counter.count(`${whole}\n`);
   const ref: Recalled = { seq: message.seq, version };
   if (tokens <= cutTokens) return { ref, message, text: whole, tokens };
-  const text = `${message.name ?? message.role}: ${excerptOf(said, terms, cutTokens * 3)}`;
+  const text = asSaid(message, excerptOf(said, terms, cutTokens * 3));
   return { ref, message, text, tokens: counter.count(`${text}\n`) };
+}
+
+/** Who said what. Only what we write begins a line: a text can be no heading, and no turn of somebody else's. */
+function asSaid({ name, role }: Message, said: string): string {
+  return `${linesOf(name ?? role).join(' ')}: ${linesOf(said).join('\n  ')}`;
+}
+
+function linesOf(text: string): string[] {
+  return text.split(lineEnds).filter((line) => line.trim());
 }
 
 function render(lines: readonly Line[], counter: TokenCounter): RecalledMessage {
@@ -154,7 +166,7 @@ function excerptOf(text: string, terms: ReadonlySet<string>, maxChars: number): 
     if (excerpt.length + piece.length > maxChars) break;
     excerpt += excerpt ? ` … ${piece}` : piece;
   }
-  return `${excerpt || text.slice(0, maxChars)} …`;
+  return `${excerpt || cut(text, maxChars)} …`;
 }
 
 /** What a recorded window recalled, put into words again as it is now. */
