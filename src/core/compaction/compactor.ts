@@ -20,6 +20,7 @@ import {
 import { type Draft, type Job, tokensOf } from './draft.ts';
 import { type CompactionHead, withCompaction } from './head.ts';
 import type { CompactionSettings } from './options.ts';
+import { createPause } from './pause.ts';
 import { rangesOf } from './ranges.ts';
 import { readDraft, type Source } from './read-draft.ts';
 import { shorten } from './strategies/all.ts';
@@ -148,6 +149,7 @@ export class Compactor {
       compressionRatio,
       counter,
       signal,
+      pause: createPause(signal),
       offload: (item, offloads) => history.offload(item, offloads),
       ...(summarizer && { summarize: createSummarize(summarizer, this.#settings) }),
     };

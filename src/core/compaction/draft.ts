@@ -2,6 +2,7 @@
 import type { Offload, Strategy } from '../model/compaction.ts';
 import type { TokenCounter } from '../tokens/counter.ts';
 import type { Counted, Group, Rank } from '../window/groups.ts';
+import type { Pause } from './pause.ts';
 import type { Summary } from './summary.ts';
 
 /** A group of messages that are in the window so far. */
@@ -44,6 +45,8 @@ export interface Job {
   offload(item: Counted, offloads: readonly Offload[]): Counted;
   readonly summarize?: Summarize;
   readonly signal: AbortSignal;
+  /** Awaited between steps of work that takes long. */
+  readonly pause: Pause;
 }
 
 /** Writes a summary with a model. The text was checked; a problem says, without content, why there is none. */

@@ -1,6 +1,8 @@
 import { termsOf } from '../search/terms.ts';
 import type { TokenCounter } from '../tokens/counter.ts';
 import { factsIn, isSmallTalk } from './facts.ts';
+import { Heap } from './heap.ts';
+import type { Pause } from './pause.ts';
 import { renderSummary, type SummaryItem } from './summary.ts';
 
 /** A sentence with what speaks for it. */
@@ -25,19 +27,25 @@ const QUESTION = 0.5;
 const FIRST_PERSON = 1.5;
 /** How strongly the cost of a sentence counts against it (Lin & Bilmes, 2010). */
 const COST = 0.5;
+/**
+ * What adds nearly as much as another could is as good: where all are much the same, none is looked at more than some
+ * hundred times, and not once for each that is chosen.
+ */
+const NEAR = 0.98;
 
 /**
  * The sentences that carry the most, of at most so many tokens: chosen greedily for what each adds to those chosen
  * before it, by its cost. What a word adds shrinks with the square root of how often it was said (a submodular function,
  * after Lin & Bilmes, "A Class of Submodular Functions for Document Summarization", 2011), so that no fact is told twice.
  */
-export function extract(
+export async function extract(
   sentences: readonly Sentence[],
   maxTokens: number,
   counter: TokenCounter,
-): SummaryItem[] {
-  const scored = score(sentences, counter);
-  const chosen = choose(scored, maxTokens);
+  pause: Pause,
+): Promise<SummaryItem[]> {
+  const scored = await score(sentences, counter, pause);
+  const chosen = await choose(scored, maxTokens, pause);
   for (;;) {
     const items = chosen.map(({ item }) => item);
     if (items.length === 0 || counter.count(renderSummary({ items })) <= maxTokens) return items;
@@ -46,29 +54,28 @@ export function extract(
   }
 }
 
-function score(
-  sentences: readonly Sentence[],
-  counter: TokenCounter,
-): (Scored & { idf: Map<string, number> })[] {
-  const telling = sentences.filter(
-    ({ text }) => text.length > SHORT || !isSmallTalk(text) || factsIn(text) > 0,
-  );
-  const all = telling.map((sentence) => ({ sentence, terms: [...new Set(termsOf(sentence.text))] }));
-  const frequency = new Map<string, number>();
-  for (const { terms } of all) for (const term of terms) frequency.set(term, (frequency.get(term) ?? 0) + 1);
-  const idf = new Map<string, number>();
-  for (const [term, count] of frequency) idf.set(term, Math.log(1 + all.length / count));
-  return all.map(({ sentence, terms }) => {
-    const { seq, at, who, text, weight } = sentence;
-    const item: SummaryItem = { seq, at, who, text };
-    return {
-      item,
-      terms,
-      worth: factsIn(text) * weightOf(text) * weight,
+async function score(sentences: readonly Sentence[], counter: TokenCounter, pause: Pause): Promise<Scored[]> {
+  const scored: Scored[] = [];
+  for (const { seq, at, who, text, weight } of sentences) {
+    await pause();
+    const facts = factsIn(text);
+    if (text.length <= SHORT && isSmallTalk(text) && facts === 0) continue;
+    scored.push({
+      item: { seq, at, who, text },
+      terms: [...new Set(termsOf(text))],
+      worth: facts * weightOf(text) * weight,
       tokens: counter.count(text) + 1,
-      idf,
-    };
-  });
+    });
+  }
+  return scored;
+}
+
+/** What a term is worth, by how few sentences have it. */
+function worthOfTerms(scored: readonly Scored[]): Map<string, number> {
+  const frequency = new Map<string, number>();
+  for (const { terms } of scored)
+    for (const term of terms) frequency.set(term, (frequency.get(term) ?? 0) + 1);
+  return new Map([...frequency].map(([term, count]) => [term, Math.log(1 + scored.length / count)]));
 }
 
 function weightOf(text: string): number {
@@ -80,9 +87,10 @@ function weightOf(text: string): number {
 }
 
 /** Greedy, with old gains as upper bounds: a gain only shrinks (Minoux, 1978). */
-function choose(scored: readonly (Scored & { idf: Map<string, number> })[], maxTokens: number): Scored[] {
+async function choose(scored: readonly Scored[], maxTokens: number, pause: Pause): Promise<Scored[]> {
+  const idf = worthOfTerms(scored);
   const seen = new Map<string, number>();
-  const gainOf = ({ terms, worth, tokens, item, idf }: (typeof scored)[number]): number => {
+  const gainOf = ({ terms, worth, tokens, item }: Scored): number => {
     let sum = 0;
     for (const term of terms) {
       const before = seen.get(term) ?? 0;
@@ -90,15 +98,19 @@ function choose(scored: readonly (Scored & { idf: Map<string, number> })[], maxT
     }
     return (worth + TERMS * sum * weightOf(item.text)) / tokens ** COST;
   };
-  const heap = scored.map((one) => ({ one, gain: gainOf(one) })).sort((a, b) => b.gain - a.gain);
+  const bounds = new Heap<Bound>((a, b) => a.gain > b.gain || (a.gain === b.gain && a.place < b.place));
+  for (const [place, one] of scored.entries()) {
+    await pause();
+    bounds.push({ one, place, gain: gainOf(one) });
+  }
   const chosen: Scored[] = [];
   let left = maxTokens;
-  while (heap.length > 0) {
-    const top = heap.shift()!;
+  for (let top = bounds.pop(); top; top = bounds.pop()) {
+    await pause();
     if (top.one.tokens > left) continue;
     const gain = gainOf(top.one);
-    if (heap.length > 0 && gain < heap[0]!.gain) {
-      insert(heap, { one: top.one, gain });
+    if (gain < (bounds.first?.gain ?? 0) * NEAR) {
+      bounds.push({ ...top, gain });
       continue;
     }
     chosen.push(top.one);
@@ -108,13 +120,9 @@ function choose(scored: readonly (Scored & { idf: Map<string, number> })[], maxT
   return chosen;
 }
 
-function insert<T extends { gain: number }>(sorted: T[], item: T): void {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle]!.gain > item.gain) low = middle + 1;
-    else high = middle;
-  }
-  sorted.splice(low, 0, item);
+/** What a sentence can add at most. */
+interface Bound {
+  one: Scored;
+  place: number;
+  gain: number;
 }

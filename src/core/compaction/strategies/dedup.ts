@@ -11,10 +11,11 @@ const WORTH_A_MARKER = 200;
  * Says a text once: of messages and tool results that are the same but for white space, the newest stays, and the others
  * become markers that point to it. Goes through all of them, whatever the target: nothing is lost by it.
  */
-export const dedup: Shorten = (draft, job) => {
+export const dedup: Shorten = async (draft, job) => {
   const newest = new Map<string, number>();
   const changed = new Map<Unit, Counted[]>();
   for (const unit of draft.units.toReversed()) {
+    await job.pause();
     const items = unit.items.toReversed().map((item) => once(item, newest, job, unit.needed));
     if (items.some((item, i) => item !== unit.items[unit.items.length - 1 - i]))
       changed.set(unit, items.reverse());

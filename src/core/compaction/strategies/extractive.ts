@@ -22,16 +22,19 @@ const LINES_OF_A_RESULT = 40;
  * user first. Sentences kept before are weighed anew among those that come in, so that there is never a summary of a
  * summary.
  */
-export const extractive: Shorten = (draft, job) => {
+export const extractive: Shorten = async (draft, job) => {
   const folded = fold(draft, job);
   return folded ? withExtract(draft, job, folded) : draft;
 };
 
 /** The draft with sentences of what goes in place of it. */
-export function withExtract(draft: Draft, job: Job, { gone, kept, maxTokens }: Folded): Draft {
-  const before = draft.summary ? sentencesBefore(draft.summary) : [];
-  const sentences = gone.flatMap(({ items }) => items.flatMap(({ message }) => sentencesIn(message)));
-  const items = extract([...before, ...sentences], maxTokens, job.counter);
+export async function withExtract(draft: Draft, job: Job, { gone, kept, maxTokens }: Folded): Promise<Draft> {
+  const sentences = draft.summary ? sentencesBefore(draft.summary) : [];
+  for (const { message } of gone.flatMap((unit) => unit.items)) {
+    for (const sentence of sentencesIn(message)) sentences.push(sentence);
+    await job.pause();
+  }
+  const items = await extract(sentences, maxTokens, job.counter, job.pause);
   const { summary: _, ...rest } = draft;
   const sources = [...new Set(items.map((item) => item.seq))].sort((a, b) => a - b);
   return {

@@ -11,8 +11,8 @@ export const summarize: Shorten = async (draft, job) => {
   const folded = fold(draft, job);
   if (!folded) return draft;
   const { gone, kept, maxTokens } = folded;
-  const failed = (reason: string): Draft => ({
-    ...withExtract(draft, job, folded),
+  const failed = async (reason: string): Promise<Draft> => ({
+    ...(await withExtract(draft, job, folded)),
     fallback: `summarize: ${reason}`,
   });
   if (!job.summarize) return failed('no summarizer was given');

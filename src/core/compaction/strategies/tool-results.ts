@@ -10,12 +10,13 @@ const KEEP_NEWEST = 2;
  * Puts markers in place of the oldest tool results, one group after another. Calls and results stay a pair; what was
  * said is read back with `messages.readOffloaded`.
  */
-export const toolResults: Shorten = (draft, job) => {
+export const toolResults: Shorten = async (draft, job) => {
   const withResults = draft.units.filter((unit) => unit.items.some((item) => offloadsOf(item).length > 0));
   const changed = new Map<Unit, Counted[]>();
   let excess = tokensOf(draft) - job.target;
   for (const unit of withResults.slice(0, -KEEP_NEWEST)) {
     if (excess <= 0) break;
+    await job.pause();
     if (unit.needed) continue;
     const items = unit.items.map((item) => shorter(item, job.offload));
     const tokens = items.reduce((sum, item) => sum + item.tokens, 0);
