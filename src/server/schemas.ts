@@ -268,6 +268,12 @@ export const WindowRequest = z
   } satisfies Fields<BuildWindow & { as?: string }>)
   .openapi('WindowRequest');
 
+const recallReport = z.object({
+  query: z.string(),
+  querySeq: count.optional(),
+  cutTokens: tokens,
+  index: z.object({ complete: z.boolean(), behind: count }),
+} satisfies Fields<RecallReport>);
 const told = {
   tokens,
   budget: z.object({ maxTokens: tokens, reply: tokens, tools: tokens, messages: tokens }),
@@ -276,13 +282,7 @@ const told = {
   prefixHash: z.string(),
   atSeq: count,
   compaction: z.string().optional(),
-  recall: z
-    .object({
-      query: z.string(),
-      cutTokens: tokens,
-      index: z.object({ complete: z.boolean(), behind: count }),
-    } satisfies Fields<RecallReport>)
-    .optional(),
+  recall: recallReport.optional(),
   counter: z.object({ name: z.string(), estimated: z.boolean() }),
 };
 
@@ -294,6 +294,7 @@ export const Manifest = z
     model: z.string().optional(),
     query: z.string().optional(),
     ...told,
+    recall: recallReport.partial({ query: true }).optional(),
     sharedPrefix: z.object({ messages: count, tokens }),
     messages: z
       .array(z.array(z.unknown()))

@@ -41,14 +41,22 @@ export interface WindowItem {
 /** A message of the session, or a memory of its user, that a window tells again; with the version of its text. */
 export type Recalled = { seq: number; version: number } | { memoryId: string; version: number };
 
-/** How recalling went. */
-export interface RecallReport {
-  /** What was looked for: as given, or what the last user turn says. */
-  query: string;
+/** How recalling went, as it is recorded. */
+export interface RecordedRecall {
+  /** What was looked for, where it was given. */
+  query?: string;
+  /** Else the user turn whose text it was: read from there again, so that deleted text does not live on in a record. */
+  querySeq?: number;
   /** Texts longer than that many tokens were cut to what the query is about. */
   cutTokens: number;
   /** Whether everything was searched. Not so when the store was away, or its index behind at the deadline. */
   index: { complete: boolean; behind: number };
+}
+
+/** How recalling went. */
+export interface RecallReport extends RecordedRecall {
+  /** What was looked for: as given, or what the last user turn says. */
+  query: string;
 }
 
 export interface WindowSection {
@@ -117,7 +125,7 @@ export interface WindowManifest {
   query?: string;
   atSeq: number;
   compaction?: string;
-  recall?: RecallReport;
+  recall?: RecordedRecall;
   tokens: number;
   budget: WindowBudget;
   counter: { name: string; estimated: boolean };

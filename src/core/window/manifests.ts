@@ -2,7 +2,13 @@ import { withMarkers } from '../compaction/marker.ts';
 import { NotFoundError } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import type { Message } from '../model/message.ts';
-import type { ContextWindow, ManifestItem, WindowManifest } from '../model/window.ts';
+import type {
+  ContextWindow,
+  ManifestItem,
+  RecallReport,
+  RecordedRecall,
+  WindowManifest,
+} from '../model/window.ts';
 import { sessionExists, WINDOW_LOG } from '../partitions.ts';
 import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { Entry } from '../store.ts';
@@ -45,13 +51,14 @@ export class Manifests {
     request: ManifestRequest,
   ): Promise<WindowManifest> {
     const partition = partitionOf(this.#context, sessionId);
-    const { messages: _, cacheBreakpoints: __, ...told } = window;
+    const { messages: _, cacheBreakpoints: __, recall, ...told } = window;
     const messages = items.map(toManifestItem);
     const [before] = await this.list(sessionId, { limit: 1, channel: request.channel });
     const manifest: Omit<WindowManifest, 'id'> = {
       at: this.#context.clock.now(),
       ...given(request),
       ...told,
+      ...(recall && { recall: recorded(recall) }),
       sharedPrefix: sharedPrefix(before?.messages ?? [], messages),
       messages,
     };
@@ -113,6 +120,11 @@ function toManifest(entry: Entry): WindowManifest {
 
 function given(request: ManifestRequest): Partial<WindowManifest> {
   return Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
+}
+
+/** Without the text of a message: who deletes that one wants it gone. */
+function recorded({ query, ...recall }: RecallReport): RecordedRecall {
+  return recall.querySeq === undefined ? { query, ...recall } : recall;
 }
 
 function toManifestItem({ message, version, tokens, omitted, offloaded }: Chosen): ManifestItem {

@@ -4,14 +4,17 @@ import { durationSchema } from '../input.ts';
 import type { MemoryService } from '../memory/memory.ts';
 import { textOf } from '../messages/formats/text.ts';
 import type { RecallReport } from '../model/window.ts';
+import { CLEARLY_NEAR } from '../search/fusion.ts';
 import type { IndexProgress } from '../search/indexer.ts';
 import { readQuestion } from '../search/question.ts';
+import type { Why } from '../search/rank.ts';
 import type { Searcher } from '../search/search.ts';
 import { signals, signalsOf } from '../search/signals.ts';
 import { termsOf } from '../search/terms.ts';
 import type { Partition } from '../store.ts';
 import type { TokenCounter } from '../tokens/counter.ts';
 import type { History } from './history.ts';
+import { askingOf, queryOf } from './query.ts';
 import { type Find, packRecalled } from './recalled.ts';
 import type { Chosen, Selection } from './select.ts';
 
@@ -31,11 +34,6 @@ const LEAST_ASKING = 0.35;
 const LEAST_TELLING = 0.65;
 /** A turn that only tells has so much of the room: most turns of a conversation do, and what changes is not cached. */
 const ROOM_TELLING = 0.15;
-/** A turn that begins like that wants something found, though it asks nothing. */
-const wanting =
-  /^(?:(?:please|can you|could you|now|ok(?:ay)?,?|and)\s+)*(?:find|look up|search|remind|recall|tell me|show|list|give me|repeat|summari[sz]e|compare|explain|check|who|what|when|where|which|why|how)\b/i;
-/** Of a longer turn, the sentences that ask are what it is about. */
-const LONG_QUERY = 1000;
 
 export interface RecallOptions {
   /** The share of the budget for messages, 0 to 0.9. Default 0.55. */
@@ -99,7 +97,7 @@ export async function recallInto(
   const last = selection.turns.findLast(({ message }) => message.role === 'user')?.message;
   const now = asked.query === undefined ? last?.createdAt : undefined;
   const request = { ...asked, askedAt: last?.seq ?? history.atSeq + 1, now };
-  const query = request.query ?? (last && focusOf(textOf(last)));
+  const query = request.query ?? (last && queryOf(last));
   const question = query === undefined ? undefined : readQuestion(query);
   if (query === undefined || !question || question.terms.length === 0) return { chosen: [] };
   const held = heldBy(selection);
@@ -118,7 +116,12 @@ export async function recallInto(
   const share = selection.whole ? 1 : MEMORY_SHARE;
   const few = packMemories(memories.finds, { ...room, tokens: Math.floor(room.tokens * share) });
   const packed = packRecalled([...few, ...messages.finds], room);
-  const report: RecallReport = { query, cutTokens, index: worse(memories.index, messages.index) };
+  const report: RecallReport = {
+    query,
+    ...(request.query === undefined && { querySeq: request.askedAt }),
+    cutTokens,
+    index: worse(memories.index, messages.index),
+  };
   if (!packed) return { chosen: [], report };
   return { chosen: [{ ...packed, version: 1, reason: 'recalled' }], report };
 }
@@ -149,9 +152,10 @@ async function findMessages(
       // The turn that asks must not find itself.
       upToSeq: Math.min(history.atSeq, request.askedAt - 1),
       accept: ({ seq }) => seq <= history.atSeq && !held.has(seq),
+      explain: true,
     }),
   );
-  const best = hits.filter(({ score }) => score >= least * hits[0]!.score);
+  const best = clear(hits, least);
   const found = await history.at([...new Set(best.flatMap(({ seq }) => [seq - 1, seq]))]);
   const terms = new Set(readQuestion(query).terms);
   const finds = best.flatMap(({ seq }): Find[] => {
@@ -185,8 +189,7 @@ async function findMemories(
   const { hits, index } = await unlessAway(
     memory.search(query, { sessionId, limit: MOST_MEMORIES, deadlineMs: options.deadlineMs ?? DEADLINE_MS }),
   );
-  const finds = hits
-    .filter(({ score }) => score >= least * hits[0]!.score)
+  const finds = clear(hits, least)
     // What it was made from stands in the window.
     .filter(({ memory: { sources } }) => {
       const here = sources.filter((source) => source.sessionId === sessionId && source.seq !== undefined);
@@ -194,6 +197,15 @@ async function findMemories(
     })
     .map(({ memory: { id, content, version } }): Find => ({ memory: { id, content, version } }));
   return { finds, index };
+}
+
+/** Those that are not far behind the best; of what meaning alone has found, those that it has found without doubt. */
+function clear<H extends { score: number; why?: Why }>(hits: readonly H[], least: number): H[] {
+  const byWords = hits.some(({ why }) => why!.words > 0);
+  return hits.filter(
+    ({ score, why }) =>
+      score >= least * hits[0]!.score && (byWords || (why!.similarity ?? 0) >= CLEARLY_NEAR),
+  );
 }
 
 /** As many as fit. */
@@ -218,18 +230,6 @@ async function unlessAway<F extends { hits: readonly unknown[]; index: IndexProg
 
 function worse(one: IndexProgress, other: IndexProgress): IndexProgress {
   return { complete: one.complete && other.complete, behind: one.behind + other.behind };
-}
-
-/** How much of a turn wants an answer, 0 to 1. */
-function askingOf(text: string): number {
-  return wanting.test(text.trimStart()) ? 1 : signalsOf(text).asking;
-}
-
-/** Of a long turn, what it asks. */
-function focusOf(text: string): string {
-  if (text.length <= LONG_QUERY) return text;
-  const asked = (text.match(/[^.!?\n]+[.!?]*/g) ?? []).filter((sentence) => sentence.includes('?'));
-  return (asked.length > 0 ? asked.join(' ') : text).slice(0, LONG_QUERY);
 }
 
 function heldBy({ system, pinned, turns }: Selection): Set<number> {

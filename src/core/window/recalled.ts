@@ -9,6 +9,7 @@ import type { TokenCounter } from '../tokens/counter.ts';
 import { countMessage } from '../tokens/message-tokens.ts';
 import type { Counted } from './groups.ts';
 import type { History } from './history.ts';
+import { queryOf } from './query.ts';
 
 /** Something that may be recalled, the best first. */
 export type Find =
@@ -190,7 +191,9 @@ export async function replayRecalled(
     ...remembered.flatMap((memory) => (memory ? [{ memory }] : [])),
     ...messages.flatMap(({ seq }) => found.get(seq) ?? []),
   ];
-  const { query, cutTokens } = recall;
+  const { querySeq, cutTokens } = recall;
+  const asked = querySeq === undefined ? undefined : (await from.history.at([querySeq])).get(querySeq);
+  const query = recall.query ?? (asked ? queryOf(asked.message) : '');
   const terms = new Set(readQuestion(query).terms);
   const room = { counter: from.counter, tokens: Number.MAX_SAFE_INTEGER, cutTokens, terms };
   const packed = packRecalled(finds, room);

@@ -140,6 +140,22 @@ onEveryStore('what is recalled', (open) => {
     expect(recalledIn(replayed)).toContain('moved to Chad');
   });
 
+  test('leaves no text of the last user turn in the record of a window, only its seq', async () => {
+    const engine = await conversation(await open({ tokenCounter: letters }), 'Where is the zebra of Okafor?');
+    const { manifest, recall, messages } = await engine.window.build('s', { maxTokens: 400, record: true });
+    expect(recall).toMatchObject({ query: 'Where is the zebra of Okafor?', querySeq: 54 });
+    expect(manifest!.recall).toMatchObject({ querySeq: 54 });
+    expect((await engine.window.replay('s', manifest!.id)).messages).toEqual(messages);
+    await engine.messages.pop('s');
+    const [recorded] = await engine.window.manifests('s');
+    expect(JSON.stringify(recorded)).not.toContain('Okafor');
+    const { gone, messages: left } = await engine.window.replay('s', recorded!.id);
+    expect(gone).toEqual([54]);
+    expect(recalledIn({ messages: left })).toContain('The zebra lives in Kenya');
+    const given = await engine.window.build('s', { maxTokens: 400, record: true, query: 'zebra' });
+    expect(given.manifest!.recall?.query).toBe('zebra');
+  });
+
   test('is of a past window only what had been said by then', async () => {
     const engine = await conversation(await open({ tokenCounter: letters }));
     await engine.messages.append('s', [say('user', 'The zebra moved to Chad'), ...chatter(30)]);
