@@ -10,8 +10,14 @@ const NEAR_FROM = 1;
 const NEAR_FULL = 4;
 /** A turn that is lifted stays below so much of the best score: what words found without doubt stays where it is. */
 const CEILING = 0.5;
-/** What the nearest is worth where no words match: then there is nothing that vectors could do harm to. */
+/** What the nearest is worth where no words match, and what only just stands out from the others. */
 const ALONE = 4;
+const ALONE_LEAST = 1;
+/** Where no words match, what is worth so much stands out clearly: chance does not bring it there. */
+export const CLEARLY_NEAR = 3;
+/** Of few turns none can lie far from the mean: of `n` at most √(n − 1). These shares of that count as standing out. */
+const FEW_FROM = 0.6;
+const FEW_FULL = 0.75;
 
 export interface Fusion {
   /** What a turn's score is by words and signs. */
@@ -28,19 +34,30 @@ export interface Fusion {
  * What the score of each turn gains by its vector. Models differ in how near unlike texts are to each other: a cosine
  * counts by how far it lies from that of the others, in standard deviations. How much is gained is measured by the best
  * score of the words, and by how near the turns are that these found: vectors that are far from what words say without doubt say
- * nothing, and must not do harm. Where no words match, the vectors alone decide.
+ * nothing, and must not do harm. Where no words match, what stands out counts, and nothing else: something is always the
+ * nearest.
  */
 export function gainsOf({ scores, matches, cosines, share }: Fusion): Float64Array {
   const deviations = deviationsOf(cosines);
   const best = bestRows(scores, (row) => matches(row) && scores[row]! > 0);
-  if (best.length === 0)
-    return deviations.map((deviation) => ALONE * (ramp(deviation, -NEAR_FULL, NEAR_FULL) || 0));
+  if (best.length === 0) return gainsAlone(deviations);
   const top = scores[best[0]!]!;
   const most = trustIn(best.map((row) => deviations[row]!)) * share * top;
   return deviations.map((deviation, row) => {
     const gain = most * (ramp(deviation, NEAR_FROM, NEAR_FULL) || 0);
     return Math.max(0, Math.min(gain, CEILING * top - scores[row]!));
   });
+}
+
+/** Where vectors alone decide. */
+function gainsAlone(deviations: Float64Array): Float64Array {
+  const known = deviations.filter((deviation) => !Number.isNaN(deviation)).length;
+  const most = Math.sqrt(Math.max(0, known - 1));
+  const from = Math.min(NEAR_FROM, FEW_FROM * most);
+  const full = Math.min(NEAR_FULL, FEW_FULL * most);
+  return deviations.map((deviation) =>
+    deviation >= from ? ALONE_LEAST + (ALONE - ALONE_LEAST) * (ramp(deviation, from, full) || 0) : 0,
+  );
 }
 
 /** By how many standard deviations each one lies above the mean; NaN for what is not known. */

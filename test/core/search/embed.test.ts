@@ -116,6 +116,24 @@ onEveryStore('searching by meaning', (open) => {
     expect((await found(engine, 'aria')).texts[0]).toBe(talk[4]);
   });
 
+  test('finds little of a query that nothing is about, and recalls nothing for it', async () => {
+    const place = (text: string) => Number(/item(\d+)/.exec(text)?.[1] ?? 0);
+    const embed = async (texts: string[]) =>
+      texts.map((text) => (text === 'quantum' ? [1, 0] : [1, 2 + ((place(text) * 0.618) % 1)]));
+    const engine = await open({ embedder: { name: 'scattered', embed } });
+    await session(
+      engine,
+      's',
+      Array.from({ length: 100 }, (_, i) => `item${i} with further words in the line`),
+    );
+    await embedded(engine);
+    const { texts, embedding } = await found(engine, 'quantum', { limit: 100 });
+    expect(embedding).toBe('used');
+    expect(texts.length).toBeLessThan(35);
+    const window = await engine.window.build('s', { maxTokens: 400, query: 'quantum' });
+    expect(window.sections.map(({ name }) => name)).not.toContain('recalled');
+  });
+
   test('finds memories by meaning', async () => {
     const engine = await open({ embedder: new Topics() });
     for (const content of ['Has a hound.', 'Likes stew.', 'Fears hail.', 'Sings a ballad every day.'])

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { gainsOf } from '../../../src/core/search/fusion.ts';
+import { CLEARLY_NEAR, gainsOf } from '../../../src/core/search/fusion.ts';
 
 /** Turns of which the first ones have words of the question, less and less of them. */
 function scores(count = 60, matching = 20): Float64Array {
@@ -44,10 +44,24 @@ test('where all are equally near, none gains', () => {
 });
 
 test('where no words match, the nearest is the best', () => {
-  const given = gains([0.2, 0.9, 0.4, Number.NaN], new Float64Array(4));
+  const given = gains([0.2, 0.9, 0.7, Number.NaN, 0.2, 0.1, 0.2], new Float64Array(7));
   expect(given[1]).toBeGreaterThan(given[2]!);
-  expect(given[2]).toBeGreaterThan(given[0]!);
-  expect(given[3]).toBe(0);
+  expect(given[2]).toBeGreaterThan(0);
+  expect(given.filter((gain) => gain > 0)).toHaveLength(2);
+});
+
+test('where no words match, what does not stand out counts for nothing, and chance makes nothing clearly near', () => {
+  const scattered = Array.from({ length: 200 }, (_, i) => (i * 0.618) % 1);
+  const given = gains(scattered, new Float64Array(200));
+  for (const [row, cosine] of scattered.entries()) if (cosine < 0.75) expect(given[row]).toBe(0);
+  expect(Math.max(...given)).toBeLessThan(CLEARLY_NEAR);
+  const [one, ...others] = gains([1, ...scattered.map((cosine) => cosine / 5)], new Float64Array(201));
+  expect(one).toBeGreaterThan(CLEARLY_NEAR);
+  expect(Math.max(...others)).toBeLessThan(CLEARLY_NEAR);
+});
+
+test('where no words match, the only one that there is counts', () => {
+  expect(gains([0.3], new Float64Array(1))[0]).toBeGreaterThan(0);
 });
 
 test('a turn without a vector gains nothing, and harms none', () => {
