@@ -107,9 +107,10 @@ export function findAmong(
     .sort(byScore);
 }
 
-/** The best of several searches. */
+/** The best of several searches; a memory that two of them found is as the last says. */
 export function best(hits: readonly MemoryHit[], limit: number): MemoryHit[] {
-  return [...hits].sort(byScore).slice(0, limit);
+  const byId = new Map(hits.map((hit) => [hit.memory.id, hit]));
+  return [...byId.values()].sort(byScore).slice(0, limit);
 }
 
 /** The newest superseded memories of an owner. */

@@ -55,6 +55,8 @@ export class MemoryService {
   readonly #short: ShortTerm;
   readonly #uses: Uses;
   readonly #background = new Map<string, Promise<unknown>>();
+  /** Short-term memories that are becoming durable ones: who wants to change one waits until it is. */
+  readonly #keeping = new Map<string, Promise<unknown>>();
 
   constructor(context: ServiceContext, dependencies: MemoryDependencies) {
     this.#context = context;
@@ -130,6 +132,7 @@ export class MemoryService {
     const { ifVersion, ...scope } = parseInput(input.updateOptionsSchema, options, 'memory.update');
     const { owner } = await this.#named(id, scope, 'memory.update');
     const short = this.#short.get(id, owner, this.#context.clock.now());
+    if (short && this.#keeping.has(id)) return this.update(id, changes, options);
     if (short) return this.#updateShort(short, given, ifVersion);
     if (!owner) throw noMemory(id);
     const { result, versions } = await this.#shelf.transact(owner, async (transaction) => {
@@ -145,6 +148,7 @@ export class MemoryService {
   async delete(id: string, scope: input.MemoryScope = {}): Promise<boolean> {
     const { owner } = await this.#named(id, scope, 'memory.delete');
     const short = this.#short.get(id, owner, this.#context.clock.now());
+    if (short && this.#keeping.has(id)) return this.delete(id, scope);
     if (short) return this.#short.delete(id, this.#ownerOf(short));
     if (!owner) return false;
     const { result } = await this.#shelf.transact(owner, async (transaction) => {
@@ -228,7 +232,8 @@ export class MemoryService {
       .list(owner, this.#context.clock.now())
       .filter((memory) => passes(memory, { ...given, tags: wanted }));
     const stored = await findByTags(this.#shelf, owner, { tags: [...new Set(wanted)], limit, filter: given });
-    const found = [...stored, ...short].sort(newestFirst).slice(0, limit);
+    const known = new Set(stored.map(({ id }) => id));
+    const found = [...stored, ...short.filter(({ id }) => !known.has(id))].sort(newestFirst).slice(0, limit);
     if (use) this.#used(owner, found);
     return found;
   }
@@ -331,6 +336,7 @@ export class MemoryService {
   async #named(id: string, scope: input.MemoryScope, what: string): Promise<{ owner: Owner | undefined }> {
     parseInput(idSchema, id, `${what}: id`);
     const only = await this.#only(parseInput(input.scopeSchema, scope, what), what);
+    while (this.#keeping.has(id)) await this.#keeping.get(id);
     if (only || this.#short.get(id, undefined, this.#context.clock.now())) return { owner: only };
     return { owner: await this.#shelf.ownerOf(id) };
   }
@@ -380,16 +386,28 @@ export class MemoryService {
     if (ifVersion !== undefined && ifVersion !== version) throw atVersion(id, version, ifVersion);
     const owner = this.#ownerOf(memory);
     const whole = changedShort(memory, changes, this.#context.clock.now());
-    if (changes.tier !== undefined) return this.#keep(owner, whole, changes.tier);
     this.#short.put(owner, whole);
-    return structuredClone(whole);
+    return changes.tier === undefined ? structuredClone(whole) : this.#keep(owner, whole, changes.tier);
   }
 
   /** Makes a short-term memory a durable one. */
-  async #keep(owner: Owner, memory: Memory, tier: Life['tier']): Promise<Memory> {
+  #keep(owner: Owner, memory: Memory, tier: Life['tier']): Promise<Memory> {
+    const { id } = memory;
+    const keeping = this.#toShelf(owner, memory, tier).finally(() => this.#keeping.delete(id));
+    this.#keeping.set(
+      id,
+      keeping.catch(() => undefined),
+    );
+    return keeping;
+  }
+
+  async #toShelf(owner: Owner, memory: Memory, tier: Life['tier']): Promise<Memory> {
     const { id, importance, uses, usedAt, expiresAt } = memory;
     const life: Life = { tier, importance, uses, usedAt, ...(expiresAt !== undefined && { expiresAt }) };
     const { memory: kept } = await this.#shelf.add(owner, id, contentOf(memory), life);
+    const now = this.#short.get(id, owner, this.#context.clock.now());
+    // Told once more meanwhile, perhaps from elsewhere.
+    if (now && now.version !== memory.version) return this.#toShelf(owner, now, tier);
     this.#short.delete(id, owner);
     return kept;
   }
@@ -402,12 +420,10 @@ export class MemoryService {
       owner,
       stored.map(({ id }) => id),
     );
-    for (const memory of memories) {
-      if (memory.tier !== 'short') continue;
-      const used = { ...memory, uses: memory.uses + 1, usedAt: now };
-      this.#short.put(owner, used);
-      if (used.uses >= this.#shelf.settings.promoteUses)
-        this.#inBackground(`${owner.key}\0${memory.id}`, () => this.#keep(owner, used, 'medium'));
+    for (const { id, tier } of memories) {
+      const used = tier === 'short' && !this.#keeping.has(id) && this.#short.use(id, owner, now);
+      if (used && used.uses >= this.#shelf.settings.promoteUses)
+        this.#inBackground(`${owner.key}\0${id}`, () => this.#keep(owner, used, 'medium'));
     }
   }
 

@@ -68,6 +68,15 @@ export class ShortTerm {
     if (this.#owners.size > MAX_OWNERS) this.#owners.delete(this.#owners.keys().next().value!);
   }
 
+  /** Counts a use of a memory, if it is still there. */
+  use(id: string, owner: Owner, now: number): Memory | undefined {
+    const memory = this.get(id, owner, now);
+    if (!memory) return undefined;
+    const used = { ...memory, uses: memory.uses + 1, usedAt: now };
+    this.put(owner, used);
+    return used;
+  }
+
   /** @param owner whose; anybody's where absent */
   get(id: string, owner: Owner | undefined, now: number): Memory | undefined {
     const maps = owner ? [this.#owners.get(owner.key)] : this.#owners.values();

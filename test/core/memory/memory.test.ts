@@ -454,6 +454,57 @@ describe('short-term memory', () => {
   });
 });
 
+onEveryStore('short-term memories that become durable', (open) => {
+  test('are found once, and gone once they are deleted, however many searches used them', async () => {
+    const { memory } = await open({ memory: { promoteUses: 2 } });
+    const { id } = await memory.add({ content: 'The gate opens at six', userId: 'ida', tier: 'short' });
+    await memory.add({ content: 'Ida has a gate', userId: 'ida' });
+    const searches = await Promise.all(
+      Array.from({ length: 6 }, () => memory.search('When does the gate open?', { userId: 'ida' })),
+    );
+    for (const { hits } of searches) expect(hits.filter((hit) => hit.memory.id === id)).toHaveLength(1);
+    await memory.settled();
+    expect((await memory.list({ userId: 'ida', tiers: ['short'] })).memories).toEqual([]);
+    expect(await memory.get(id)).toMatchObject({ tier: 'medium' });
+    expect(await memory.delete(id)).toBe(true);
+    const { hits } = await memory.search('When does the gate open?', { userId: 'ida', use: false });
+    expect(contents(hits)).toEqual(['Ida has a gate']);
+  });
+
+  test('do not come back after they were deleted, nor lose what was changed, while they were kept', async () => {
+    const { memory } = await open({ memory: { promoteUses: 1 } });
+    const add = (content: string) => memory.add({ content, userId: 'ida', tier: 'short' });
+    const [gone, changed] = [await add('The gate is red'), await add('The fence is red')];
+    await memory.search('red', { userId: 'ida' });
+    await Promise.all([
+      memory.update(changed.id, { content: 'The fence is blue' }),
+      memory.update(changed.id, { tags: ['garden'], tier: 'long' }),
+      memory.delete(gone.id),
+    ]);
+    await memory.settled();
+    await expect(memory.get(gone.id)).rejects.toThrow(NotFoundError);
+    const kept = { content: 'The fence is blue', tags: ['garden'], tier: 'long', duplicates: 0 };
+    expect(await memory.get(changed.id)).toMatchObject(kept);
+    expect((await memory.list({ userId: 'ida' })).memories).toHaveLength(1);
+  });
+});
+
+test('a short-term memory that is deleted or changed during a search stays so', async () => {
+  const engine = await inMemory({ memory: { promoteUses: 100 } });
+  const add = (content: string) => engine.memory.add({ content, userId: 'ida', tier: 'short' });
+  const [gone, changed] = [await add('The gate is red'), await add('The fence is red')];
+  const searches: Promise<unknown>[] = [];
+  for (let i = 0; i < 50; i++) {
+    searches.push(engine.memory.search('red', { userId: 'ida' }));
+    await Promise.resolve();
+    if (i === 20) searches.push(engine.memory.delete(gone.id));
+    if (i === 30) searches.push(engine.memory.update(changed.id, { content: 'The fence is blue' }));
+  }
+  await Promise.all(searches);
+  const { memories } = await engine.memory.list({ userId: 'ida', tiers: ['short'] });
+  expect(contents(memories)).toEqual(['The fence is blue']);
+});
+
 test('all problems of an input are told at once', async () => {
   const engine = await inMemory();
   const bad = { content: ' ', importance: 2, tags: [''], ttlMs: 0, tier: 'forever', usrId: 'ida' };
