@@ -1,5 +1,6 @@
 /** Asking a language model, whatever it is given as. */
 import { z } from 'zod';
+import { TookTooLong, timed } from './timed.ts';
 
 export interface ModelRequest {
   /** Instructions. */
@@ -37,30 +38,18 @@ export async function callModel(
   request: ModelRequest,
   timeoutMs: number,
 ): Promise<{ text: string } | { problem: string }> {
-  const timeout = AbortSignal.timeout(timeoutMs);
-  const signal = AbortSignal.any([request.signal, timeout]);
-  try {
+  const ask = (signal: AbortSignal): PromiseLike<unknown> => {
     const given = { ...request, signal };
-    const answer: unknown = await orAborted(
-      typeof model === 'function' ? model(given) : generate(model, given),
-      signal,
-    );
+    return typeof model === 'function' ? model(given) : generate(model, given);
+  };
+  try {
+    const answer = await timed(ask, { timeoutMs, signal: request.signal });
     return typeof answer === 'string' ? { text: answer } : { problem: 'the model gave no text' };
   } catch (error) {
     request.signal.throwIfAborted();
-    const name = error instanceof Error ? error.name : typeof error;
-    return { problem: timeout.aborted ? `took longer than ${timeoutMs} ms` : `the model failed (${name})` };
+    if (error instanceof TookTooLong) return { problem: error.message };
+    return { problem: `the model failed (${error instanceof Error ? error.name : typeof error})` };
   }
-}
-
-/** A model that does not heed the signal does not hold anybody up. */
-function orAborted<T>(work: PromiseLike<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).then(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 /** `doGenerate` of the AI SDK's provider specification: prompt and content are the same in its versions 2 to 4. */

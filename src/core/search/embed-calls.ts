@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { EmbedderError, isHoldfastError } from '../errors.ts';
+import { TookTooLong, timed } from '../timed.ts';
 import {
   checkedVectors,
   type Embedder,
@@ -142,14 +143,13 @@ export class EmbedCalls {
 
   async #call(texts: string[], purpose: EmbeddingPurpose): Promise<Float32Array[]> {
     const { timeoutMs = 30_000 } = this.#options;
-    const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#closing]);
+    const ask = (signal: AbortSignal) => this.#embedder.embed(texts, { purpose, signal });
     let given: unknown;
     try {
-      const work = this.#embedder.embed(texts, { purpose, signal });
-      given = await orAborted(work, signal);
+      given = await timed(ask, { timeoutMs, signal: this.#closing });
     } catch (error) {
       this.#closing.throwIfAborted();
-      throw failure(error, signal.aborted ? timeoutMs : undefined);
+      throw failure(error);
     }
     const vectors = checkedVectors(given, texts.length, this.#dimensions);
     this.#dimensions ??= vectors[0]!.length;
@@ -159,20 +159,10 @@ export class EmbedCalls {
 }
 
 /** What an embedder's error says may be content, or a key: its name alone is told. */
-function failure(error: unknown, timeoutMs: number | undefined): EmbedderError {
-  if (timeoutMs !== undefined) return new EmbedderError(`the embedder took longer than ${timeoutMs} ms`);
+function failure(error: unknown): EmbedderError {
+  if (error instanceof TookTooLong) return new EmbedderError(`the embedder ${error.message}`);
   const name = isHoldfastError(error) || error instanceof Error ? error.name : typeof error;
   return new EmbedderError(`the embedder failed (${name})`, {
     hint: 'Searches go by words until it answers; what lacks its vectors gets them then.',
-  });
-}
-
-/** An embedder that does not heed the signal does not hold anybody up. */
-function orAborted<T>(work: PromiseLike<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).then(() => signal.removeEventListener('abort', abort));
   });
 }
