@@ -19,6 +19,24 @@ const identifier = /[-_./:\\@#]/;
 const humps = /(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/;
 const contractions = new Set(['s', 't', 'm', 'd', 're', 've', 'll']);
 
+/** Letters that Unicode does not take apart, as people write them who have no key for them. */
+const letters: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    ß: 'ss',
+    ẞ: 'SS',
+    æ: 'ae',
+    Æ: 'AE',
+    œ: 'oe',
+    Œ: 'OE',
+    ø: 'o',
+    Ø: 'O',
+    ł: 'l',
+    Ł: 'L',
+    đ: 'd',
+    Đ: 'D',
+  }),
+);
+
 const stops = new Set([...stopwords, 'a', 'ain', 'cannot', 'us'].map((word) => word.replaceAll("'", '')));
 const stems = new Map<string, string>();
 const memo = new Map<string, readonly string[]>();
@@ -72,6 +90,7 @@ function tokensOf(text: string): string[] {
   const folded = plain
     .normalize('NFKD')
     .replace(/[\u0300-\u036f]+/g, '')
+    .replace(/[ßẞæÆœŒøØłŁđĐ]/g, (letter) => letters.get(letter) ?? letter)
     .normalize('NFC');
   return (folded.match(tokens) ?? []).flatMap((token) => (unspaced.test(token) ? segments(token) : token));
 }

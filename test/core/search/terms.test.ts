@@ -30,6 +30,12 @@ describe('the terms of a text', () => {
     ['e-mail', 'email'],
     ['2026-03-01', '2026'],
     ['café', 'cafe'],
+    ['Straße', 'Strasse'],
+    ['STRAẞE', 'strasse'],
+    ['Œuvre', 'oeuvre'],
+    ['Ærø', 'aero'],
+    ['Łódź', 'Lodz'],
+    ['Đorđe', 'Dorde'],
     ['ＦＵＬＬ', 'full'],
   ])('of %s are found by %s', ([text, query]) => {
     const found = new Set(termsOf(text!));
