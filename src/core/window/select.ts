@@ -46,9 +46,12 @@ export async function select(history: History, budget: Budget, reserve = 0): Pro
   await addPinned(history, known, groups);
   offloadHuge(history, groups, { room: budget.room, fixed: sum(system) });
   const free = budget.room - requiredTokens(system, groups, budget);
-  const whole = isWhole(history, groups, free);
-  const kept = whole ? 0 : Math.min(free, reserve);
-  const summary = chooseSummary(history, free - kept);
+  const told = history.summary();
+  const unspent = free - restTokens(history, groups, told);
+  const whole = unspent >= 0 && history.floor === 0;
+  // Nothing is let go of for what may be recalled as long as all of it has room.
+  const kept = whole ? 0 : Math.min(unspent >= 0 ? unspent : free, reserve);
+  const summary = chooseSummary(told, free - kept);
   let left = free - kept - sum(summary);
   left = await chooseHigh(history, known, groups, left);
   left = chooseNewest(groups, left);
@@ -61,15 +64,15 @@ export async function select(history: History, budget: Budget, reserve = 0): Pro
     turns: itemsOf(chosen.filter((group) => group.reason !== 'pinned')),
     groups,
     left: left + kept,
-    room: budget.room - kept,
+    room: budget.room - (whole ? 0 : Math.min(free, reserve)),
     whole,
   };
 }
 
-/** Whether all that there is has room; nothing was compacted then either. */
-function isWhole(history: History, groups: readonly Candidate[], free: number): boolean {
-  if (history.floor > 0 || history.unread.count > 0) return false;
-  return groups.reduce((total, group) => total + (group.reason ? 0 : group.tokens), 0) <= free;
+/** What all there is costs beyond what must be in: infinitely much where not all was read. */
+function restTokens(history: History, groups: readonly Candidate[], summary: Counted | undefined): number {
+  if (history.unread.count > 0) return Number.POSITIVE_INFINITY;
+  return groups.reduce((total, group) => total + (group.reason ? 0 : group.tokens), summary?.tokens ?? 0);
 }
 
 /** Reads groups from the log's end until the budget is surely spent; then finds the last user turn, if it is older. */
@@ -160,8 +163,7 @@ function requiredTokens(system: readonly Chosen[], groups: readonly Candidate[],
 }
 
 /** The summary is in unless the window is too small for it: one that was made for a much larger one. */
-function chooseSummary(history: History, budget: number): Chosen[] {
-  const summary = history.summary();
+function chooseSummary(summary: Counted | undefined, budget: number): Chosen[] {
   return summary && summary.tokens <= budget ? [{ ...summary, reason: 'summary' }] : [];
 }
 
