@@ -4,6 +4,7 @@ import { durationSchema } from '../input.ts';
 import type { MemoryService } from '../memory/memory.ts';
 import { textOf } from '../messages/formats/text.ts';
 import type { RecallReport } from '../model/window.ts';
+import { messageLog } from '../partitions.ts';
 import { CLEARLY_NEAR } from '../search/fusion.ts';
 import type { IndexProgress } from '../search/indexer.ts';
 import { readQuestion } from '../search/question.ts';
@@ -17,6 +18,7 @@ import type { History } from './history.ts';
 import { askingOf, queryOf } from './query.ts';
 import { type Find, packRecalled } from './recalled.ts';
 import type { Chosen, Selection } from './select.ts';
+import { Told } from './told.ts';
 
 /** What of the budget is kept free for recalled texts, once the conversation is longer than the window. */
 const SHARE = 0.55;
@@ -100,14 +102,14 @@ export async function recallInto(
   const query = request.query ?? (last && queryOf(last));
   const question = query === undefined ? undefined : readQuestion(query);
   if (query === undefined || !question || question.terms.length === 0) return { chosen: [] };
-  const held = heldBy(selection);
+  const told = new Told(selection);
   const asking = request.query === undefined ? askingOf(query) : 1;
   const least = LEAST_TELLING + (LEAST_ASKING - LEAST_TELLING) * asking;
   const [memories, messages] = await Promise.all([
-    request.options.memories === false ? nothing : findMemories(query, least, held, request, sources.memory),
+    request.options.memories === false ? nothing : findMemories(query, least, told, request, sources.memory),
     selection.whole
       ? nothing
-      : findMessages(query, least, held, { history, request, searcher: sources.searcher }),
+      : findMessages(query, least, told, { history, request, searcher: sources.searcher }),
   ]);
   const terms = new Set(question.terms);
   const cutTokens = Math.max(64, Math.floor(request.room * CUT_SHARE));
@@ -115,7 +117,8 @@ export async function recallInto(
   const room = { counter: request.counter, tokens, cutTokens, terms };
   const share = selection.whole ? 1 : MEMORY_SHARE;
   const few = packMemories(memories.finds, { ...room, tokens: Math.floor(room.tokens * share) });
-  const packed = packRecalled([...few, ...messages.finds], room);
+  const others = messages.finds.filter((find) => !few.some((memory) => covers(memory, find)));
+  const packed = packRecalled([...few, ...others], room);
   const report: RecallReport = {
     query,
     ...(request.query === undefined && { querySeq: request.askedAt }),
@@ -136,7 +139,7 @@ const nothing: Finds = { finds: [], index: { complete: true, behind: 0 } };
 async function findMessages(
   query: string,
   least: number,
-  held: ReadonlySet<number>,
+  told: Told,
   { history, request, searcher }: { history: History; request: RecallRequest; searcher: Searcher },
 ): Promise<Finds> {
   const { tenant, partition, log, options } = request;
@@ -151,7 +154,7 @@ async function findMessages(
       now: request.now,
       // The turn that asks must not find itself.
       upToSeq: Math.min(history.atSeq, request.askedAt - 1),
-      accept: ({ seq }) => seq <= history.atSeq && !held.has(seq),
+      accept: ({ seq }) => seq <= history.atSeq && !told.seqs.has(seq),
       explain: true,
     }),
   );
@@ -160,10 +163,10 @@ async function findMessages(
   const terms = new Set(readQuestion(query).terms);
   const finds = best.flatMap(({ seq }): Find[] => {
     const item = found.get(seq);
-    if (!item) return [];
+    if (!item || told.says(textOf(item.message))) return [];
     const before = found.get(seq - 1);
     const because =
-      before && !held.has(seq - 1) && answers(item.message, before.message, terms) ? before : undefined;
+      before && !told.seqs.has(seq - 1) && answers(item.message, before.message, terms) ? before : undefined;
     return [{ ...item, ...(because && { because }) }];
   });
   return { finds, index };
@@ -182,21 +185,29 @@ function answers(
 async function findMemories(
   query: string,
   least: number,
-  held: ReadonlySet<number>,
-  { sessionId, options }: RecallRequest,
+  told: Told,
+  { sessionId, log, options }: RecallRequest,
   memory: MemoryService,
 ): Promise<Finds> {
   const { hits, index } = await unlessAway(
     memory.search(query, { sessionId, limit: MOST_MEMORIES, deadlineMs: options.deadlineMs ?? DEADLINE_MS }),
   );
   const finds = clear(hits, least)
-    // What it was made from stands in the window.
-    .filter(({ memory: { sources } }) => {
-      const here = sources.filter((source) => source.sessionId === sessionId && source.seq !== undefined);
-      return here.length === 0 || !here.every(({ seq }) => held.has(seq!));
+    .map(({ memory: { id, content, version, sources } }) => {
+      const here = sources.filter((from) => from.sessionId === sessionId && messageLog(from.channel) === log);
+      return { memory: { id, content, version }, sources: here.flatMap(({ seq }) => seq ?? []) };
     })
-    .map(({ memory: { id, content, version } }): Find => ({ memory: { id, content, version } }));
+    // What it was made from stands in the window.
+    .filter(({ sources }) => sources.length === 0 || !sources.every((seq) => told.seqs.has(seq)))
+    .filter(({ memory }) => !told.says(memory.content));
   return { finds, index };
+}
+
+/** Whether a memory was made from a message, and has all of its words. */
+function covers(memory: Find, of: Find): boolean {
+  if (!('memory' in memory && 'message' in of) || !memory.sources?.includes(of.message.seq)) return false;
+  const words = new Set(termsOf(memory.memory.content));
+  return termsOf(textOf(of.message)).every((word) => words.has(word));
 }
 
 /** Those that are not far behind the best; of what meaning alone has found, those that it has found without doubt. */
@@ -230,8 +241,4 @@ async function unlessAway<F extends { hits: readonly unknown[]; index: IndexProg
 
 function worse(one: IndexProgress, other: IndexProgress): IndexProgress {
   return { complete: one.complete && other.complete, behind: one.behind + other.behind };
-}
-
-function heldBy({ system, pinned, turns }: Selection): Set<number> {
-  return new Set([system, pinned, turns].flatMap((part) => part.map(({ message }) => message.seq)));
 }

@@ -14,7 +14,11 @@ import { queryOf } from './query.ts';
 /** Something that may be recalled, the best first. */
 export type Find =
   | { readonly message: Message; readonly version: number; readonly because?: Find & { message: Message } }
-  | { readonly memory: { readonly id: string; readonly content: string; readonly version: number } };
+  | {
+      readonly memory: { readonly id: string; readonly content: string; readonly version: number };
+      /** The seqs of the log's messages that it was made from. */
+      readonly sources?: readonly number[];
+    };
 
 const HEADING = '[Recalled from earlier in this conversation, not said now]';
 const MEMORIES = '[Remembered of the user]';

@@ -182,6 +182,50 @@ describe('recalling', () => {
     expect(recalled).toContain('assistant: Which colour shall the summer house be?');
   });
 
+  test('tells nothing again that the summary says, or another message of the window', async () => {
+    const engine = await inMemory({ compaction: { autoCompact: false } });
+    await engine.sessions.create({ id: 's', userId: 'u' });
+    const notes = Array.from(
+      { length: 60 },
+      (_, i) => `Note ${i}: the lamp of room ${i}  costs ${100 + i} euros.`,
+    );
+    const same = 'The lamp price: ask Okafor.';
+    await engine.messages.append(
+      's',
+      [...notes.slice(0, 30), same, ...notes.slice(30)].map((text) => say('user', text)),
+    );
+    const { compaction } = await engine.window.compact('s', { strategy: 'extractive', targetTokens: 600 });
+    await engine.messages.append('s', say('user', same));
+    const recalled = recalledIn(
+      await engine.window.build('s', { maxTokens: 3000, query: 'lamp of a room' }),
+    )!;
+    const plain = (text: string) => text.replace(/\s+/g, ' ');
+    const inSummary = notes.filter((note) => compaction!.summary!.includes(plain(note)));
+    expect(inSummary.length).toBeGreaterThan(3);
+    expect(inSummary.length).toBeLessThan(50);
+    expect(inSummary.filter((note) => recalled.includes(note))).toEqual([]);
+    expect(notes.filter((note) => recalled.includes(note)).length).toBeGreaterThan(3);
+    expect(recalled).not.toContain('ask Okafor');
+  });
+
+  test('tells no message that a memory made from it tells word by word, but one that says more', async () => {
+    const engine = await inMemory();
+    await engine.sessions.create({ id: 's', userId: 'u' });
+    await engine.messages.append('s', [
+      say('user', 'I am allergic to hazelnuts.'),
+      say('user', 'My hazelnut allergy was found by Dr Okafor.'),
+      ...chatter(100),
+      say('user', 'Which nuts am I allergic to, hazelnuts?'),
+    ]);
+    const from = (seq: number) => ({ sessionId: 's', sources: [{ sessionId: 's', seq }] });
+    await engine.memory.add({ content: 'The user is allergic to hazelnuts', ...from(1) });
+    await engine.memory.add({ content: 'Had the hazelnut allergy found', ...from(2) });
+    const recalled = recalledIn(await engine.window.build('s', { maxTokens: 800 }));
+    expect(recalled).toContain('- The user is allergic to hazelnuts');
+    expect(recalled).not.toContain('I am allergic');
+    expect(recalled).toContain('found by Dr Okafor');
+  });
+
   test('cuts a text that is too long to the sentences that the query is about', async () => {
     const engine = await inMemory();
     await engine.sessions.create({ id: 's', userId: 'u' });
