@@ -6,7 +6,7 @@ import { KeyedQueue } from '../keyed-queue.ts';
 import { indexes, kinds, SYSTEM_PARTITION, sessionPartition, userPartition } from '../partitions.ts';
 import { type Cursor, type Operation, PARTITION_INDEX, type Partition, type Store } from '../store.ts';
 import { DirtyPartitions, keyOf } from './dirt.ts';
-import { type IndexState, PartitionIndex } from './partition-index.ts';
+import { isBuilt, PartitionIndex } from './partition-index.ts';
 import { before } from './waiting.ts';
 
 const PAGE = 1000;
@@ -214,15 +214,12 @@ export class TextIndexer {
     }
   }
 
-  /** Those of some partitions that this building has not had yet. */
+  /** Those of some partitions that this building has not had, or not to their end. */
   async #unbuilt(partitions: readonly Partition[]): Promise<Partition[]> {
     const keys = partitions.map((partition) => ({ partition, kind: kinds.textIndex, id: kinds.textIndex }));
     const states = await this.#store.getRecords(keys);
     const { build } = this.#place!;
-    return partitions.filter((_, i) => {
-      const state = states[i];
-      return !state || decodeJson<IndexState>(state.value).build !== build;
-    });
+    return partitions.filter((_, i) => !isBuilt(states[i], build));
   }
 
   /** Resolves when the journal was read up to what was committed before this call. */

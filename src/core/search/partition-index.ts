@@ -1,3 +1,4 @@
+import { setImmediate as soon } from 'node:timers/promises';
 import { isConflict } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { channelOfLog, kinds, MEMORIES } from '../partitions.ts';
@@ -7,10 +8,11 @@ import { byStretch, indexMemory, indexStretch } from './documents.ts';
 import { type EmbeddedByModel, logChanged, memoriesChanged } from './embedded.ts';
 import { STRETCH, stretchOf } from './stretch.ts';
 
-/** So many documents are committed at once: half a second of reading must not hold up who writes. */
-const DOCUMENTS = 32;
+/** So many documents are committed at once: neither who writes nor the event loop must be held up by them for long. */
+const STRETCHES = 8;
+const MEMORIES_AT_ONCE = 32;
 const PAGE = 1000;
-/** Somebody else indexes the same partition: how often to begin anew before the next search may go on with it. */
+/** The partition is changed while it is indexed: how often to begin anew, in vain, before the next search may go on with it. */
 const ATTEMPTS = 16;
 
 /** What of a partition is in the index. Kept beside what it tells of, and written with each commit to the index. */
@@ -19,20 +21,33 @@ export interface IndexState {
   build: string;
   /** Stretches and seqs of logs that are indexed. */
   logs: Record<string, { first: number; last: number; lastSeq: number }>;
+  /**
+   * The first indexing has not come to its end: who comes next goes on from here. What is in `logs` is in; of memories,
+   * which are gone through by id, those up to `after`.
+   */
+  unfinished?: { after?: string };
   /** What of it has its vectors, by model: whoever indexes it anew says so here, with an embedder or without. */
   embedded?: EmbeddedByModel;
 }
 
 /** What a partition has for the index to go by. */
 interface Found {
-  /** What must not change meanwhile. */
-  conditions: Operation[];
   state: IndexState;
+  /** Of the state's record. */
+  version: number | 'absent';
+  /** What must not change meanwhile. */
+  session: Operation[];
   userId: string;
-  /** It was never indexed in this building: all of it is to be. */
+  /** Nothing of it was indexed in this building: what is read from now on is as it is after all changes. */
   fresh: boolean;
-  /** Something was indexed. */
-  written: boolean;
+}
+
+/** So many stretches of a log as are committed at once. */
+interface Chunk {
+  log: string;
+  stretches: readonly number[];
+  /** Nothing of the log is left to do then. */
+  endsLog: boolean;
 }
 
 /** Brings what the index has of one partition up to date. */
@@ -40,6 +55,8 @@ export class PartitionIndex {
   readonly #store: Store;
   readonly #build: string;
   readonly #partition: Partition;
+  /** Something was indexed. */
+  #written = false;
 
   /** @param build the index's building */
   constructor(store: Store, build: string, partition: Partition) {
@@ -54,13 +71,18 @@ export class PartitionIndex {
    * @returns whether there was anything to do: somebody else may have done it
    */
   async update(dirt: Dirt | undefined): Promise<boolean> {
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1, seen: Found['version'] | undefined; ; attempt++) {
       try {
         const found = await this.#find();
-        if (!found) return false;
-        if (this.#partition.type === 'session') await this.#updateLogs(found, dirt);
-        else await this.#updateMemories(found, dirt);
-        return found.written;
+        if (!found) return this.#written;
+        // A first indexing that has come further, by whoever's work, was not begun anew in vain.
+        if (found.state.unfinished && found.version !== seen) attempt = 1;
+        seen = found.version;
+        const isSession = this.#partition.type === 'session';
+        if (found.state.unfinished) await (isSession ? this.#finishLogs(found) : this.#finishMemories(found));
+        if (dirt && !found.fresh)
+          await (isSession ? this.#updateLogs(found, dirt) : this.#updateMemories(found, dirt));
+        return this.#written;
       } catch (error) {
         // Somebody else has indexed it, or it was changed under our hands.
         if (!isConflict(error) || attempt === ATTEMPTS) throw error;
@@ -68,16 +90,30 @@ export class PartitionIndex {
     }
   }
 
-  async #updateLogs(found: Found, dirt: Dirt | undefined): Promise<void> {
-    const logs = found.fresh ? await this.#messageLogs() : [...(dirt?.logs.keys() ?? [])];
-    for (const log of logs) {
-      const stretches = await this.#stretchesToDo(log, found, found.fresh ? undefined : dirt?.logs.get(log));
-      for (let start = 0; start < stretches.length; start += DOCUMENTS) {
-        const some = stretches.slice(start, start + DOCUMENTS);
-        await this.#indexStretches(log, some, found, start + some.length === stretches.length);
+  /** Goes on with the first indexing: each commit brings it further, however many are at it. */
+  async #finishLogs(found: Found): Promise<void> {
+    const rest = new Map<string, number[]>();
+    for (const log of await this.#messageLogs()) {
+      const { firstSeq, lastSeq, count } = await this.#store.readLog(this.#partition, log, { limit: 0 });
+      const known = found.state.logs[log];
+      if (known || count > 0)
+        rest.set(log, range(known ? known.last + 1 : stretchOf(firstSeq), stretchOf(lastSeq)));
+    }
+    const work = [...rest].flatMap(([log, stretches]) => chunksOf(log, stretches));
+    for (const [i, chunk] of work.entries()) {
+      const { operations, state } = await this.#readStretches(chunk, found);
+      await this.#commit(found, operations, i === work.length - 1 ? finished(state) : state);
+    }
+    if (work.length === 0) await this.#commit(found, [], finished(found.state));
+  }
+
+  async #updateLogs(found: Found, dirt: Dirt): Promise<void> {
+    for (const [log, dirtOfLog] of dirt.logs) {
+      for (const chunk of chunksOf(log, await this.#stretchesToDo(log, found, dirtOfLog))) {
+        const { operations, state } = await this.#readStretches(chunk, found);
+        await this.#commit(found, operations, state);
       }
     }
-    if (found.fresh && logs.length === 0) await this.#commit(found, []);
   }
 
   async #messageLogs(): Promise<string[]> {
@@ -86,20 +122,20 @@ export class PartitionIndex {
   }
 
   /** The stretches of a log that the index does not have, or has as they were; in order. */
-  async #stretchesToDo(log: string, { state }: Found, dirt: LogDirt | undefined): Promise<number[]> {
+  async #stretchesToDo(log: string, { state }: Found, dirt: LogDirt): Promise<number[]> {
     const { firstSeq, lastSeq, count } = await this.#store.readLog(this.#partition, log, { limit: 0 });
     const known = state.logs[log];
-    const todo = new Set(dirt?.stretches);
+    const todo = new Set(dirt.stretches);
     const addAll = (from: number, to: number) => {
-      for (let stretch = from; stretch <= to; stretch++) todo.add(stretch);
+      for (const stretch of range(from, to)) todo.add(stretch);
     };
     const end = stretchOf(lastSeq);
     if (!known) {
       if (count > 0) addAll(stretchOf(firstSeq), end);
       return [...todo].sort((a, b) => a - b);
     }
-    if (!dirt || (dirt.appended && dirt.upTo > known.lastSeq)) addAll(stretchOf(known.lastSeq + 1), end);
-    if (dirt?.endedAt !== undefined) {
+    if (dirt.appended && dirt.upTo > known.lastSeq) addAll(stretchOf(known.lastSeq + 1), end);
+    if (dirt.endedAt !== undefined) {
       addAll(stretchOf(Math.max(0, dirt.endedAt)), Math.max(known.last, end));
       // What the log no longer begins with goes; what it begins with now has lost its beginning.
       addAll(known.first, Math.min(stretchOf(firstSeq), known.last));
@@ -107,13 +143,10 @@ export class PartitionIndex {
     return [...todo].sort((a, b) => a - b);
   }
 
-  /** @param last nothing of the log is left to do then */
-  async #indexStretches(
-    log: string,
-    stretches: readonly number[],
+  async #readStretches(
+    { log, stretches, endsLog }: Chunk,
     found: Found,
-    last: boolean,
-  ): Promise<void> {
+  ): Promise<{ operations: Operation[]; state: IndexState }> {
     const operations: Operation[] = [];
     let { first = stretches[0]!, last: end = 0, lastSeq = 0 } = found.state.logs[log] ?? {};
     for (const run of runsOf(stretches)) {
@@ -121,20 +154,18 @@ export class PartitionIndex {
       for (const [stretch, held] of byStretch(entries, run)) {
         operations.push(indexStretch(log, stretch, held, found.userId));
         lastSeq = Math.max(lastSeq, held.at(-1)?.seq ?? 0);
+        await soon();
       }
       first = Math.min(first, run[0]!);
       end = Math.max(end, run.at(-1)!);
     }
-    if (last) {
+    if (endsLog) {
       const bounds = await this.#store.readLog(this.#partition, log, { limit: 0 });
       first = Math.max(first, stretchOf(bounds.firstSeq));
     }
     const embedded = logChanged(found.state.embedded, log, stretches);
-    await this.#commit(found, operations, {
-      ...found.state,
-      logs: { ...found.state.logs, [log]: { first, last: end, lastSeq } },
-      ...(embedded && { embedded }),
-    });
+    const logs = { ...found.state.logs, [log]: { first, last: end, lastSeq } };
+    return { operations, state: { ...found.state, logs, ...(embedded && { embedded }) } };
   }
 
   async #entries(log: string, run: readonly number[]) {
@@ -143,28 +174,21 @@ export class PartitionIndex {
     return (await this.#store.readLog(this.#partition, log, range)).entries;
   }
 
-  async #updateMemories(found: Found, dirt: Dirt | undefined): Promise<void> {
-    if (!found.fresh) {
-      const keys = [...(dirt?.memories ?? [])].map((id) => ({
-        partition: this.#partition,
-        kind: kinds.memory,
-        id,
-      }));
-      for (let start = 0; start < keys.length; start += DOCUMENTS) {
-        const some = keys.slice(start, start + DOCUMENTS);
-        const stored = await this.#store.getRecords(some);
-        const ids = some.map(({ id }) => id);
-        await this.#indexMemories(ids, stored, found);
-      }
-      return;
-    }
-    for (let after: string | undefined; ; ) {
-      const range = { limit: DOCUMENTS, ...(after !== undefined && { after }) };
-      const { items, next } = await this.#store.listRecords(this.#partition, kinds.memory, range);
+  async #finishMemories(found: Found): Promise<void> {
+    for (let { unfinished } = found.state; unfinished; { unfinished } = found.state) {
+      const page = { ...unfinished, limit: MEMORIES_AT_ONCE };
+      const { items, next } = await this.#store.listRecords(this.#partition, kinds.memory, page);
       const ids = items.map(({ id }) => id);
-      await this.#indexMemories(ids, items, found);
-      if (next === undefined) return;
-      after = next;
+      await this.#indexMemories(ids, items, found, next === undefined ? undefined : { after: next });
+    }
+  }
+
+  async #updateMemories(found: Found, dirt: Dirt): Promise<void> {
+    const changed = [...dirt.memories];
+    for (let start = 0; start < changed.length; start += MEMORIES_AT_ONCE) {
+      const ids = changed.slice(start, start + MEMORIES_AT_ONCE);
+      const keys = ids.map((id) => ({ partition: this.#partition, kind: kinds.memory, id }));
+      await this.#indexMemories(ids, await this.#store.getRecords(keys), found);
     }
   }
 
@@ -172,13 +196,16 @@ export class PartitionIndex {
     ids: readonly string[],
     stored: readonly (Stored | undefined)[],
     found: Found,
+    unfinished?: IndexState['unfinished'],
   ): Promise<void> {
     const embedded = memoriesChanged(found.state.embedded, ids);
-    await this.#commit(
-      found,
-      ids.map((id, i) => indexMemory(id, stored[i], found.userId)),
-      { ...found.state, ...(embedded && { embedded }) },
-    );
+    const operations = ids.map((id, i) => indexMemory(id, stored[i], found.userId));
+    await this.#commit(found, operations, {
+      ...finished(found.state),
+      ...(unfinished && { unfinished }),
+      ...(embedded && { embedded }),
+    });
+    await soon();
   }
 
   /** What there is of the partition now; what an earlier building left is cleared away. */
@@ -192,48 +219,68 @@ export class PartitionIndex {
     const before = stored && decodeJson<IndexState>(stored.value);
     const fresh = before?.build !== this.#build;
     const found: Found = {
-      conditions: [
-        { op: 'check', kind: kinds.textIndex, id: kinds.textIndex, ifVersion: stored?.version ?? 'absent' },
-        ...(session ? [check(session)] : []),
-      ],
-      state: fresh ? { build: this.#build, logs: {} } : before,
+      state: fresh ? { build: this.#build, logs: {}, unfinished: {} } : before,
+      version: stored?.version ?? 'absent',
+      session: session ? [check(session)] : [],
       userId: session ? decodeJson<{ userId: string }>(session.value).userId : partition.id,
       fresh,
-      written: false,
     };
     if (before && fresh) await this.#clear(found, before);
     return found;
   }
 
-  async #clear({ conditions }: Found, before: IndexState): Promise<void> {
+  async #clear({ version, session }: Found, before: IndexState): Promise<void> {
     const collections = this.#partition.type === 'user' ? [MEMORIES] : Object.keys(before.logs);
     if (collections.length === 0) return;
+    const own: Operation = { op: 'check', kind: kinds.textIndex, id: kinds.textIndex, ifVersion: version };
     const operations = collections.map((collection): Operation => ({ op: 'unindex', collection }));
-    await this.#store.commit({ partition: this.#partition, operations: [...conditions, ...operations] });
+    await this.#store.commit({ partition: this.#partition, operations: [own, ...session, ...operations] });
   }
 
   /** Commits documents with the state that then holds, unless something has changed under our hands. */
-  async #commit(found: Found, documents: readonly Operation[], state = found.state): Promise<void> {
-    const [own, ...others] = found.conditions as [Operation & { op: 'check' }, ...Operation[]];
+  async #commit(found: Found, documents: readonly Operation[], state: IndexState): Promise<void> {
     const put: Operation = {
       op: 'put',
       kind: kinds.textIndex,
       id: kinds.textIndex,
       value: encodeJson(state, 'text index'),
-      ifVersion: own.ifVersion,
+      ifVersion: found.version,
     };
     const { results } = await this.#store.commit({
       partition: this.#partition,
-      operations: [put, ...others, ...documents],
+      operations: [put, ...found.session, ...documents],
     });
     found.state = state;
-    found.written = true;
-    found.conditions = [{ ...own, ifVersion: results[0]!.version! }, ...others];
+    found.version = results[0]!.version!;
+    this.#written = true;
   }
+}
+
+/** Whether all that a partition had when it was first indexed is in the index. */
+export function isBuilt(stored: Stored | undefined, build: string): boolean {
+  const state = stored && decodeJson<IndexState>(stored.value);
+  return state?.build === build && !state.unfinished;
+}
+
+function finished({ unfinished: _, ...state }: IndexState): IndexState {
+  return state;
 }
 
 function check({ kind, id, version }: Stored): Operation {
   return { op: 'check', kind, id, ifVersion: version };
+}
+
+function chunksOf(log: string, stretches: readonly number[]): Chunk[] {
+  const chunks: Chunk[] = [];
+  for (let start = 0; start < stretches.length; start += STRETCHES) {
+    const end = start + STRETCHES;
+    chunks.push({ log, stretches: stretches.slice(start, end), endsLog: end >= stretches.length });
+  }
+  return chunks;
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i);
 }
 
 /** Numbers that follow each other, together. They are read in one page: at most {@link PAGE} entries. */

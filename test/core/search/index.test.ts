@@ -141,6 +141,62 @@ test('brings nothing back of a session that is deleted while it is indexed', asy
   });
 });
 
+const long = Array.from({ length: 1500 }, (_, i) => say(i === 1499 ? 'a needle' : `a straw, number ${i}`));
+
+async function needles(engine: ContextEngine, options = {}): Promise<number> {
+  const hits = await found(engine, 'needle', options);
+  return hits.filter((hit) => String(hit).includes('needle')).length;
+}
+
+test('is built to its end where the session was changed meanwhile', async () => {
+  const { store, engine } = await withSession();
+  await engine.messages.append('s', long);
+  meanwhile(store, 1, () => engine.sessions.update('s', { metadata: { changed: true } }));
+  expect(await needles(engine)).toBe(1);
+});
+
+test('is built to its end after a first indexing of a session that broke off', async () => {
+  const { store, engine } = await withSession();
+  await engine.messages.append('s', long);
+  const participants = ['a', 'b'].map((id) => ({ id, role: 'agent' as const }));
+  await engine.channels.open('s', { id: 'aside', type: 'agent_to_agent', participants });
+  await engine.messages.append('s', say('another needle'), { channel: 'aside' });
+  meanwhile(store, 2, () => Promise.reject(new Error('broken off')));
+  await expect(needles(engine)).rejects.toThrow('broken off');
+  await engine.messages.edit('s', '@3', { content: 'an edited needle' });
+  const { engine: other } = await on(keptOpen(store));
+  expect(await needles(other)).toBe(2);
+  expect(await needles(other, { channel: 'aside' })).toBe(1);
+});
+
+test('is built to its end after a first indexing of memories that broke off', async () => {
+  const { store, engine } = await on(new MemoryStore());
+  const memories = Array.from({ length: 100 }, (_, i) => ({ content: `fact${i} of many`, userId: 'u' }));
+  const added = [];
+  for (const memory of memories) added.push(await engine.memory.add(memory));
+  meanwhile(store, 1, () => Promise.reject(new Error('broken off')));
+  await expect(engine.memory.search('fact1', { userId: 'u' })).rejects.toThrow('broken off');
+  for (const { id } of added.slice(0, 3)) await engine.memory.delete(id);
+  const { engine: other } = await on(keptOpen(store));
+  for (let i = 0; i < memories.length; i++) {
+    const { hits } = await other.memory.search(`fact${i}`, { userId: 'u', limit: 1 });
+    expect(hits.map(({ memory }) => memory.content)).toEqual(i < 3 ? [] : [`fact${i} of many`]);
+  }
+});
+
+test('is called complete by a second engine only when the first indexing has come to its end', async () => {
+  const { store, engine } = await withSession();
+  await engine.messages.append('s', long);
+  const { engine: other } = await on(keptOpen(store));
+  const second = Promise.withResolvers<unknown>();
+  meanwhile(store, 2, async () => {
+    const { hits, index } = await other.messages.search('needle', { sessionId: 's' });
+    second.resolve([hits[0]?.message.content, index.complete]);
+  });
+  expect(await needles(engine)).toBe(1);
+  expect(await second.promise).toEqual(['a needle', true]);
+});
+
 const steps = fc.array(
   fc.oneof(
     {
@@ -201,6 +257,17 @@ function fail(error: unknown): never {
 function keptOpen(store: MemoryStore): MemoryStore {
   vi.spyOn(store, 'close').mockImplementationOnce(async () => undefined);
   return store;
+}
+
+/** Does something after so many commits to the index, which that commit waits for. */
+function meanwhile(store: MemoryStore, commits: number, act: () => Promise<unknown>): void {
+  const commit = store.commit.bind(store);
+  let left = commits;
+  vi.spyOn(store, 'commit').mockImplementation(async (batch) => {
+    const receipt = await commit(batch);
+    if (batch.operations.some(isIndex) && --left === 0) await act();
+    return receipt;
+  });
 }
 
 function isIndex({ op }: Operation): boolean {
