@@ -20,22 +20,7 @@ const humps = /(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/;
 const contractions = new Set(['s', 't', 'm', 'd', 're', 've', 'll']);
 
 /** Letters that Unicode does not take apart, as people write them who have no key for them. */
-const letters: ReadonlyMap<string, string> = new Map(
-  Object.entries({
-    ß: 'ss',
-    ẞ: 'SS',
-    æ: 'ae',
-    Æ: 'AE',
-    œ: 'oe',
-    Œ: 'OE',
-    ø: 'o',
-    Ø: 'O',
-    ł: 'l',
-    Ł: 'L',
-    đ: 'd',
-    Đ: 'D',
-  }),
-);
+const letters = new Map(Object.entries({ ß: 'ss', æ: 'ae', œ: 'oe', ø: 'o', ł: 'l', đ: 'd' }));
 
 const stops = new Set([...stopwords, 'a', 'ain', 'cannot', 'us'].map((word) => word.replaceAll("'", '')));
 const stems = new Map<string, string>();
@@ -90,9 +75,16 @@ function tokensOf(text: string): string[] {
   const folded = plain
     .normalize('NFKD')
     .replace(/[\u0300-\u036f]+/g, '')
-    .replace(/[ßẞæÆœŒøØłŁđĐ]/g, (letter) => letters.get(letter) ?? letter)
+    .replace(/[ßẞæÆœŒøØłŁđĐ](?=(\p{Ll})?)/gu, spelled)
     .normalize('NFC');
   return (folded.match(tokens) ?? []).flatMap((token) => (unspaced.test(token) ? segments(token) : token));
+}
+
+/** @param small what follows a capital of a word that is not in capitals: `Œuvre` is no `OEuvre`, which would be two words */
+function spelled(letter: string, small: string | undefined): string {
+  const plain = letters.get(letter.toLowerCase())!;
+  if (letter === letter.toLowerCase()) return plain;
+  return small ? plain[0]!.toUpperCase() + plain.slice(1) : plain.toUpperCase();
 }
 
 function segments(token: string): string[] {

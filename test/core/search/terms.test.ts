@@ -34,6 +34,7 @@ describe('the terms of a text', () => {
     ['STRAẞE', 'strasse'],
     ['Œuvre', 'oeuvre'],
     ['Ærø', 'aero'],
+    ['ÆRØ', 'aero'],
     ['Łódź', 'Lodz'],
     ['Đorđe', 'Dorde'],
     ['ＦＵＬＬ', 'full'],
