@@ -61,8 +61,10 @@ export function isSmallTalk(sentence: string): boolean {
 /** Names, numbers, paths, links and code of a text, as they stand in it: what a summary must not lose. */
 export function identifiersIn(text: string): string[] {
   const found = text.match(identifiers) ?? [];
-  return [...new Set(found.map((one) => one.trim().replace(/[.,;:!?)\]]+$/, '')))].filter(Boolean);
+  return [...new Set(found.map((one) => one.trim().replace(trailing, '')))].filter(Boolean);
 }
 
+const trailing = /(?<![.,;:!?)\]])[.,;:!?)\]]+$/;
+/** Each piece has a longest length: a text without an end to it must not be gone through again from each of its words. */
 const identifiers =
-  /https?:\/\/[^\s<>"'`)\]]+|(?<![\w/])(?:~|\.{1,2})?\/[\w.-]+(?:\/[\w.-]+)+|\b[\w-]+\/[\w./-]+\.\w{1,5}\b|\b[\w.+-]+@[\w-]+\.[\w.]+\b|\b[A-Z][A-Z0-9]*[-_][A-Z0-9_-]*[A-Z0-9]\b|\b(?=\w*\d)(?=\w*[a-zA-Z])[\w-]{5,}\b|[$€£]\s?\d[\d,.]*/g;
+  /https?:\/\/[^\s<>"'`)\]]{1,1000}|(?<![\w/])(?:~|\.{1,2})?\/[\w.-]{1,200}(?:\/[\w.-]{1,200}){1,30}|\b[\w-]{1,80}\/[\w./-]{1,200}\.\w{1,5}\b|\b[\w.+-]{1,80}@[\w-]{1,80}\.[\w.]{1,80}\b|\b[A-Z][A-Z0-9]{0,40}[-_][A-Z0-9_-]{0,40}[A-Z0-9]\b|\b(?=[A-Za-z_]{0,40}\d)(?=[\d_]{0,40}[a-zA-Z])[\w-]{5,200}\b|[$€£]\s?\d[\d,.]{0,40}/g;

@@ -3,23 +3,29 @@
 /** Words before a period that ends no sentence. */
 const abbreviations =
   /(?:\b(?:e\.g|i\.e|etc|vs|approx|no|mr|mrs|ms|dr|prof|st|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)\.|\b[A-Z]\.)$/i;
-const ends = /[.!?…]["'”’)\]]*\s+|\s*\n+\s*/gu;
+const ends = /[.!?…]["'”’)\]]*\s+/gu;
+/** Where an abbreviation is looked for: they are short, a text may be long. */
+const ABBREVIATION = 12;
 /** A line of this length is taken apart no further: it is data, not prose. */
 const LONGEST = 320;
 
 /** The sentences of a text, in its order, without white space around them. What is longer than 320 characters is cut. */
 export function sentencesOf(text: string): string[] {
+  const found = text.split('\n').flatMap(sentencesOfLine);
+  return found.map(shown).filter((sentence) => /[\p{L}\p{N}]/u.test(sentence));
+}
+
+function sentencesOfLine(line: string): string[] {
   const found: string[] = [];
   let start = 0;
-  for (const { 0: end, index } of text.matchAll(ends)) {
+  for (const { 0: end, index } of line.matchAll(ends)) {
     const upTo = index + end.trimEnd().length;
-    const sentence = text.slice(start, upTo);
-    if (!end.includes('\n') && abbreviations.test(sentence)) continue;
-    found.push(sentence);
+    if (abbreviations.test(line.slice(Math.max(start, upTo - ABBREVIATION), upTo))) continue;
+    found.push(line.slice(start, upTo));
     start = index + end.length;
   }
-  found.push(text.slice(start));
-  return found.map(shown).filter((sentence) => /[\p{L}\p{N}]/u.test(sentence));
+  found.push(line.slice(start));
+  return found;
 }
 
 function shown(sentence: string): string {
