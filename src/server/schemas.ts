@@ -322,6 +322,8 @@ export const Replayed = z
     messages: z.array(MessageAnswer),
     changed: z.array(z.int()),
     gone: z.array(z.int()),
+    changedMemories: z.array(id),
+    goneMemories: z.array(id),
   } satisfies Fields<ReplayedWindow>)
   .openapi('ReplayedWindow');
 

@@ -239,6 +239,13 @@ export class History {
     return found.reverse().flatMap((page) => page.filter(({ message }) => isIn(kept, message.seq)));
   }
 
+  /** When the last message of a window of the past was said: later memories are not of that time. */
+  async endedAt(): Promise<number | undefined> {
+    if (this.atSeq === this.#bounds.lastSeq) return undefined;
+    const [last] = await this.olderThan(this.atSeq + 1, 1);
+    return last?.message.createdAt ?? 0;
+  }
+
   /** Up to `limit` messages before a seq, newest first. */
   async olderThan(seq: number, limit: number): Promise<Counted[]> {
     return this.#read({ before: seq, limit, reverse: true });

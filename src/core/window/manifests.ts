@@ -33,6 +33,9 @@ export interface ReplayedWindow {
   /** Seqs of messages that have been edited since, and of those that are gone. */
   changed: number[];
   gone: number[];
+  /** Ids of the recalled memories that have been changed since, and of those that are gone. */
+  changedMemories: string[];
+  goneMemories: string[];
 }
 
 /** Recorded windows: a log of manifests beside the session's messages. */

@@ -106,7 +106,9 @@ export async function recallInto(
   const asking = request.query === undefined ? askingOf(query) : 1;
   const least = LEAST_TELLING + (LEAST_ASKING - LEAST_TELLING) * asking;
   const [memories, messages] = await Promise.all([
-    request.options.memories === false ? nothing : findMemories(query, least, told, request, sources.memory),
+    request.options.memories === false
+      ? nothing
+      : findMemories(query, least, told, { history, request, memory: sources.memory }),
     selection.whole
       ? nothing
       : findMessages(query, least, told, { history, request, searcher: sources.searcher }),
@@ -186,13 +188,17 @@ async function findMemories(
   query: string,
   least: number,
   told: Told,
-  { sessionId, log, options }: RecallRequest,
-  memory: MemoryService,
+  { history, request, memory }: { history: History; request: RecallRequest; memory: MemoryService },
 ): Promise<Finds> {
+  const { sessionId, log, options } = request;
+  const endedAt = await history.endedAt();
+  // Those that were made later are left out, and may have been the best.
+  const limit = endedAt === undefined ? MOST_MEMORIES : MOST_MEMORIES * 4;
   const { hits, index } = await unlessAway(
-    memory.search(query, { sessionId, limit: MOST_MEMORIES, deadlineMs: options.deadlineMs ?? DEADLINE_MS }),
+    memory.search(query, { sessionId, limit, deadlineMs: options.deadlineMs ?? DEADLINE_MS }),
   );
-  const finds = clear(hits, least)
+  const known = hits.filter(({ memory }) => endedAt === undefined || memory.createdAt <= endedAt);
+  const finds = clear(known.slice(0, MOST_MEMORIES), least)
     .map(({ memory: { id, content, version, sources } }) => {
       const here = sources.filter((from) => from.sessionId === sessionId && messageLog(from.channel) === log);
       return { memory: { id, content, version }, sources: here.flatMap(({ seq }) => seq ?? []) };

@@ -9,6 +9,7 @@ import type { TokenCounter } from '../tokens/counter.ts';
 import { countMessage } from '../tokens/message-tokens.ts';
 import type { Counted } from './groups.ts';
 import type { History } from './history.ts';
+import type { ReplayedWindow } from './manifests.ts';
 import { queryOf } from './query.ts';
 
 /** Something that may be recalled, the best first. */
@@ -174,6 +175,12 @@ function excerptOf(text: string, terms: ReadonlySet<string>, maxChars: number): 
   return `${excerpt || cut(text, maxChars)} …`;
 }
 
+/** What of it was changed since, and what is gone: seqs, and ids of memories. */
+interface ReplayedRecall
+  extends Pick<ReplayedWindow, 'changed' | 'gone' | 'changedMemories' | 'goneMemories'> {
+  item?: Counted;
+}
+
 /** What a recorded window recalled, put into words again as it is now. */
 export async function replayRecalled(
   { sections, recall }: Pick<WindowManifest, 'sections' | 'recall'>,
@@ -182,9 +189,9 @@ export async function replayRecalled(
     counter: TokenCounter;
     memory: (id: string) => Promise<{ id: string; content: string; version: number } | undefined>;
   },
-): Promise<{ item?: Counted; changed: number[]; gone: number[] }> {
+): Promise<ReplayedRecall> {
   const shown = sections.find(({ name }) => name === 'recalled')?.items[0];
-  if (!shown?.recalled || !recall) return { changed: [], gone: [] };
+  if (!shown?.recalled || !recall) return { changed: [], gone: [], changedMemories: [], goneMemories: [] };
   const messages = shown.recalled.filter((ref) => 'seq' in ref);
   const memories = shown.recalled.filter((ref) => 'memoryId' in ref);
   const [found, remembered] = await Promise.all([
@@ -201,13 +208,17 @@ export async function replayRecalled(
   const terms = new Set(readQuestion(query).terms);
   const room = { counter: from.counter, tokens: Number.MAX_SAFE_INTEGER, cutTokens, terms };
   const packed = packRecalled(finds, room);
-  const isChanged = ({ seq, version }: { seq: number; version: number }) => {
-    const now = found.get(seq);
-    return now !== undefined && now.version !== version;
-  };
+  const versions = new Map(remembered.flatMap((memory) => (memory ? [[memory.id, memory.version]] : [])));
+  const isChanged = (now: number | undefined, version: number) => now !== undefined && now !== version;
   return {
     ...(packed && { item: { ...packed, version: 1 } }),
-    changed: messages.filter(isChanged).map(({ seq }) => seq),
+    changed: messages
+      .filter(({ seq, version }) => isChanged(found.get(seq)?.version, version))
+      .map(({ seq }) => seq),
     gone: messages.filter(({ seq }) => !found.has(seq)).map(({ seq }) => seq),
+    changedMemories: memories
+      .filter(({ memoryId, version }) => isChanged(versions.get(memoryId), version))
+      .map(({ memoryId }) => memoryId),
+    goneMemories: memories.filter(({ memoryId }) => !versions.has(memoryId)).map(({ memoryId }) => memoryId),
   };
 }

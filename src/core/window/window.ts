@@ -59,7 +59,10 @@ export interface BuildWindow {
    * last user message, marked. Default true; false keeps all of the budget for the newest turns.
    */
   recall?: boolean | RecallOptions | undefined;
-  /** The window as it would have been when the log ended at this seq. */
+  /**
+   * The window as it would have been when the log ended at this seq: with the compaction that stood then, and memories
+   * that had been made when its last message was said. At the log's end it is a window of now, with the newest of both.
+   */
   atSeq?: number | undefined;
   channel?: string | undefined;
   /** Keep a manifest, so that what the model saw can be shown later. */
@@ -209,7 +212,7 @@ export class WindowService {
 
   /**
    * Shows a recorded window again: the same messages in the same order, with the text they have now. Those that were
-   * edited or taken away since are told: `changed`, `gone`.
+   * edited or taken away since are told: `changed`, `gone`; of memories `changedMemories`, `goneMemories`.
    */
   async replay(sessionId: string, manifestId: string): Promise<ReplayedWindow> {
     parseInput(idSchema, sessionId, 'window.replay: sessionId');
@@ -242,6 +245,8 @@ export class WindowService {
       }),
       changed: [...shown.filter(isChanged).map(([seq]) => seq), ...recalled.changed],
       gone: [...shown.filter(([seq]) => !found.has(seq)).map(([seq]) => seq), ...recalled.gone],
+      changedMemories: recalled.changedMemories,
+      goneMemories: recalled.goneMemories,
     };
   }
 

@@ -168,6 +168,39 @@ onEveryStore('what is recalled', (open) => {
 });
 
 describe('recalling', () => {
+  test('knows of a past window only memories that had been made by then', async () => {
+    let now = Date.UTC(2026, 0, 1);
+    const engine = await inMemory({ tokenCounter: letters, clock: { now: () => now } });
+    await conversation(engine);
+    const remember = (content: string) => engine.memory.add({ content, sessionId: 's' });
+    await remember('Saw a zebra before');
+    now += 60_000;
+    await engine.messages.append('s', say('user', 'And the zebra?'));
+    now += 60_000;
+    await remember('Saw a zebra later');
+    const recall = async (options: object) =>
+      recalledIn(await engine.window.build('s', { maxTokens: 600, ...options }));
+    expect(await recall({})).toContain('zebra later');
+    expect(await recall({ atSeq: 55 })).toContain('zebra later');
+    await engine.messages.append('s', say('assistant', 'It sleeps.'));
+    expect(await recall({ atSeq: 55 })).toContain('zebra before');
+    expect(await recall({ atSeq: 55 })).not.toContain('zebra later');
+  });
+
+  test('tells of a window shown again which memories were changed, and which are gone', async () => {
+    const engine = await inMemory({ tokenCounter: letters });
+    await conversation(engine);
+    const changed = await engine.memory.add({ content: 'Keeps a zebra', sessionId: 's' });
+    const gone = await engine.memory.add({ content: 'Saw zebra films in Paris', sessionId: 's' });
+    const { manifest } = await engine.window.build('s', { maxTokens: 900, record: true });
+    const before = await engine.window.replay('s', manifest!.id);
+    expect(before).toMatchObject({ changedMemories: [], goneMemories: [] });
+    await engine.memory.update(changed.id, { content: 'Kept a zebra' }, { userId: 'u' });
+    await engine.memory.delete(gone.id, { userId: 'u' });
+    const after = await engine.window.replay('s', manifest!.id);
+    expect(after).toMatchObject({ changedMemories: [changed.id], goneMemories: [gone.id] });
+  });
+
   test('takes the question along with an answer that says nothing without it', async () => {
     const engine = await inMemory();
     await engine.sessions.create({ id: 's', userId: 'u' });
