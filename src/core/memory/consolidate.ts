@@ -2,12 +2,12 @@
 import { setImmediate as soon } from 'node:timers/promises';
 import { encodeJson } from '../json.ts';
 import { kinds } from '../partitions.ts';
-import { factOf } from './facts.ts';
+import { factOf, replaces } from './facts.ts';
 import { bandsOf, covers, type Sketch, similarity, sketchOf } from './likeness.ts';
 import type { Contradicts } from './options.ts';
 import type { Owner } from './owner.ts';
 import { absorbed, type Content, type Held, newest } from './records.ts';
-import type { Life } from './retention.ts';
+import { endOfBoth, type Life, outlives } from './retention.ts';
 import type { Shelf } from './shelf.ts';
 import { eachFew } from './sweep.ts';
 import type { MemoryTransaction } from './transaction.ts';
@@ -164,14 +164,14 @@ async function contradictions(
   if (!contradicts) return { pairs, compared };
   for (const [older, newer] of relatedPairs(all)) {
     if (compared >= maxComparisons) break;
-    if (over.has(older.id) || over.has(newer.id)) continue;
+    if (over.has(older.id) || over.has(newer.id) || !outlives(newer.life, older.life)) continue;
     compared++;
     if (await contradicts(told(older), told(newer))) add(older, newer);
   }
   return { pairs, compared };
 }
 
-/** Memories with the same key, or that tell the same fact; the newest last. */
+/** Memories whose place the newest takes, since it has their key or tells their fact; that one last. */
 export function sameSubject(all: readonly Held[]): Held[][] {
   const subjects = new Map<string, Held[]>();
   for (const held of all) {
@@ -182,7 +182,13 @@ export function sameSubject(all: readonly Held[]): Held[][] {
     ];
     for (const name of names) addTo(subjects, name, held);
   }
-  return [...subjects.values()].filter((rivals) => rivals.length > 1).map((rivals) => rivals.sort(byAge));
+  return [...subjects.values()].map(withoutOthers).filter((rivals) => rivals.length > 1);
+}
+
+function withoutOthers(rivals: readonly Held[]): Held[] {
+  const sorted = [...rivals].sort(byAge);
+  const last = sorted.pop()!;
+  return [...sorted.filter((older) => replaces(last, older)), last];
 }
 
 function addTo<T>(lists: Map<string, T[]>, name: string, item: T): void {
@@ -257,15 +263,13 @@ function isSame(now: Held, then: Held): boolean {
 
 function livedTogether(one: Life, other: Life, importance: number): Life {
   const { expiresAt: _, ...life } = one;
-  // It ends when the last of them would have; where one has no end, neither has the whole.
-  const ends = one.expiresAt !== undefined && other.expiresAt !== undefined;
   return {
     ...life,
     tier: one.tier === 'long' || other.tier === 'long' ? 'long' : 'medium',
     importance,
     uses: one.uses + other.uses,
     usedAt: Math.max(one.usedAt, other.usedAt),
-    ...(ends && { expiresAt: Math.max(one.expiresAt!, other.expiresAt!) }),
+    ...endOfBoth(one, other),
   };
 }
 

@@ -360,7 +360,7 @@ export class MemoryService {
     const now = this.#context.clock.now();
     const content = changedContent(held.content, changes, now);
     const life = changedLife(held.life, content.importance, changes, now);
-    const rivals = await transaction.rivalsOf(held.id, content);
+    const rivals = await transaction.rivalsOf(held.id, content, life);
     for (const rival of rivals) transaction.supersede(rival, held.id, now);
     if (rivals.length > 0)
       content.supersedes = newest([...(content.supersedes ?? []), ...rivals.map((rival) => rival.id)]);

@@ -29,6 +29,19 @@ export function retentionOf(life: Life, now: number, settings: MemorySettings): 
   return Math.exp(-Math.max(0, now - life.usedAt) / strengthOf(life, settings));
 }
 
+type Ending = Pick<Life, 'expiresAt'>;
+
+/** Whether something holds as long as another thing, or longer, whatever its use. */
+export function outlives(one: Ending, other: Ending): boolean {
+  return (one.expiresAt ?? Number.POSITIVE_INFINITY) >= (other.expiresAt ?? Number.POSITIVE_INFINITY);
+}
+
+/** Of two in one: it ends when the last of them would have; where one has no end, neither has the whole. */
+export function endOfBoth(one: Ending, other: Ending): Ending {
+  const { expiresAt } = outlives(one, other) ? one : other;
+  return expiresAt === undefined ? {} : { expiresAt };
+}
+
 /** When R falls below the settings' `forgetBelow`, or the memory ends (epoch ms); undefined: never. */
 export function fadesAt(life: Life, settings: MemorySettings): number | undefined {
   const faded = life.usedAt + strengthOf(life, settings) * Math.log(1 / settings.forgetBelow);

@@ -8,7 +8,7 @@ import { type Operation, PARTITION_INDEX, type Page, type Stored } from '../stor
 import type { MemorySettings } from './options.ts';
 import { type Owner, ownerOfPartition } from './owner.ts';
 import { type Content, type Held, newest, type Superseded, toMemory, united } from './records.ts';
-import { fadesAt, type Life, used } from './retention.ts';
+import { endOfBoth, fadesAt, type Life, used } from './retention.ts';
 import {
   type ClaimName,
   type Committed,
@@ -87,22 +87,28 @@ export class Shelf {
     const twin = await transaction.twinOf(content.content);
     const into = twin?.id ?? id;
     const whole = twin ? united(twin.content, content, now) : content;
-    const rivals = await transaction.rivalsOf(into, whole);
+    const lives = twin ? this.#livesOn(twin, whole, life) : life;
+    const rivals = await transaction.rivalsOf(into, whole, lives);
     for (const rival of rivals) transaction.supersede(rival, into, now);
     const supersedes = newest([...(whole.supersedes ?? []), ...rivals.map((rival) => rival.id)]);
     const placed = supersedes.length > 0 ? { ...whole, supersedes } : whole;
     if (!twin) {
-      transaction.add(id, placed, life);
-      return { held: { id, content: placed, life, version: 0 }, merged: false };
+      transaction.add(id, placed, lives);
+      return { held: { id, content: placed, life: lives, version: 0 }, merged: false };
     }
-    // Told from elsewhere as well it is remembered better. Told again by the same source it is not.
-    const anew = placed.sources.length > twin.content.sources.length;
-    const again = anew ? used(twin.life, 1, now, this.settings) : twin.life;
-    const tier = life.tier === 'long' ? 'long' : again.tier;
-    const lives: Life = { ...again, importance: placed.importance, tier };
     transaction.change(twin, { content: placed, life: lives });
     transaction.count('duplicates');
     return { held: { ...twin, content: placed, life: lives }, merged: true };
+  }
+
+  /** The life of a memory that was told once more. */
+  #livesOn(twin: Held, { sources, importance }: Content, life: Life): Life {
+    // Told from elsewhere as well it is remembered better. Told again by the same source it is not.
+    const anew = sources.length > twin.content.sources.length;
+    const again = anew ? used(twin.life, 1, this.context.clock.now(), this.settings) : twin.life;
+    const { expiresAt: _, ...lasting } = again;
+    const tier = life.tier === 'long' ? 'long' : again.tier;
+    return { ...lasting, importance, tier, ...endOfBoth(twin.life, life) };
   }
 
   async find(owner: Owner, id: string): Promise<Held | undefined> {

@@ -3,6 +3,7 @@ import type { Memory } from '../model/memory.ts';
 import { isTwin, sketchOf } from './likeness.ts';
 import type { Owner } from './owner.ts';
 import { type Content, united } from './records.ts';
+import { endOfBoth, outlives } from './retention.ts';
 
 /** Of so many users the short-term memories are kept: those that were last used. */
 const MAX_OWNERS = 1000;
@@ -31,8 +32,9 @@ export class ShortTerm {
     const twin = this.twinOf(owner, content.content, now);
     const memory: Memory = twin
       ? {
-          ...twin,
-          ...united(twin, content, now),
+          ...withoutEnd(twin),
+          ...united(withoutEnd(twin), content, now),
+          ...endOfBoth(twin, expires),
           uses: twin.uses + 1,
           usedAt: now,
           version: twin.version + 1,
@@ -55,11 +57,13 @@ export class ShortTerm {
     return { ...structuredClone(memory), merged: twin !== undefined };
   }
 
-  /** Keeps a memory; one with the same key goes. */
+  /** Keeps a memory; one with the same key goes, unless it holds longer. */
   put(owner: Owner, memory: Memory): void {
     const held = this.#owners.get(owner.key) ?? new Map<string, Memory>();
-    for (const { id, key } of held.values())
-      if (key !== undefined && key === memory.key && id !== memory.id) held.delete(id);
+    for (const other of held.values()) {
+      const same = other.key !== undefined && other.key === memory.key && other.id !== memory.id;
+      if (same && outlives(memory, other)) held.delete(other.id);
+    }
     held.delete(memory.id);
     held.set(memory.id, memory);
     if (held.size > this.#size) held.delete(held.keys().next().value!);
@@ -111,4 +115,8 @@ export class ShortTerm {
     const held = maps.flatMap((map) => [...(map?.values() ?? [])]);
     return held.filter(({ expiresAt = Number.POSITIVE_INFINITY }) => expiresAt > now).length;
   }
+}
+
+function withoutEnd({ expiresAt: _, ...memory }: Memory): Memory {
+  return memory;
 }

@@ -3,7 +3,7 @@ import { isConflict } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { kinds, MEMORIES } from '../partitions.ts';
 import type { Operation, Receipt, Store } from '../store.ts';
-import { factOf } from './facts.ts';
+import { factOf, replaces } from './facts.ts';
 import { isTwin, type Sketch, sketchOf, twinName } from './likeness.ts';
 import type { MemorySettings } from './options.ts';
 import type { Owner } from './owner.ts';
@@ -76,12 +76,13 @@ export class MemoryTransaction {
     return found.find((held) => held && isTwin(sketchOf(held.content.content), sketch));
   }
 
-  /** The memories that can't be true beside one, since they have its key or tell its fact. */
-  async rivalsOf(id: string, content: Content): Promise<Held[]> {
+  /** The memories whose place one takes, since they have its key or tell its fact. */
+  async rivalsOf(id: string, content: Content, life: Life): Promise<Held[]> {
     const claims = await this.#claim(keyNames(content));
     const ids = new Set(claims.flatMap(({ holders }) => holders));
     ids.delete(id);
-    return (await this.load([...ids])).filter((held) => held !== undefined);
+    const found = await this.load([...ids]);
+    return found.filter((held) => held !== undefined && replaces({ content, life }, held)) as Held[];
   }
 
   add(id: string, content: Content, life: Life): void {

@@ -454,6 +454,52 @@ describe('short-term memory', () => {
   });
 });
 
+onEveryStore('memories that end', (open) => {
+  test('supersede nothing that holds longer, by fact, by key or in consolidate', async () => {
+    const clock = new FakeClock();
+    const { memory } = await open({ clock });
+    const add = (content: string, more: { key?: string; ttlMs?: number } = {}) => {
+      clock.forward(1000);
+      return memory.add({ content, userId: 'ida', ...more });
+    };
+    await add('Ida lives in Oslo');
+    await add('The door is shut', { key: 'door' });
+    await add('Ida lives in Rome', { ttlMs: 60_000 });
+    await add('The door stands open', { key: 'door', ttlMs: 60_000 });
+    expect(await memory.consolidate({ contradicts: () => true })).toMatchObject({ superseded: 0 });
+    clock.forward(60_000);
+    await memory.cleanup();
+    const { memories } = await memory.list({ userId: 'ida' });
+    expect(contents(memories)).toEqual(['The door is shut', 'Ida lives in Oslo']);
+    expect((await add('Ida lives in Bern')).supersedes).toHaveLength(1);
+  });
+
+  test('do not take with them what is told again without an end', async () => {
+    const clock = new FakeClock();
+    const { memory } = await open({ clock });
+    for (const tier of ['short', 'medium'] as const) {
+      const content = `The gate is ${tier}`;
+      const { id } = await memory.add({ content, userId: 'ida', tier, ttlMs: 1000 });
+      await memory.add({ content, userId: 'ida', tier });
+      await memory.add({ content, userId: 'ida', tier, ttlMs: 500 });
+      clock.forward(2000);
+      expect((await memory.get(id)).expiresAt).toBeUndefined();
+    }
+  });
+});
+
+test('a sentence that tells of one of several homes or employers supersedes none', async () => {
+  const { memory } = await inMemory();
+  const add = async (content: string) => (await memory.add({ content, userId: 'ida' })).supersedes.length;
+  await add('Ida lives in Oslo');
+  await add('Ida works at Acme');
+  expect(await add('Ida has moved to TypeScript last year')).toBe(0);
+  expect(await add('Ida moved to Sales')).toBe(0);
+  expect(await add('Ida works for Globex on weekends')).toBe(0);
+  expect(await add('Ida has moved to Bergen')).toBe(1);
+  expect(await add('Ida lives in Rome')).toBe(0);
+});
+
 onEveryStore('short-term memories that become durable', (open) => {
   test('are found once, and gone once they are deleted, however many searches used them', async () => {
     const { memory } = await open({ memory: { promoteUses: 2 } });
