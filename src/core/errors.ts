@@ -128,13 +128,29 @@ export class BudgetError extends HoldfastError {
       'budget',
       `the window needs at least ${requiredTokens} tokens (${list.join(', ')}) but the budget leaves ${budgetTokens}`,
       {
-        hint: 'Raise maxTokens, lower the reserves, unpin messages, or shorten the system prompt.',
+        hint: budgetHint(parts),
         details: { requiredTokens, budgetTokens, parts },
       },
     );
     this.requiredTokens = requiredTokens;
     this.budgetTokens = budgetTokens;
   }
+}
+
+/** What makes a part of a window smaller. */
+const SMALLER: Readonly<Record<string, string>> = {
+  reply: 'lower replyTokens',
+  tools: 'pass fewer tools, or shorter schemas',
+  system: 'shorten the system prompt',
+  pinned: 'unpin messages',
+  newest: 'shorten the newest message',
+  lastUserTurn: "shorten the user's last turn",
+};
+
+function budgetHint(parts: Record<string, number>): string {
+  const [largest] = Object.keys(parts).sort((a, b) => parts[b]! - parts[a]!);
+  const smaller = SMALLER[largest!];
+  return smaller ? `The largest part is ${largest}: ${smaller}, or raise maxTokens.` : 'Raise maxTokens.';
 }
 
 /** A call that this store or this build does not support. Nothing is ever a silent no-op. */

@@ -74,7 +74,7 @@ function inWords(issues: readonly z.core.$ZodIssue[], value: unknown, schema: z.
       case 'invalid_value':
         return [{ path, message: `${got === undefined ? 'is missing, ' : ''}${oneOf(issue.values, got)}` }];
       case 'invalid_union': {
-        const inner = issue.errors.find((branch) => branch.every((one) => one.path.length > 0));
+        const inner = issue.errors.find((branch) => branch.every(isInside));
         if (!inner) return [{ path, message: unionMessage(issue.errors.flat(), got) }];
         const placed = inner.map((one) => ({ ...one, path: [...issue.path, ...one.path] }));
         return inWords(placed, value, schema);
@@ -87,6 +87,11 @@ function inWords(issues: readonly z.core.$ZodIssue[], value: unknown, schema: z.
         return [{ path, message: issue.message }];
     }
   });
+}
+
+/** Whether a problem is within a value, not with what kind of a thing it is. */
+function isInside({ code, path }: z.core.$ZodIssue): boolean {
+  return path.length > 0 || code === 'unrecognized_keys';
 }
 
 function wordFor(expected: string): string {

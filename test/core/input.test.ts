@@ -87,6 +87,14 @@ describe('bad input', () => {
     expect(found).toHaveLength(4);
     expect(found.slice(0, 3).join()).not.toContain('secret');
   });
+
+  test('is told with all the problems of a value that may be several things', () => {
+    expect(problems({ id: 'a', count: 1, recall: { share: 2, shar: 1, zzzzzzz: 1 } })).toEqual([
+      'recall.share: must be at most 1',
+      'recall.shar: is unknown, did you mean share?',
+      'recall.zzzzzzz: is unknown; known are share',
+    ]);
+  });
 });
 
 test.each([

@@ -135,6 +135,16 @@ onEveryStore('a window', (open) => {
     );
   });
 
+  test('that is refused names the part that is too large, and how to make it smaller', async () => {
+    const engine = await open({ tokenCounter: letters });
+    await sessionOf(engine, [sized('user', 60, { pinned: true }), sized('user', 30)] as never);
+    const hint = (request: object) =>
+      engine.window.build('s', { maxTokens: 60, ...request }).catch((error: BudgetError) => error.hint);
+    expect(await hint({})).toBe('The largest part is pinned: unpin messages, or raise maxTokens.');
+    expect(await hint({ replyTokens: 60 })).toContain('lower replyTokens');
+    expect(await hint({ tools: 70 })).toContain('fewer tools');
+  });
+
   test('of a model whose counts are estimates says so', async () => {
     const engine = await open();
     await sessionOf(engine, [say('user', 'hello')] as never);
