@@ -4,13 +4,15 @@ import type { Partition, Store, TextHit, TextMatches, TextQuery } from '../store
 import { vectorKey } from './documents.ts';
 import type { IndexProgress, Place, TextIndexer } from './indexer.ts';
 import type { EmbeddingUse, QueryVector, QueryVectors } from './query-vector.ts';
-import { readQuestion } from './question.ts';
+import { type Question, readQuestion } from './question.ts';
 import { type RankedTurn, type RankInput, rank, type Why } from './rank.ts';
-import { STRETCH } from './stretch.ts';
+import { openStretch, STRETCH } from './stretch.ts';
 import { cosineTo } from './vectors.ts';
 
 /** Stretches, or memories, that are scored one by one: of a user's longer past, those with the most of the question. */
 const CANDIDATES = 200;
+/** So many where a filter leaves fewer hits than are wanted: the most that a store gives. */
+const MOST_CANDIDATES = 1000;
 /** So many bytes of vectors are compared in a search. */
 const VECTOR_BYTES = 4_000_000;
 
@@ -88,31 +90,14 @@ export class Searcher {
     const index = await this.#indexer.catchUp(placeOf(find), deadline);
     const vector: QueryVector = asked ? await asked(deadline) : { embedding: 'off' };
     const question = readQuestion(find.query, { now });
-    const { terms } = question;
-    const { documents, counts, hits: found } = await this.#candidates(find, terms, vector);
-    const sources = found.map((hit, i) => ({
-      log: logOf(hit, find.collection, i),
-      value: hit.value,
-      ...(upToSeq !== undefined && { upTo: upToSeq }),
-      hit,
-    }));
-    const byLog = new Map(sources.map(({ log, hit }) => [log, hit]));
-    const textOf = ({ log, ...turn }: RankedTurn): FoundText => {
-      const { partition, id } = byLog.get(log)!;
-      return { ...turn, partition, id };
-    };
-    const ranked = rank({
-      stretches: sources,
-      question,
-      statistics: { documents, holding: new Map(terms.map((term, i) => [term, counts[i]!])) },
-      limit,
-      // A conversation is long ago as a whole: only of memories the younger ones come first.
-      ...(find.collection === MEMORIES && { now }),
-      ...(vector.vector && { similarity: similarityOf(sources, vector.vector) }),
-      ...(explain && { explain }),
-      ...(accept && { accept: (turn: RankedTurn) => accept(textOf(turn)) }),
-    });
-    const hits = ranked.map(({ score, why, ...turn }) => ({ ...textOf(turn), score, ...(why && { why }) }));
+    const matches = await this.#candidates(find, question.terms, vector);
+    const ranking = { ...find, question, matches, vector, limit, now, upToSeq, accept, explain };
+    let hits = rankHits(matches.hits, ranking);
+    if (accept && hits.length < limit) {
+      const others = await this.#others(find, question.terms, matches);
+      const passing = others.filter((hit) => holds(hit, accept));
+      if (passing.length > 0) hits = rankHits([...matches.hits, ...passing], ranking);
+    }
     return { hits, index, embedding: vector.embedding };
   }
 
@@ -132,6 +117,73 @@ export class Searcher {
     const known = new Set(nearest.hits.map(nameOf));
     return { ...matches, hits: [...nearest.hits, ...hits.filter((hit) => !known.has(nameOf(hit)))] };
   }
+
+  /** Those with something of the question that are not among the candidates. */
+  async #others(
+    { tenant, collection, within }: Pick<Find, 'tenant' | 'collection' | 'within'>,
+    terms: readonly string[],
+    { counts, documents, hits: candidates }: TextMatches,
+  ): Promise<TextHit[]> {
+    const atMost = counts.reduce((sum, count) => sum + count, 0);
+    if (atMost <= CANDIDATES || documents <= candidates.length) return [];
+    const query = { tenant, collection, within, terms, limit: MOST_CANDIDATES };
+    const { hits } = await this.#store.searchText(query);
+    const known = new Set(candidates.map(nameOf));
+    return hits.filter((hit) => hit.score > 0 && !known.has(nameOf(hit)));
+  }
+}
+
+interface Ranking extends Pick<Find, 'collection' | 'limit' | 'upToSeq' | 'accept' | 'explain'> {
+  question: Question;
+  /** What the store knows of the whole place. */
+  matches: TextMatches;
+  vector: QueryVector;
+  now: number;
+}
+
+function rankHits(
+  found: readonly TextHit[],
+  { collection, question, matches, vector, limit, now, upToSeq, accept, explain }: Ranking,
+): FoundHit[] {
+  const sources = found.map((hit, i) => ({
+    log: logOf(hit, collection, i),
+    value: hit.value,
+    ...(upToSeq !== undefined && { upTo: upToSeq }),
+    hit,
+  }));
+  const byLog = new Map(sources.map(({ log, hit }) => [log, hit]));
+  const textOf = ({ log, ...turn }: RankedTurn): FoundText => {
+    const { partition, id } = byLog.get(log)!;
+    return { ...turn, partition, id };
+  };
+  const { documents, counts } = matches;
+  const ranked = rank({
+    stretches: sources,
+    question,
+    statistics: { documents, holding: new Map(question.terms.map((term, i) => [term, counts[i]!])) },
+    limit,
+    // A conversation is long ago as a whole: only of memories the younger ones come first.
+    ...(collection === MEMORIES && { now }),
+    ...(vector.vector && { similarity: similarityOf(sources, vector.vector) }),
+    ...(explain && { explain }),
+    ...(accept && { accept: (turn: RankedTurn) => accept(textOf(turn)) }),
+  });
+  return ranked.map(({ score, why, ...turn }) => ({ ...textOf(turn), score, ...(why && { why }) }));
+}
+
+/** Whether any turn of a stretch may be a hit. */
+function holds({ partition, id, value }: TextHit, accept: NonNullable<Find['accept']>): boolean {
+  const { seqs, versions, createdAt, speaker, speakers } = openStretch(value);
+  return seqs.some((seq, i) =>
+    accept({
+      partition,
+      id,
+      seq,
+      version: versions[i]!,
+      createdAt: createdAt[i]!,
+      speaker: speakers[speaker[i]!]!,
+    }),
+  );
 }
 
 /** How many documents may come with their vectors. */

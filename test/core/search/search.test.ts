@@ -152,6 +152,24 @@ onEveryStore('searching messages', (open) => {
     for (const { message } of hits.hits) expect(message.createdAt).toBeGreaterThan(after);
   });
 
+  test('finds what a filter lets through, however much else matches as well', async () => {
+    const engine = await open();
+    await engine.sessions.create({ id: 's', userId: 'u' });
+    const start = 1_700_000_000_000;
+    for (let block = 0; block < 8; block++) {
+      const items = Array.from({ length: 1000 }, (_, i) => ({
+        role: block === 0 && i === 40 ? ('assistant' as const) : ('user' as const),
+        content: `The budget has item ${block * 1000 + i}.`,
+        createdAt: start + (block * 1000 + i) * 60_000,
+      }));
+      await engine.messages.append('s', items);
+    }
+    const early = await found(engine, 'budget', { sessionId: 's', before: start + 100 * 60_000, limit: 200 });
+    expect(early).toHaveLength(100);
+    const told = await found(engine, 'budget', { userId: 'u', roles: ['assistant'] });
+    expect(told).toEqual(['The budget has item 40.']);
+  });
+
   test('finds what a fork took over, and what it has of its own', async () => {
     const engine = await open();
     await session(engine);
