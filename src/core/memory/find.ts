@@ -16,6 +16,9 @@ import type { Shelf } from './shelf.ts';
 
 /** So many candidates are looked at, best first: those that a filter refuses make room for the next. */
 const CANDIDATES = 200;
+/** Where of the candidates too few pass, so many others that do are ranked, and so many are read to find them without a tag. */
+const FURTHER = 1000;
+const FURTHER_READ = 2000;
 const PAGE = 200;
 /** What a memory that is fully remembered has over one that is nearly forgotten, as a share of its score. */
 const RETENTION_SHARE = 0.1;
@@ -77,7 +80,20 @@ export async function findStored(
       if (passes(memory, filter)) found.push(remembered({ memory, score, why: why! }));
     }
   }
-  return { hits: found.sort(byScore).slice(0, limit), index, embedding };
+  if (found.length < limit && hits.length >= CANDIDATES) {
+    const known = new Set(found.map(({ memory }) => memory.id));
+    const others = (await passing(shelf, owner, filter)).filter(({ id }) => !known.has(id));
+    found.push(...findAmong(others, query, { limit, now }));
+  }
+  return { hits: best(found, limit), index, embedding };
+}
+
+/** The newest memories that a filter asks for: those with its tags, wherever they are, or among the newest of all. */
+async function passing(shelf: Shelf, owner: Owner, filter: MemoryFilter): Promise<Memory[]> {
+  if (filter.tags?.length)
+    return findByTags(shelf, owner, { tags: [...new Set(filter.tags)], limit: FURTHER, filter });
+  const first = await pageOf(shelf, owner, undefined);
+  return matching(shelf, owner, { tag: undefined, first, limit: FURTHER, filter, reach: FURTHER_READ });
 }
 
 /** Searches memories that are at hand, as the store's would be: those of this process, those that were superseded. */
@@ -170,12 +186,19 @@ function byScore(a: MemoryHit, b: MemoryHit): number {
   return b.score - a.score || newestFirst(a.memory, b.memory);
 }
 
-function pageOf(shelf: Shelf, owner: Owner, tag: string, after?: string): Promise<Page<IndexHit>> {
+/** @param tag all where it is undefined */
+function pageOf(
+  shelf: Shelf,
+  owner: Owner,
+  tag: string | undefined,
+  after?: string,
+): Promise<Page<IndexHit>> {
   const { store, tenant } = shelf.context;
   return store.queryIndex({
     tenant,
-    index: indexes.memoriesByTag,
-    key: tagKey(owner, tag),
+    ...(tag === undefined
+      ? { index: indexes.memories, key: owner.key }
+      : { index: indexes.memoriesByTag, key: tagKey(owner, tag) }),
     limit: PAGE,
     reverse: true,
     ...(after !== undefined && { after }),
@@ -190,14 +213,27 @@ function rarest(pages: readonly Page<IndexHit>[]): number {
   return reach.indexOf(Math.min(...reach));
 }
 
-/** Of the memories with a tag, newest first, those that pass. */
+/** Of the memories with a tag, newest first, those that pass; of the first `reach` where that is given. */
 async function matching(
   shelf: Shelf,
   owner: Owner,
-  { tag, first, limit, filter }: { tag: string; first: Page<IndexHit>; limit: number; filter: MemoryFilter },
+  {
+    tag,
+    first,
+    limit,
+    filter,
+    reach = Number.POSITIVE_INFINITY,
+  }: {
+    tag: string | undefined;
+    first: Page<IndexHit>;
+    limit: number;
+    filter: MemoryFilter;
+    reach?: number;
+  },
 ): Promise<Memory[]> {
   const found: Memory[] = [];
   const now = shelf.context.clock.now();
+  let read = 0;
   for (let page = first; ; page = await pageOf(shelf, owner, tag, page.next)) {
     // Of a page of places only so many are loaded as it takes.
     for (let start = 0; start < page.items.length && found.length < limit; start += limit) {
@@ -208,6 +244,7 @@ async function matching(
         if (passes(memory, filter)) found.push(memory);
       }
     }
-    if (page.next === undefined || found.length >= limit) return found.slice(0, limit);
+    read += page.items.length;
+    if (page.next === undefined || found.length >= limit || read >= reach) return found.slice(0, limit);
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { MemoryHit } from '../../../src/core/memory/find.ts';
+import type { AddMemory, SearchMemories } from '../../../src/core/memory/input.ts';
 import type { Memory } from '../../../src/core/model/memory.ts';
 import { ConflictError, InvalidInputError, NotFoundError } from '../../../src/index.ts';
 import { FakeClock, inMemory, newSession, onEveryStore } from '../../support/engines.ts';
@@ -451,6 +452,26 @@ describe('short-term memory', () => {
     expect(await engine.memory.get(often.id)).toMatchObject({ tier: 'medium', uses: 3 });
     expect(await engine.memory.get(asked.id)).toMatchObject({ tier: 'long', content: 'Ida is on foot' });
     expect((await engine.memory.stats()).byTier).toEqual({ short: 0, medium: 1, long: 1 });
+  });
+});
+
+onEveryStore('a search of memories that are much alike', (open) => {
+  test('finds those with a tag, or of a kind, and those that have not ended, however many others there are', async () => {
+    const clock = new FakeClock();
+    const { memory } = await open({ clock });
+    const add = (content: string, more: Partial<AddMemory>) =>
+      memory.add({ content, userId: 'ida', ...more });
+    await add('Ida once had a boat and a car and a long way to the office in the rain', { tags: ['rare'] });
+    await add('Ida once had a boat and a train and a long way to the harbour in the snow', { kind: 'event' });
+    const ending = Array.from({ length: 220 }, (_, i) => add(`Ida had boat n${i}`, { ttlMs: 60_000 }));
+    await Promise.all(ending);
+    const search = async (filter: SearchMemories) =>
+      (await memory.search('Ida had boat', { userId: 'ida', use: false, ...filter })).hits.length;
+    expect(await search({ tags: ['rare'] })).toBe(1);
+    expect(await search({ kinds: ['event'] })).toBe(1);
+    expect(await search({ limit: 100 })).toBe(100);
+    clock.forward(60_000);
+    expect(await search({})).toBe(2);
   });
 });
 
