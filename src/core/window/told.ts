@@ -18,11 +18,14 @@ export class Told {
   /** Whether a message of it says just that, or its summary every sentence of that, word for word. */
   says(text: string): boolean {
     this.#texts ??= new Set(messagesOf(this.#selection).map((message) => plain(textOf(message))));
-    if (this.#texts.has(plain(text))) return true;
+    const said = plain(text);
+    if (this.#texts.has(said)) return true;
     this.#summary ??= this.#selection.summary.map(({ message }) => plain(textOf(message))).join('');
-    if (!this.#summary) return false;
-    const sentences = sentencesOf(text);
-    return sentences.length > 0 && sentences.every((sentence) => this.#summary!.includes(plain(sentence)));
+    const summary = this.#summary;
+    if (said.length > summary.length) return false;
+    const sentences = sentencesOf(text).map(plain);
+    // A long sentence is cut in a summary: it is not said there.
+    return sentences.length > 0 && sentences.every((one) => said.includes(one) && summary.includes(one));
   }
 }
 
