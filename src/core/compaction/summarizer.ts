@@ -4,6 +4,7 @@ import { callModel, type ModelLike } from '../model-call.ts';
 import type { Counted } from '../window/groups.ts';
 import type { Summarize, SummarizePart } from './draft.ts';
 import { missingFrom, mustKeep, problemWith, sections } from './must-keep.ts';
+import { said } from './said.ts';
 
 /** What writes summaries: an AI SDK language model, or any function. */
 export type Summarizer = ModelLike;
@@ -122,7 +123,8 @@ function promptOf(previous: string | undefined, transcript: string, problem: str
 }
 
 /** A message as the model reads it. One that is larger than the model takes is cut. */
-function told({ message }: Counted, modelMaxTokens: number): string {
+function told(item: Counted, modelMaxTokens: number): string {
+  const message = said(item);
   const { role, name, createdAt, seq } = message;
   const when = new Date(createdAt).toISOString().slice(0, 16).replace('T', ' ');
   const text = textOf(message).slice(0, Math.floor(modelMaxTokens * PART_SHARE));

@@ -14,6 +14,8 @@ export interface Counted {
   omitted?: number[];
   /** The parts that stand as markers, by their indexes in the message as it is in the log. */
   offloaded?: Offload[];
+  /** Where some stand as markers: the message without those. */
+  whole?: Message;
 }
 
 /** Messages that stay together: one message, or tool calls with their results right behind them. */

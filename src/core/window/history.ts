@@ -225,7 +225,7 @@ export class History {
     const offloaded = [...(item.offloaded ?? []), ...offloads];
     const message = withMarkers(item.message, offloads, item.omitted);
     const tokens = countMessage(this.#source.counter, message);
-    return { ...item, message: { ...message, tokens }, tokens, offloaded };
+    return { ...item, message: { ...message, tokens }, tokens, offloaded, whole: item.whole ?? item.message };
   }
 
   /** What a compaction keeps, newest first. */

@@ -137,3 +137,42 @@ test('a language model of the AI SDK writes summaries as it is', async () => {
   expect(prompt).toMatchObject([{ role: 'system' }, { role: 'user', content: [{ type: 'text' }] }]);
   expect(maxOutputTokens).toBeGreaterThan(48);
 });
+
+/** Orders that a tool was asked for: what it says of each is far longer than what is told of it. */
+const lookups = (count: number): MessageInput[] =>
+  Array.from({ length: count }, (_, i): MessageInput[] => [
+    { role: 'user', content: `Look up order ${100 + i}` },
+    {
+      role: 'assistant',
+      content: null,
+      tool_calls: [{ id: `c${i}`, type: 'function', function: { name: 'lookup', arguments: '{}' } }],
+    },
+    {
+      role: 'tool',
+      tool_call_id: `c${i}`,
+      content: `${'A line of the log without anything in it.\n'.repeat(10)}Order ORD-${100 + i} has the tracking number TRK-${9000 + i}.\n${'debug trace\n'.repeat(60)}`,
+    },
+    { role: 'assistant', content: 'Done, I have it.' },
+  ]).flat();
+
+test('a summary is made from what tools said, not from the markers that stand for it', async () => {
+  const prompts: string[] = [];
+  const summarizer = async ({ prompt }: ModelRequest) => {
+    prompts.push(prompt);
+    return summaryOf(/TRK-\d+/.exec(prompt)?.[0] ?? 'no number');
+  };
+  for (const strategy of ['extractive', 'summarize'] as const) {
+    const engine = await inMemory({ compaction: { autoCompact: false, summarizer } });
+    await engine.sessions.create({ id: 's', userId: 'u' });
+    await engine.messages.append('s', lookups(30));
+    const { compaction } = await engine.window.compact('s', {
+      strategy: ['tool-results', 'dedup', strategy],
+      targetTokens: 1500,
+    });
+    expect(compaction).toMatchObject({ strategy: expect.stringContaining(strategy) });
+    expect(compaction!.summary).toMatch(/TRK-90\d\d/);
+    expect(compaction!.summary).not.toContain('read them back');
+  }
+  expect(prompts.join()).toContain('TRK-9000');
+  expect(prompts.join()).not.toContain('read them back');
+});

@@ -3,6 +3,7 @@ import type { Message, Part, ToolResultPart } from '../../model/message.ts';
 import { countMessage } from '../../tokens/message-tokens.ts';
 import { type Draft, type Job, lastSeqOf, type Shorten } from '../draft.ts';
 import { extract, type Sentence } from '../extract.ts';
+import { said } from '../said.ts';
 import { sentencesOf } from '../sentences.ts';
 import { renderSummary, type Summary, summaryMessage } from '../summary.ts';
 import { type Folded, fold } from './fold.ts';
@@ -30,8 +31,8 @@ export const extractive: Shorten = async (draft, job) => {
 /** The draft with sentences of what goes in place of it. */
 export async function withExtract(draft: Draft, job: Job, { gone, kept, maxTokens }: Folded): Promise<Draft> {
   const sentences = draft.summary ? sentencesBefore(draft.summary) : [];
-  for (const { message } of gone.flatMap((unit) => unit.items)) {
-    for (const sentence of sentencesIn(message)) sentences.push(sentence);
+  for (const item of gone.flatMap((unit) => unit.items)) {
+    for (const sentence of sentencesIn(said(item))) sentences.push(sentence);
     await job.pause();
   }
   const items = await extract(sentences, maxTokens, job.counter, job.pause);
