@@ -32,6 +32,8 @@ export class EmbedCalls {
   #failing = false;
   /** A failure was told since something came of a call. */
   #told = false;
+  /** It was told that texts are taken one by one, but not together. */
+  #toldOfBatches = false;
 
   /** @param onError hears of an embedder that fails, once until it answers again */
   constructor(
@@ -125,7 +127,13 @@ export class EmbedCalls {
     }
     const middle = texts.length >> 1;
     const first = await this.#persist(texts.slice(0, middle));
-    return [...first, ...(await this.#persist(texts.slice(middle)))];
+    const vectors = [...first, ...(await this.#persist(texts.slice(middle)))];
+    // It is no text that it fails on, but that they are several: somebody pays for that in calls.
+    if (!this.#toldOfBatches && vectors.every((vector) => vector !== undefined)) {
+      this.#toldOfBatches = true;
+      this.#onError(error);
+    }
+    return vectors;
   }
 
   /** A call in the background, of which there are only so many at a time. */

@@ -330,6 +330,23 @@ test('a text that the embedder refuses goes without a vector, and holds nothing 
   expect((await found(engine, 'fugue')).texts[0]).toBe(talk[4]);
 });
 
+test('an embedder that takes texts only one by one is told of, once', async () => {
+  const errors: Error[] = [];
+  const embed = async (texts: string[]) => [vectorOf(texts[0]!)];
+  const engine = await on(new MemoryStore(), {
+    embedder: { name: 'single', embed },
+    onError: (error) => errors.push(error as Error),
+  });
+  await session(engine);
+  await embedded(engine);
+  expect((await found(engine, 'fugue')).texts[0]).toBe(talk[4]);
+  await session(engine, 't');
+  await embedded(engine, 't');
+  expect(errors).toMatchObject([
+    { code: 'embedder', message: expect.stringMatching(/^the embedder gave 1 vectors for \d texts$/) },
+  ]);
+});
+
 test('an engine that was closed in the middle leaves the rest to the next one', async () => {
   const store = new MemoryStore();
   const [before, after] = [new Topics(), new Topics()];
