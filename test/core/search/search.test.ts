@@ -294,3 +294,17 @@ test('of memories that match alike, the younger one comes first', async () => {
   expect(hits.map(({ memory }) => memory.content)[0]).toBe('Mara wrote about a quiet room.');
   expect(hits[0]!.why.recency).toBeGreaterThan(2 * hits[1]!.why.recency!);
 });
+
+test('a query without a word that tells something goes by the other signs, of equals the newest first', async () => {
+  const engine = await inMemory();
+  await engine.sessions.create({ id: 's', userId: 'u' });
+  const on = (month: number, day: number, content: string) => {
+    return { role: 'user' as const, content, createdAt: Date.UTC(2024, month, day) };
+  };
+  await engine.messages.append('s', [on(4, 2, 'Tulips.'), on(7, 3, 'Asters.'), on(9, 4, 'Dahlias.')]);
+  expect((await found(engine, 'in May'))[0]).toBe('Tulips.');
+  for (const query of ['', '*', 'who are you?'])
+    expect(await found(engine, query)).toEqual(['Dahlias.', 'Asters.', 'Tulips.']);
+  const { recall, sections } = await engine.window.build('s', { maxTokens: 100, query: 'who are you?' });
+  expect([recall, sections.some(({ name }) => name === 'recalled')]).toEqual([undefined, false]);
+});
