@@ -135,6 +135,7 @@ export class ContextEngine implements AsyncDisposable {
       ledger,
       settler: this.#settler,
       searcher,
+      textIndex: this.#textIndex,
     });
     this.channels = new ChannelService(context, { messages: this.messages, activity });
     this.state = new StateService(context, activity);

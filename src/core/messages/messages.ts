@@ -14,6 +14,7 @@ import { idSchema, limitSchema, parseId, parseInput } from '../input.ts';
 import type { Message, MessageInput, ParsedMessage } from '../model/message.ts';
 import { kinds, marks, messageLog, sessionExists } from '../partitions.ts';
 import type { Searcher } from '../search/search.ts';
+import type { TextIndex } from '../search/text-index.ts';
 import { missingSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
 import type { Fence } from '../sessions/lease.ts';
@@ -97,6 +98,7 @@ export interface MessageServices {
   ledger: TokenLedger;
   settler: TokenSettler;
   searcher: Searcher;
+  textIndex: Pick<TextIndex, 'settle'>;
 }
 
 /** The messages of sessions. Their order is the store's `seq`, never a clock. */
@@ -346,7 +348,9 @@ export class MessageService {
     const committing = this.#context.store.commit({ partition: partitionOf(this.#context, id), operations });
     if (touch) activity.remember(id, touch);
     try {
-      return await committing;
+      const receipt = await committing;
+      if (operation.op !== 'append') this.#services.textIndex.settle(partitionOf(this.#context, id));
+      return receipt;
     } catch (error) {
       activity.forget(id);
       throw lostLease(missing(error, id, channel), id);

@@ -104,7 +104,7 @@ function acceptance({ roles, after, before }: SearchMessages): ((found: FoundTex
     (before === undefined || createdAt < before);
 }
 
-/** The messages as they are now, those of a session at once; without those that have been taken away since. */
+/** The messages, without those that have been edited since, or taken away: what was found is another text. */
 async function load(
   { store }: ServiceContext,
   log: string,
@@ -115,8 +115,8 @@ async function load(
     return [id, await entriesAt(store, ofSession[0]!.partition, log, seqs)] as const;
   });
   const loaded = new Map(await Promise.all(loading));
-  return hits.flatMap(({ partition: { id: sessionId }, seq, score, why }) => {
+  return hits.flatMap(({ partition: { id: sessionId }, seq, version, score, why }) => {
     const entry = loaded.get(sessionId)!.get(seq);
-    return entry ? [{ message: toMessage(entry), sessionId, score, why: why! }] : [];
+    return entry?.version === version ? [{ message: toMessage(entry), sessionId, score, why: why! }] : [];
   });
 }

@@ -1,5 +1,5 @@
 import { setImmediate as soon } from 'node:timers/promises';
-import { isConflict, isHoldfastError } from '../errors.ts';
+import { isConflict, isHoldfastError, isUnavailable } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { KeyedQueue } from '../keyed-queue.ts';
@@ -60,6 +60,9 @@ export class TextIndexer {
   #reading: Promise<void> | undefined;
   #readNext: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
+  /** Where texts were taken away or edited, and the index may still have them; and the work on that. */
+  readonly #outdated = new Map<string, Partition>();
+  #settling: Promise<void> | undefined;
 
   /**
    * @param on.error hears of failures in the background
@@ -103,8 +106,20 @@ export class TextIndexer {
     return this.#draining;
   }
 
+  /**
+   * Takes what is no longer said in a partition out of the index, in the background: nobody has to search first. Nothing
+   * where it was never indexed.
+   */
+  settle(partition: Partition): void {
+    this.#outdated.set(keyOf(partition), partition);
+    this.#settling ??= this.#settle().finally(() => {
+      this.#settling = undefined;
+    });
+  }
+
   /** Stops; what is not indexed is indexed when somebody searches again. */
   async close(): Promise<void> {
+    await Promise.allSettled([this.#settling]);
     this.#closing.abort();
     await Promise.allSettled([this.#draining, this.#reading, this.#readNext]);
   }
@@ -113,6 +128,24 @@ export class TextIndexer {
     this.drain().catch((error: unknown) => {
       if (!this.#closing.signal.aborted) this.#onError(error);
     });
+  }
+
+  async #settle(): Promise<void> {
+    // What is added meanwhile comes after the others.
+    for (const [key, partition] of this.#outdated) {
+      this.#outdated.delete(key);
+      try {
+        const [state] = await this.#store.getRecords([
+          { partition, kind: kinds.textIndex, id: kinds.textIndex },
+        ]);
+        if (!state) continue;
+        await this.#follow();
+        if (this.#dirty.has(partition)) await this.#update(partition);
+      } catch (error) {
+        // Without the store it is left to whoever searches next.
+        if (!isUnavailable(error)) this.#onError(error);
+      }
+    }
   }
 
   async #drain(): Promise<void> {
@@ -244,6 +277,7 @@ export class TextIndexer {
         }
         this.#cursor = page.cursor;
         if (page.changes.length < PAGE) return;
+        await soon();
       } catch (error) {
         if (!isHoldfastError(error) || error.code !== 'cursor-expired') throw error;
         await this.#begin();

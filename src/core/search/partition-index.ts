@@ -46,8 +46,8 @@ interface Found {
 interface Chunk {
   log: string;
   stretches: readonly number[];
-  /** Nothing of the log is left to do then. */
-  endsLog: boolean;
+  /** Then nothing before this stretch is left in the index. */
+  first?: number;
 }
 
 /** Brings what the index has of one partition up to date. */
@@ -109,7 +109,8 @@ export class PartitionIndex {
 
   async #updateLogs(found: Found, dirt: Dirt): Promise<void> {
     for (const [log, dirtOfLog] of dirt.logs) {
-      for (const chunk of chunksOf(log, await this.#stretchesToDo(log, found, dirtOfLog))) {
+      const { stretches, first } = await this.#stretchesToDo(log, found, dirtOfLog);
+      for (const chunk of chunksOf(log, stretches, first)) {
         const { operations, state } = await this.#readStretches(chunk, found);
         await this.#commit(found, operations, state);
       }
@@ -122,7 +123,11 @@ export class PartitionIndex {
   }
 
   /** The stretches of a log that the index does not have, or has as they were; in order. */
-  async #stretchesToDo(log: string, { state }: Found, dirt: LogDirt): Promise<number[]> {
+  async #stretchesToDo(
+    log: string,
+    { state }: Found,
+    dirt: LogDirt,
+  ): Promise<{ stretches: number[]; first?: number }> {
     const { firstSeq, lastSeq, count } = await this.#store.readLog(this.#partition, log, { limit: 0 });
     const known = state.logs[log];
     const todo = new Set(dirt.stretches);
@@ -132,19 +137,19 @@ export class PartitionIndex {
     const end = stretchOf(lastSeq);
     if (!known) {
       if (count > 0) addAll(stretchOf(firstSeq), end);
-      return [...todo].sort((a, b) => a - b);
+      return { stretches: inOrder(todo) };
     }
     if (dirt.appended && dirt.upTo > known.lastSeq) addAll(stretchOf(known.lastSeq + 1), end);
-    if (dirt.endedAt !== undefined) {
-      addAll(stretchOf(Math.max(0, dirt.endedAt)), Math.max(known.last, end));
-      // What the log no longer begins with goes; what it begins with now has lost its beginning.
-      addAll(known.first, Math.min(stretchOf(firstSeq), known.last));
-    }
-    return [...todo].sort((a, b) => a - b);
+    if (dirt.endedAt === undefined) return { stretches: inOrder(todo) };
+    addAll(stretchOf(Math.max(0, dirt.endedAt)), Math.max(known.last, end));
+    // What the log no longer begins with goes; what it begins with now has lost its beginning.
+    const first = stretchOf(firstSeq);
+    addAll(known.first, Math.min(first, known.last));
+    return { stretches: inOrder(todo), first };
   }
 
   async #readStretches(
-    { log, stretches, endsLog }: Chunk,
+    { log, stretches, first: begins = 0 }: Chunk,
     found: Found,
   ): Promise<{ operations: Operation[]; state: IndexState }> {
     const operations: Operation[] = [];
@@ -159,10 +164,7 @@ export class PartitionIndex {
       first = Math.min(first, run[0]!);
       end = Math.max(end, run.at(-1)!);
     }
-    if (endsLog) {
-      const bounds = await this.#store.readLog(this.#partition, log, { limit: 0 });
-      first = Math.max(first, stretchOf(bounds.firstSeq));
-    }
+    first = Math.max(first, begins);
     const embedded = logChanged(found.state.embedded, log, stretches);
     const logs = { ...found.state.logs, [log]: { first, last: end, lastSeq } };
     return { operations, state: { ...found.state, logs, ...(embedded && { embedded }) } };
@@ -170,8 +172,8 @@ export class PartitionIndex {
 
   async #entries(log: string, run: readonly number[]) {
     const before = (run.at(-1)! + 1) * STRETCH;
-    const range = { after: run[0]! * STRETCH - 1, before, limit: run.length * STRETCH };
-    return (await this.#store.readLog(this.#partition, log, range)).entries;
+    const page = { after: run[0]! * STRETCH - 1, before, limit: run.length * STRETCH };
+    return (await this.#store.readLog(this.#partition, log, page)).entries;
   }
 
   async #finishMemories(found: Found): Promise<void> {
@@ -270,13 +272,23 @@ function check({ kind, id, version }: Stored): Operation {
   return { op: 'check', kind, id, ifVersion: version };
 }
 
-function chunksOf(log: string, stretches: readonly number[]): Chunk[] {
+/** @param first of what then is in the index, when all of them are done */
+function chunksOf(log: string, stretches: readonly number[], first?: number): Chunk[] {
   const chunks: Chunk[] = [];
   for (let start = 0; start < stretches.length; start += STRETCHES) {
     const end = start + STRETCHES;
-    chunks.push({ log, stretches: stretches.slice(start, end), endsLog: end >= stretches.length });
+    const isLast = end >= stretches.length;
+    chunks.push({
+      log,
+      stretches: stretches.slice(start, end),
+      ...(isLast && first !== undefined && { first }),
+    });
   }
   return chunks;
+}
+
+function inOrder(numbers: Iterable<number>): number[] {
+  return [...numbers].sort((a, b) => a - b);
 }
 
 function range(from: number, to: number): number[] {

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { Store } from '../store.ts';
+import type { Partition, Store } from '../store.ts';
 import { EmbedCalls } from './embed-calls.ts';
 import type { EmbedderLike, EmbeddingOptions } from './embedder.ts';
 import { Embeddings } from './embeddings.ts';
@@ -42,6 +42,11 @@ export class TextIndex {
   async drain(): Promise<void> {
     await this.#indexer.drain();
     await this.embeddings?.catchUp();
+  }
+
+  /** After texts of a partition were taken away or edited: the index does not keep them until somebody searches. */
+  settle(partition: Partition): void {
+    this.#indexer.settle(partition);
   }
 
   /** Stops; what is left undone is done when somebody searches again. */

@@ -121,6 +121,48 @@ test('leaves nothing of an edited or deleted text behind', async () => {
   expect(JSON.stringify(hits)).not.toContain('secretword');
 });
 
+test('loses an edited or deleted text soon, though nobody searches', async () => {
+  const { store, engine } = await withSession();
+  const query = { tenant: 'default', collection: 'messages', within: { scope: 'u' }, limit: 10 };
+  const texts = async () => (await store.searchText({ ...query, terms: ['secretword'] })).counts[0];
+  const { messages } = engine;
+  const ways = [
+    (seq: number) => messages.edit('s', `@${seq}`, { content: 'gone' }),
+    () => messages.pop('s'),
+    (seq: number) => messages.truncate('s', { beforeSeq: seq + 1 }),
+    () => messages.clear('s'),
+  ];
+  for (const takeAway of ways) {
+    const { seq } = await messages.append('s', say('a secretword'));
+    await found(engine, 'secretword');
+    expect(await texts()).toBe(1);
+    await takeAway(seq);
+    await vi.waitFor(async () => expect(await texts()).toBe(0));
+  }
+});
+
+test('is not read after an edit where nobody has searched', async () => {
+  const { store, engine } = await withSession();
+  await engine.messages.append('s', say('a word'));
+  const reads = vi.spyOn(store, 'readChanges');
+  await engine.messages.edit('s', '@1', { content: 'another' });
+  await engine.messages.pop('s');
+  expect(reads).not.toHaveBeenCalled();
+});
+
+test('shows no hit whose text is another by now', async () => {
+  const store = new Gated();
+  const { engine } = await withSession(store);
+  await engine.messages.append('s', [say('the old word'), say('a word that stays')]);
+  await found(engine, 'word');
+  store.shut();
+  await engine.messages.edit('s', '@1', { content: 'said no more' });
+  const { hits, index } = await engine.messages.search('old word', { sessionId: 's', deadlineMs: 1 });
+  expect(index.complete).toBe(false);
+  expect(hits.map(({ message }) => message.content)).toEqual(['a word that stays']);
+  store.open();
+});
+
 test('brings nothing back of a session that is deleted while it is indexed', async () => {
   const { store, engine } = await withSession();
   await engine.messages.append('s', [say('red')]);
