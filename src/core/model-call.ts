@@ -15,7 +15,11 @@ export interface ModelRequest {
 export interface ModelObject {
   readonly modelId: string;
   /** The options differ a little from version to version. */
-  doGenerate(options: never): PromiseLike<{ content: readonly { type: string }[] }>;
+  doGenerate(options: never): PromiseLike<{
+    content: readonly { type: string }[];
+    /** A text before version 3, and part of an object since then. */
+    finishReason?: string | { unified: string };
+  }>;
 }
 
 /** What answers a prompt with text: an AI SDK language model, or any function. */
@@ -28,6 +32,9 @@ export const modelSchema = z.custom<ModelLike>(
   'expected a function, or a language model object of the AI SDK',
 );
 
+/** What came of a call. `cutOff`: the text ends where no more was allowed, not where the model was done. */
+export type ModelAnswer = { text: string; cutOff?: boolean } | { problem: string };
+
 /**
  * Asks once. What a model's error says may be content: its name alone is told.
  * @returns the text, or why there is none
@@ -37,14 +44,16 @@ export async function callModel(
   model: ModelLike,
   request: ModelRequest,
   timeoutMs: number,
-): Promise<{ text: string } | { problem: string }> {
+): Promise<ModelAnswer> {
   const ask = (signal: AbortSignal): PromiseLike<unknown> => {
     const given = { ...request, signal };
-    return typeof model === 'function' ? model(given) : generate(model, given);
+    return typeof model === 'function'
+      ? Promise.resolve(model(given)).then((text) => ({ text }))
+      : generate(model, given);
   };
   try {
     const answer = await timed(ask, { timeoutMs, signal: request.signal });
-    return typeof answer === 'string' ? { text: answer } : { problem: 'the model gave no text' };
+    return isAnswer(answer) ? answer : { problem: 'the model gave no text' };
   } catch (error) {
     request.signal.throwIfAborted();
     if (error instanceof TookTooLong) return { problem: error.message };
@@ -53,13 +62,22 @@ export async function callModel(
 }
 
 /** `doGenerate` of the AI SDK's provider specification: prompt and content are the same in its versions 2 to 4. */
-async function generate(model: ModelObject, request: ModelRequest): Promise<string> {
+async function generate(
+  model: ModelObject,
+  request: ModelRequest,
+): Promise<{ text: string; cutOff: boolean }> {
   const { system, prompt, maxOutputTokens, signal } = request;
   const messages = [
     { role: 'system', content: system },
     { role: 'user', content: [{ type: 'text', text: prompt }] },
   ];
   const options = { prompt: messages, maxOutputTokens, abortSignal: signal };
-  const { content } = await model.doGenerate(options as never);
-  return content.map((part) => ('text' in part && part.type === 'text' ? String(part.text) : '')).join('');
+  const { content, finishReason: finish } = await model.doGenerate(options as never);
+  const texts = content.map((part) => ('text' in part && part.type === 'text' ? String(part.text) : ''));
+  const reason = typeof finish === 'object' ? finish.unified : finish;
+  return { text: texts.join(''), cutOff: reason === 'length' || reason === 'content-filter' };
+}
+
+function isAnswer(answer: unknown): answer is { text: string } {
+  return typeof (answer as { text?: unknown } | null)?.text === 'string';
 }

@@ -20,7 +20,7 @@ const turning = new Set(
   ),
 );
 const opening = /^['"“”‘«‹„([{¿¡*_]+/u;
-const closing = /['"“”’»›)\]}.,;:!?…。、，！？；：」』*_]+$/u;
+const closing = /(?<!['"“”’»›)\]}.,;:!?…。、，！？；：」』*_])['"“”’»›)\]}.,;:!?…。、，！？；：」』*_]+$/u;
 
 /** The lower-case words of a text without articles, plurals and the punctuation at their ends. */
 export function statementOf(text: string): Statement {

@@ -10,8 +10,12 @@ const chat = (from: number, to: number): MessageInput[] =>
     role: i % 2 ? 'assistant' : 'user',
     content: `Point ${from + i}: the order ORD-${1000 + from + i} is due, ${filler}.`,
   }));
-const summaryOf = (facts: string) =>
-  `## Goals and demands\nnone\n## Facts\n- ${facts}\n## Done and decided\nnone\n## Open\nnone`;
+/** Names an order, as no summary does that is worth anything. */
+const summaryOf = (facts: string, order = 'ORD-1001') =>
+  `## Goals and demands\nnone\n## Facts\n- ${order}: ${facts}\n## Done and decided\nnone\n## Open\nnone`;
+
+const newestOrder = (prompt: string) => prompt.match(/ORD-\d+/g)!.at(-1);
+const hollow = '## Goals and demands\nnone\n## Facts\n- None.\n## Done and decided\n\n## Open\nnone\n';
 
 async function started(
   summarizer: (request: ModelRequest) => Promise<string>,
@@ -30,7 +34,7 @@ test('a model is given the summary so far and only what is new since', async () 
   const prompts: string[] = [];
   const engine = await started(async ({ prompt }) => {
     prompts.push(prompt);
-    return summaryOf(`summary number ${prompts.length}`);
+    return summaryOf(`summary number ${prompts.length}`, newestOrder(prompt));
   });
   const first = (await compact(engine)).compaction!;
   expect(first).toMatchObject({ strategy: 'summarize', sources: [[1, first.uptoSeq]] });
@@ -45,7 +49,7 @@ test('a model is given the summary so far and only what is new since', async () 
 });
 
 test('what must not be lost is put behind the summary, when the model has left it out', async () => {
-  const engine = await started(async () => summaryOf('orders were discussed'));
+  const engine = await started(async ({ prompt }) => summaryOf('it was discussed', newestOrder(prompt)));
   await engine.messages.append('s', [
     { role: 'user', content: 'You must never write to /srv/prod/data.db. Nice weather today.' },
     ...chat(61, 120),
@@ -60,6 +64,14 @@ test.for([
   ['an apology', "I'm sorry, but I can't help with that conversation.", 'it was an apology or an error'],
   ['an error as text', 'Error generating summary: 500', 'it was an apology or an error'],
   ['no structure', 'They spoke about orders for a long time.', 'it lacked the headings'],
+  ['the instructions', `You keep the memory of a conversation … ${summaryOf('x')}`, 'it repeated its instr'],
+  ['nothing under its headings', hollow, 'all its sections were empty'],
+  [
+    'control characters and half a pair',
+    hollow.replace('none', '\u0000\ud800'),
+    'all its sections were empty',
+  ],
+  ['nothing that must be kept', summaryOf('orders were discussed', 'They'), 'it held none of the ids'],
   ['more than was asked', summaryOf('much '.repeat(3000)), 'it had \\d+ tokens, more than'],
 ])(
   'of %s, also when asked again, sentences are kept instead, and the reason is recorded',
@@ -109,11 +121,12 @@ test('more than the model takes is summarised in steps', async () => {
 });
 
 test('a language model of the AI SDK writes summaries as it is', async () => {
+  let unified: 'stop' | 'length' = 'stop';
   const model = new MockLanguageModelV3({
     modelId: 'small-one',
     doGenerate: async () => ({
       content: [{ type: 'text' as const, text: summaryOf('by the model') }],
-      finishReason: { unified: 'stop' as const, raw: undefined },
+      finishReason: { unified, raw: undefined },
       usage: {
         inputTokens: { total: 1, noCache: undefined, cacheRead: undefined, cacheWrite: undefined },
         outputTokens: { total: 1, text: undefined, reasoning: undefined },
@@ -136,6 +149,11 @@ test('a language model of the AI SDK writes summaries as it is', async () => {
   ];
   expect(prompt).toMatchObject([{ role: 'system' }, { role: 'user', content: [{ type: 'text' }] }]);
   expect(maxOutputTokens).toBeGreaterThan(48);
+  unified = 'length';
+  await engine.window.undo('s');
+  const options = { strategy: 'summarize', targetTokens: 900, summarizer: model } as const;
+  const again = await engine.window.compact('s', options);
+  expect(again.compaction!.fallback).toBe('summarize: it was cut off');
 });
 
 /** Orders that a tool was asked for: what it says of each is far longer than what is told of it. */
