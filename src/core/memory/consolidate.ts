@@ -1,5 +1,6 @@
 /** Merging what says the same, and settling contradictions, among all memories of an owner. */
-import { setImmediate as soon } from 'node:timers/promises';
+
+import { createPause } from '../compaction/pause.ts';
 import { encodeJson } from '../json.ts';
 import { kinds } from '../partitions.ts';
 import { factOf, replaces } from './facts.ts';
@@ -32,6 +33,8 @@ export interface HowToConsolidate {
   readonly contradicts: Contradicts | undefined;
   readonly maxComparisons: number;
   readonly dryRun: boolean;
+  /** Hears why `contradicts` failed: it is not asked again then, and the rest is done. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** How much alike two texts must be that may contradict each other. */
@@ -40,9 +43,6 @@ export const DEFAULT_COMPARISONS = 200;
 const RELATED = 0.15;
 /** A band with more memories than this tells nothing: boilerplate. Only so many of it are compared with each other. */
 const MAX_IN_BAND = 200;
-
-/** After so many memories others have their turn: the comparing is nobody's business but ours. */
-const AT_A_STRETCH = 200;
 
 export interface Sketched {
   readonly held: Held;
@@ -53,7 +53,9 @@ export interface Sketched {
 /** All memories of an owner, ready to be compared. */
 export async function sketchAll(shelf: Shelf, owner: Owner): Promise<Sketched[]> {
   const all: Sketched[] = [];
+  const pause = createPause();
   for await (const held of shelf.all(owner)) {
+    await pause();
     const sketch = sketchOf(held.content.content);
     all.push({ held, sketch, bands: bandsOf(sketch) });
   }
@@ -103,13 +105,15 @@ export async function clustersOf(all: readonly Sketched[], least: number): Promi
       b.held.content.createdAt - a.held.content.createdAt,
   );
   const bands = byBand(ordered);
+  const pause = createPause();
   const taken = new Set<string>();
   const clusters: Cluster[] = [];
-  for (const [i, one] of ordered.entries()) {
-    if (i % AT_A_STRETCH === 0) await soon();
+  for (const one of ordered) {
+    await pause();
     if (taken.has(one.held.id)) continue;
     const others: Held[] = [];
     for (const other of closeTo(one, bands)) {
+      await pause();
       if (other === one || taken.has(other.held.id) || !sameKey(one.held.content, other.held.content))
         continue;
       if (!covers(one.sketch, other.sketch, least)) continue;
@@ -150,7 +154,7 @@ function closeTo(one: Sketched, bands: Bands): Set<Sketched> {
 /** The older of each pair that can't both be true, with the newer one. */
 async function contradictions(
   all: readonly Sketched[],
-  { contradicts, maxComparisons }: HowToConsolidate,
+  { contradicts, maxComparisons, onError }: HowToConsolidate,
 ): Promise<{ pairs: [older: Held, newer: Held][]; compared: number }> {
   const over = new Set<string>();
   const pairs: [Held, Held][] = [];
@@ -158,23 +162,30 @@ async function contradictions(
     over.add(older.id);
     pairs.push([older, newer]);
   };
-  for (const rivals of sameSubject(all.map(({ held }) => held)))
+  for (const rivals of await sameSubject(all.map(({ held }) => held)))
     for (const older of rivals.slice(0, -1)) if (!over.has(older.id)) add(older, rivals.at(-1)!);
   let compared = 0;
   if (!contradicts) return { pairs, compared };
-  for (const [older, newer] of relatedPairs(all)) {
+  for (const [older, newer] of await relatedPairs(all)) {
     if (compared >= maxComparisons) break;
     if (over.has(older.id) || over.has(newer.id) || !outlives(newer.life, older.life)) continue;
     compared++;
-    if (await contradicts(told(older), told(newer))) add(older, newer);
+    try {
+      if (await contradicts(told(older), told(newer))) add(older, newer);
+    } catch (error) {
+      onError(error);
+      break;
+    }
   }
   return { pairs, compared };
 }
 
 /** Memories whose place the newest takes, since it has their key or tells their fact; that one last. */
-export function sameSubject(all: readonly Held[]): Held[][] {
+export async function sameSubject(all: readonly Held[]): Promise<Held[][]> {
+  const pause = createPause();
   const subjects = new Map<string, Held[]>();
   for (const held of all) {
+    await pause();
     const fact = factOf(held.content.content);
     const names = [
       ...(held.content.key === undefined ? [] : [`key:${held.content.key}`]),
@@ -202,13 +213,16 @@ function byAge(a: Held, b: Held): number {
 }
 
 /** Pairs that are about the same things, the most alike first: those that share their rarest terms. */
-function relatedPairs(all: readonly Sketched[]): [older: Held, newer: Held][] {
+async function relatedPairs(all: readonly Sketched[]): Promise<[older: Held, newer: Held][]> {
+  const pause = createPause();
   const holding = new Map<string, Sketched[]>();
   for (const one of all) for (const term of one.sketch.terms) addTo(holding, term, one);
   const pairs = new Map<string, { pair: [Held, Held]; alike: number }>();
   for (const some of holding.values()) {
+    await pause();
     if (some.length > 20) continue;
     for (const [i, one] of some.entries()) {
+      await pause();
       for (const other of some.slice(i + 1)) {
         const pair = [one.held, other.held].sort(byAge) as [Held, Held];
         const name = `${pair[0].id} ${pair[1].id}`;

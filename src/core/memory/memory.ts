@@ -27,7 +27,7 @@ import { type Content, contentOf, type Held, isExpired, newest } from './records
 import { auditOf, type MemoryAudit, type MemoryStats, statsOf } from './report.ts';
 import { firstTier, type Life } from './retention.ts';
 import { Shelf } from './shelf.ts';
-import { ShortTerm } from './short-term.ts';
+import { isAfter, isShortPlace, ShortTerm, shortPlace } from './short-term.ts';
 import { sweepFaded, trim } from './sweep.ts';
 import type { MemoryCounts, MemoryTransaction } from './transaction.ts';
 import { Uses } from './uses.ts';
@@ -159,22 +159,19 @@ export class MemoryService {
     return result || this.#shelf.removeSuperseded(owner, id);
   }
 
-  /** Durable memories, newest first; with `tiers: ['short']` those of this process. */
+  /** Durable memories, newest first; where `tiers` names `short`, those of this process before them. */
   async list(options: input.ListMemories = {}): Promise<{ memories: Memory[]; next?: string }> {
     const given = parseInput(input.listSchema, options, 'memory.list');
     const { superseded, after, limit = 50 } = given;
     const owner = await this.#owner(given, 'memory.list');
-    if (given.tiers?.every((tier) => tier === 'short')) {
-      const all = this.#short.list(owner, this.#context.clock.now());
-      return {
-        memories: all
-          .filter((memory) => passes(memory, given))
-          .sort(newestFirst)
-          .slice(0, limit),
-      };
-    }
-    const memories: Memory[] = [];
-    let next = after;
+    const short = given.tiers?.includes('short') && !superseded ? this.#listShort(owner, given) : [];
+    const shortOnly = given.tiers?.every((tier) => tier === 'short') ?? false;
+    const memories = short.slice(0, limit);
+    // Durable ones may come after a page that is full of short-term ones.
+    if (short.length > limit || (short.length === limit && !shortOnly))
+      return { memories, next: shortPlace(memories.at(-1)!) };
+    if (shortOnly) return { memories };
+    let next: string | undefined = isShortPlace(after) ? undefined : after;
     do {
       const page = await this.#context.store.queryIndex({
         tenant: this.#context.tenant,
@@ -249,6 +246,7 @@ export class MemoryService {
       contradicts: given.contradicts ?? this.#shelf.settings.contradicts,
       maxComparisons: given.maxComparisons ?? DEFAULT_COMPARISONS,
       dryRun: given.dryRun ?? false,
+      onError: this.#dependencies.onError,
     };
     const sum: Consolidation = { examined: 0, merged: 0, into: 0, superseded: 0, promoted: 0, compared: 0 };
     for await (const owner of this.#owners(given, 'memory.consolidate')) {
@@ -274,8 +272,8 @@ export class MemoryService {
     const given = parseInput(input.scopeSchema, scope, 'memory.stats');
     const owner = await this.#only(given, 'memory.stats');
     const stats = await statsOf(this.#shelf, this.#owners(given, 'memory.stats'));
-    stats.byTier.short = this.#short.count(owner, this.#context.clock.now());
-    return stats;
+    const short = this.#short.count(owner, this.#context.clock.now());
+    return { ...stats, count: stats.count + short, byTier: { ...stats.byTier, short } };
   }
 
   /** What looks wrong: of all owners in the tenant unless a user or a session is named. Changes nothing. */
@@ -343,6 +341,14 @@ export class MemoryService {
 
   #ownerOf({ userId }: Memory): Owner {
     return ownerOf(this.#context.tenant, userId);
+  }
+
+  #listShort(owner: Owner, { after, ...filter }: input.ListMemories): Memory[] {
+    if (after !== undefined && !isShortPlace(after)) return [];
+    const all = this.#short.list(owner, this.#context.clock.now());
+    return all
+      .filter((memory) => passes(memory, filter) && (after === undefined || isAfter(memory, after)))
+      .sort(newestFirst);
   }
 
   async #live(owner: Owner, ids: readonly string[]): Promise<Memory[]> {

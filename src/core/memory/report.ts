@@ -7,9 +7,9 @@ import type { Shelf } from './shelf.ts';
 
 /** Figures of an owner's memories, or of all in the tenant. Times are epoch milliseconds. */
 export interface MemoryStats {
-  /** Those that hold; superseded ones are counted apart. */
+  /** Those that hold, of all tiers; superseded ones are counted apart. */
   count: number;
-  /** `short`: of this process. */
+  /** `short`: of this process. They count here and in `count`; the other figures are of durable memories. */
   byTier: { short: number; medium: number; long: number };
   byKind: Record<string, number>;
   superseded: number;
@@ -148,7 +148,7 @@ async function* findingsIn(
   const held = all.map((one) => one.held);
   for (const { keeper, others } of await clustersOf(all, least))
     yield ['near-duplicates', [keeper, ...others].map(({ id }) => id)];
-  for (const rivals of sameSubject(held)) yield ['contradictory-keys', rivals.map(({ id }) => id)];
+  for (const rivals of await sameSubject(held)) yield ['contradictory-keys', rivals.map(({ id }) => id)];
   for (const ids of floods(held)) yield ['one-source-flood', ids];
   for (const { id, content, life } of held) {
     if (content.sources.length === 0) yield ['no-source', [id]];

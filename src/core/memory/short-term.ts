@@ -117,6 +117,21 @@ export class ShortTerm {
   }
 }
 
+/** Where a list of short-term memories, newest first, goes on: after this one. */
+export function shortPlace({ createdAt, id }: Memory): string {
+  return `short:${createdAt}:${id}`;
+}
+
+export function isShortPlace(place: string | undefined): place is string {
+  return place?.startsWith('short:') ?? false;
+}
+
+/** Whether a list that goes on there has a memory, be the one that it names still there or not. */
+export function isAfter({ createdAt, id }: Memory, place: string): boolean {
+  const [, at, last = ''] = /^short:(\d+):(.*)$/.exec(place) ?? [];
+  return createdAt < Number(at) || (createdAt === Number(at) && id > last);
+}
+
 function withoutEnd({ expiresAt: _, ...memory }: Memory): Memory {
   return memory;
 }

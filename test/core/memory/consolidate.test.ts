@@ -85,6 +85,20 @@ onEveryStore('consolidating', (open) => {
 });
 
 describe('consolidating', () => {
+  test('does the rest where the function that is asked for contradictions fails', async () => {
+    const failures: unknown[] = [];
+    const engine = await inMemory({ onError: (error) => failures.push(error) });
+    await addAll(engine.memory, new FakeClock(), [
+      short,
+      long,
+      'Ida sold her red bicycle',
+      'Ida rides a bus',
+    ]);
+    const contradicts = () => Promise.reject(new Error('no model'));
+    expect(await engine.memory.consolidate({ contradicts })).toMatchObject({ merged: 1, compared: 1 });
+    expect(failures).toEqual([new Error('no model')]);
+  });
+
   test('of hundreds that are nearly alike only those that another one covers are merged', async () => {
     const engine = await inMemory();
     const names = Array.from({ length: 300 }, (_, i) => `w${letters[i % 26]}${letters[Math.floor(i / 26)]}x`);

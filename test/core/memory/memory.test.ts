@@ -420,7 +420,7 @@ describe('short-term memory', () => {
     ]);
     expect(await engine.memory.get(added.id)).toMatchObject({ content: 'The printer is on fire' });
     await expect(engine.memory.get(added.id, { userId: 'bo' })).rejects.toThrow(NotFoundError);
-    expect(await engine.memory.stats()).toMatchObject({ count: 1, byTier: { short: 1, medium: 1 } });
+    expect(await engine.memory.stats()).toMatchObject({ count: 2, byTier: { short: 1, medium: 1 } });
     expect((await engine.memory.list({ userId: 'ida', tiers: ['short'] })).memories).toHaveLength(1);
     expect((await engine.memory.update(added.id, { content: 'The printer is fine' })).content).toBe(
       'The printer is fine',
@@ -472,6 +472,32 @@ onEveryStore('a search of memories that are much alike', (open) => {
     expect(await search({ limit: 100 })).toBe(100);
     clock.forward(60_000);
     expect(await search({})).toBe(2);
+  });
+});
+
+onEveryStore('a list with short-term memories', (open) => {
+  test('has those first, and each memory once, in pages of any size', async () => {
+    const clock = new FakeClock();
+    const { memory } = await open({ clock });
+    for (const tier of ['short', 'medium', 'short', 'medium', 'short', 'short'] as const) {
+      clock.forward(1000);
+      await memory.add({ content: `Ida at ${clock.now()}`, userId: 'ida', tier });
+    }
+    const listed = async (tiers: Memory['tier'][], limit: number) => {
+      const all: Memory[] = [];
+      for (let after: string | undefined; ; ) {
+        const page = await memory.list({ userId: 'ida', tiers, limit, after });
+        expect(page.memories.length).toBeLessThanOrEqual(limit);
+        all.push(...page.memories);
+        after = page.next;
+        if (after === undefined) return all.map(({ tier }) => tier).join(' ');
+      }
+    };
+    for (const limit of [1, 2, 3, 4, 5, 50]) {
+      expect(await listed(['short'], limit)).toBe('short short short short');
+      expect(await listed(['short', 'medium'], limit)).toBe('short short short short medium medium');
+      expect(await listed(['medium'], limit)).toBe('medium medium');
+    }
   });
 });
 
