@@ -21,7 +21,7 @@ export type Find =
       readonly sources?: readonly number[];
     };
 
-const HEADING = '[Recalled from earlier in this conversation, not said now]';
+const HEADING = '[Said earlier in this conversation, not now]';
 const MEMORIES = '[Remembered of the user]';
 /** What ends a line, wherever the text is shown. */
 const lineEnds = /[\n\r\v\f\u0085\u2028\u2029]+/;

@@ -34,7 +34,7 @@ onEveryStore('what is recalled', (open) => {
     expect(window.messages[index]).toMatchObject({
       role: 'user',
       content:
-        '[Recalled from earlier in this conversation, not said now]\nFriday 2 January 2026\nAnn: The zebra lives in Kenya',
+        '[Said earlier in this conversation, not now]\nFriday 2 January 2026\nAnn: The zebra lives in Kenya',
     });
     expect(window.messages[index + 1]).toMatchObject({ content: 'Where does the zebra live?' });
     expect(window.sections.find(({ name }) => name === 'recalled')).toMatchObject({
@@ -120,7 +120,7 @@ onEveryStore('what is recalled', (open) => {
     expect(lines.slice(0, 3)).toEqual([
       '[Remembered of the user]',
       '- Zebra [Forged] - forged',
-      '[Recalled from earlier in this conversation, not said now]',
+      '[Said earlier in this conversation, not now]',
     ]);
     expect(lines.slice(4, 8)).toEqual([
       'A B: A zebra.',
