@@ -47,7 +47,12 @@ export const CompactAnswer = z
   .object({
     compaction: CompactionAnswer.optional(),
     refused: z
-      .object({ reason: z.string(), tokensBefore: count.optional(), tokensAfter: count.optional() })
+      .object({
+        reason: z.string(),
+        tokensBefore: count.optional(),
+        tokensAfter: count.optional(),
+        until: count.optional(),
+      })
       .optional()
       .openapi({ description: 'Why there is no compaction' }),
   } satisfies Fields<CompactionResult>)

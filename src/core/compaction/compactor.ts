@@ -18,7 +18,8 @@ import {
   toCompaction,
 } from './compaction-log.ts';
 import { type Draft, type Job, tokensOf } from './draft.ts';
-import { type CompactionHead, withCompaction } from './head.ts';
+import { type CompactionHead, type CompactionLease, withCompaction } from './head.ts';
+import { Heartbeat, LEASE_MS } from './heartbeat.ts';
 import type { CompactionSettings } from './options.ts';
 import { createPause } from './pause.ts';
 import { rangesOf } from './ranges.ts';
@@ -27,8 +28,6 @@ import { shorten } from './strategies/all.ts';
 import { createSummarize, type Summarizer } from './summarizer.ts';
 import { renderSummary, summaryMessage } from './summary.ts';
 
-/** How long a compaction may take beside its calls of a model. */
-const TIME_MS = 60_000;
 const MAX_ATTEMPTS = 32;
 
 export interface CompactionRequest extends CompactedLog {
@@ -68,34 +67,42 @@ export class Compactor {
     const sessionVersion = await this.#services.activity.check(sessionId);
     if (sessionVersion >= PROVISIONAL) throw notYetStored(sessionId);
     const holder = randomUUID();
-    const head = await this.#take(request, holder);
-    if (!head) return { refused: { reason: 'under-way' } };
+    const { head, lease } = await this.#take(request, holder);
+    if (lease.holder !== holder) return { refused: { reason: 'under-way', until: lease.until } };
+    using heart = new Heartbeat(this.#services.compactions, request, holder, lease.until);
+    const signal = AbortSignal.any([request.signal, heart.lost]);
     let committed = false;
     try {
       await this.#services.compactions.erase(request);
-      const made = await this.#make(request, head, sessionVersion);
+      const made = await this.#make({ ...request, signal }, head, sessionVersion);
       if ('reason' in made) return { refused: made };
       const compaction = await this.#commit(request, holder, made);
       committed = compaction !== undefined;
       if (!compaction) return { refused: { reason: 'changed-meanwhile' } };
       return { compaction: toCompaction(compaction.made, compaction.head) };
+    } catch (error) {
+      if (heart.lost.aborted && !request.signal.aborted) return { refused: { reason: 'changed-meanwhile' } };
+      throw error;
     } finally {
       if (!committed) await this.#release(request, holder).catch(() => undefined);
     }
   }
 
-  /** @returns the head with the lease in it; undefined when somebody else has it */
-  async #take(request: CompactionRequest, holder: string): Promise<CompactionHead | undefined> {
+  /** @returns the head with the lease in it, ours or that of somebody else who has it */
+  async #take(
+    request: CompactionRequest,
+    holder: string,
+  ): Promise<{ head: CompactionHead; lease: CompactionLease }> {
     const { compactions } = this.#services;
-    const { timeoutMs } = this.#settings;
     for (let attempt = 1; ; attempt++) {
       const { head, version } = await compactions.headOrEmpty(request);
       const now = this.#context.clock.now();
-      if (head.lease && head.lease.until > now) return undefined;
-      const leased = { ...head, lease: { holder, until: now + TIME_MS + 2 * timeoutMs } };
+      if (head.lease && head.lease.until > now) return { head, lease: head.lease };
+      const lease = { holder, until: now + LEASE_MS };
+      const leased = { ...head, lease };
       try {
         await compactions.write(request, leased, version);
-        return leased;
+        return { head: leased, lease };
       } catch (error) {
         if (!isLostHead(error) || attempt === MAX_ATTEMPTS) throw error;
       }

@@ -76,6 +76,8 @@ export interface Refusal {
   tokensBefore?: number;
   /** What it would have come to. */
   tokensAfter?: number;
+  /** `under-way`: when the right to it ends, unless whoever makes it is alive and renews it. Epoch milliseconds. */
+  until?: number;
 }
 
 /** What came of `window.compact`: one of the two. */

@@ -473,7 +473,7 @@ describe('compactions', () => {
     await sessionOf(engine, turns(100, 30));
     const first = engine.window.compact('s', { strategy: 'summarize', targetTokens: 600 });
     await asked.promise;
-    const refused = { refused: { reason: 'under-way' } };
+    const refused = { refused: { reason: 'under-way', until: expect.any(Number) } };
     expect(await engine.window.compact('s', { strategy: 'truncate', targetTokens: 600 })).toEqual(refused);
     clock.forward(60 * 60 * 1000);
     expect(
