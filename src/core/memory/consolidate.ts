@@ -113,7 +113,8 @@ export async function clustersOf(all: readonly Sketched[], least: number): Promi
     if (taken.has(one.held.id)) continue;
     const others: Held[] = [];
     for (const other of closeTo(one, bands)) {
-      await pause();
+      const turn = pause();
+      if (turn) await turn;
       if (other === one || taken.has(other.held.id) || !sameKey(one.held.content, other.held.content))
         continue;
       if (!covers(one.sketch, other.sketch, least)) continue;

@@ -44,6 +44,8 @@ export function isTwin(one: Sketch, other: Sketch): boolean {
 
 /** Whether a text says all that the other says, and is so much like it that one of them will do. */
 export function covers(long: Sketch, short: Sketch, least: number): boolean {
+  // Of most pairs the first term tells.
+  for (const term of short.terms) if (!long.terms.has(term)) return false;
   return similarity(short, long) >= least && includes(long.statement, short.statement);
 }
 

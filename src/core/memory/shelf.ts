@@ -20,6 +20,8 @@ import {
 } from './transaction.ts';
 
 const PAGE = 500;
+/** So many are read whole at a time: a store in this process has the event loop meanwhile. */
+const LOADED = 100;
 
 /** What came of an attempt to add a memory. */
 export interface Placed {
@@ -169,7 +171,8 @@ export class Shelf {
   async *all(owner: Owner): AsyncGenerator<Held> {
     for await (const { items } of this.#pages(owner, kinds.memoryLife)) {
       const ids = items.map(({ id }) => id);
-      for (const held of await this.load(owner, ids)) if (held) yield held;
+      for (let start = 0; start < ids.length; start += LOADED)
+        for (const held of await this.load(owner, ids.slice(start, start + LOADED))) if (held) yield held;
     }
   }
 
