@@ -49,8 +49,13 @@ export interface Job {
   readonly pause: Pause;
 }
 
-/** Writes a summary with a model. The text was checked; a problem says, without content, why there is none. */
-export type Summarize = (part: SummarizePart) => Promise<{ text: string } | { problem: string }>;
+/**
+ * Writes a summary with a model. The text was checked. A problem says, without content, why there is none, or one of only
+ * the first `done` messages.
+ */
+export type Summarize = (
+  part: SummarizePart,
+) => Promise<{ text: string; done: number; problem?: string } | { text?: undefined; problem: string }>;
 
 export interface SummarizePart {
   /** The summary so far, which the new one is to take up. */

@@ -1,7 +1,5 @@
 /** What a summary that a model wrote must come up to. */
-import { textOf } from '../messages/formats/text.ts';
 import type { TokenCounter } from '../tokens/counter.ts';
-import type { Counted } from '../window/groups.ts';
 import { identifiersIn } from './facts.ts';
 import { sentencesOf } from './sentences.ts';
 
@@ -12,7 +10,7 @@ export const sections = ['Goals and demands', 'Facts', 'Done and decided', 'Open
 export const ECHO = 'You keep the memory of a conversation';
 const SHORTEST = 20;
 /** A model's reply may be a little longer than it was asked for. */
-const TOLERANCE = 1.25;
+export const TOLERANCE = 1.25;
 /** As replies begin, or short ones read, that are no summary. */
 const refusals =
   /^\W*(?:i['’]?m sorry|i am sorry|sorry\b|i can(?:not|['’]t)|i['’]?m (?:not able|unable)|as an ai\b|error\b|an error\b|unable to|failed to|request failed|internal server error|rate limit)/i;
@@ -45,8 +43,8 @@ function isHollow(text: string): boolean {
 }
 
 /** What must be in a summary to the letter, the newest first: demands of the user, ids, paths, links, amounts. */
-export function mustKeep(source: string, items: readonly Counted[]): string[] {
-  const said = items.filter(({ message }) => message.role === 'user').map(({ message }) => textOf(message));
+/** @param said what the user said of it */
+export function mustKeep(source: string, said: readonly string[]): string[] {
   const demands = said
     .flatMap(sentencesOf)
     .filter((sentence) => sentence.length <= LONGEST_DEMAND && DEMAND.test(sentence));

@@ -1,10 +1,12 @@
 /** Summaries written by a model, and what they must come up to. */
-import { textOf } from '../messages/formats/text.ts';
+
+import type { Message } from '../model/message.ts';
 import { callModel, type ModelLike } from '../model-call.ts';
+import type { TokenCounter } from '../tokens/counter.ts';
 import type { Counted } from '../window/groups.ts';
 import type { Summarize, SummarizePart } from './draft.ts';
-import { ECHO, lossIn, missingFrom, mustKeep, problemWith, sections } from './must-keep.ts';
-import { said } from './said.ts';
+import { ECHO, lossIn, missingFrom, mustKeep, problemWith, sections, TOLERANCE } from './must-keep.ts';
+import { Transcript, type TranscriptPart } from './transcript.ts';
 
 /** What writes summaries: an AI SDK language model, or any function. */
 export type Summarizer = ModelLike;
@@ -15,74 +17,78 @@ export interface SummarizerLimits {
   timeoutMs: number;
 }
 
-/** A summary that failed the checks is asked for once more. */
+/** A call that failed, or a summary that failed the checks, is asked for once more. */
 const ATTEMPTS = 2;
-/** Of what the model takes, the share that the conversation may have; the rest is for instructions and the reply. */
-const PART_SHARE = 0.6;
+/** Of what the model takes beside its instructions, the share that a summary may have: the one so far, and the reply. */
+const SUMMARY_SHARE = 0.3;
+/** Of what it is made from, the most that a summary is asked for. */
+const SHORTER = 0.6;
+const SHORTEST = 64;
+/** Tags, and what is said of a reply that was not usable. */
+const FRAME_TOKENS = 60;
 /** Of the room for a summary, the share for what the model has left out and must be there. */
 const VERBATIM_SHARE = 0.3;
 
+/** One call: what is new, and the summary so far. */
+interface Step {
+  previous: string | undefined;
+  part: TranscriptPart;
+  maxTokens: number;
+}
+
 export function createSummarize(summarizer: Summarizer, limits: SummarizerLimits): Summarize {
-  return async ({ previous, items, maxTokens, counter, signal }) => {
-    let summary = previous;
-    for (const part of partsOf(items, limits.modelMaxTokens * PART_SHARE)) {
-      const answer = await writePart(summarizer, limits, {
-        previous: summary,
-        items: part,
-        maxTokens,
-        counter,
-        signal,
-      });
-      if ('problem' in answer) return answer;
+  return async (given) => {
+    const { items, counter } = given;
+    const frame = counter.count(instructions(given.maxTokens)) + FRAME_TOKENS;
+    const free = Math.max(SHORTEST, limits.modelMaxTokens - frame);
+    const most = Math.min(given.maxTokens, Math.floor(free * SUMMARY_SHARE));
+    const long = given.previous !== undefined && counter.count(given.previous) > most * TOLERANCE;
+    // A summary that is too long to go along is the first of what is summarised.
+    const transcript = new Transcript(long ? [asMessage(given.previous!), ...items] : items, counter);
+    let summary = long ? undefined : given.previous;
+    let done = 0;
+    while (!transcript.ended) {
+      const before = summary === undefined ? 0 : counter.count(summary);
+      const part = transcript.next(Math.max(SHORTEST, free - before - most));
+      const input = before + counter.count(part.text);
+      const maxTokens = Math.min(most, Math.max(SHORTEST, Math.floor(input * SHORTER)));
+      const answer = await writePart(summarizer, limits, given, { previous: summary, part, maxTokens });
+      if ('problem' in answer) return done === 0 ? answer : { text: summary!, done, problem: answer.problem };
       summary = answer.text;
+      done = Math.max(0, transcript.done - (long ? 1 : 0));
     }
-    return summary === undefined ? { problem: 'there was nothing to summarise' } : { text: summary };
+    return summary === undefined ? { problem: 'there was nothing to summarise' } : { text: summary, done };
   };
 }
 
-/** Parts that the model can take, one after another. */
-function partsOf(items: readonly Counted[], maxTokens: number): Counted[][] {
-  const parts: Counted[][] = [];
-  let left = 0;
-  for (const item of items) {
-    if (item.tokens > left || parts.length === 0) {
-      parts.push([]);
-      left = maxTokens;
-    }
-    parts.at(-1)!.push(item);
-    left -= item.tokens;
-  }
-  return parts;
+function asMessage(content: string): Counted {
+  const message: Message = { id: '', seq: 0, role: 'system', name: 'Summary so far', content, createdAt: 0 };
+  return { message, tokens: 0, version: 0 };
 }
 
 async function writePart(
   summarizer: Summarizer,
-  limits: SummarizerLimits,
-  part: SummarizePart,
-): ReturnType<Summarize> {
-  const { previous, items, maxTokens, counter } = part;
-  const transcript = items.map((item) => told(item, limits.modelMaxTokens)).join('\n');
-  const source = `${previous ?? ''}\n${transcript}`;
+  { timeoutMs }: SummarizerLimits,
+  { counter, signal }: SummarizePart,
+  { previous, part, maxTokens }: Step,
+): Promise<{ text: string } | { problem: string }> {
+  const source = `${previous ?? ''}\n${part.text}`;
+  const wanted = mustKeep(source, part.demands);
   const room = { tokens: maxTokens, input: counter.count(source) };
   let problem = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const system = instructions(Math.floor(maxTokens * (1 - VERBATIM_SHARE)));
+    const prompt = promptOf(previous, part.text, problem);
     const answer = await callModel(
       summarizer,
-      {
-        system: instructions(Math.floor(maxTokens * (1 - VERBATIM_SHARE))),
-        prompt: promptOf(previous, transcript, problem),
-        maxOutputTokens: maxTokens,
-        signal: part.signal,
-      },
-      limits.timeoutMs,
+      { system, prompt, maxOutputTokens: maxTokens, signal },
+      timeoutMs,
     );
-    if ('problem' in answer) return answer;
-    const text = cleaned(answer.text);
-    const found = answer.cutOff
-      ? 'it was cut off'
-      : (problemWith(text, room, counter) ?? lossIn(text, mustKeep(source, items)));
-    if (!found) return { text: withVerbatim(text, source, items, part) };
-    problem = found;
+    const text = 'text' in answer ? cleaned(answer.text) : '';
+    if ('problem' in answer) problem = answer.problem;
+    else if (answer.cutOff) problem = 'it was cut off';
+    else problem = problemWith(text, room, counter) ?? lossIn(text, wanted) ?? '';
+    if (problem === '') return { text: withVerbatim(text, wanted, maxTokens, counter) };
   }
   return { problem };
 }
@@ -98,13 +104,13 @@ const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 /** The summary with what the model left out although it must be there. */
 function withVerbatim(
   text: string,
-  source: string,
-  items: readonly Counted[],
-  { maxTokens, counter }: SummarizePart,
+  wanted: readonly string[],
+  maxTokens: number,
+  counter: TokenCounter,
 ): string {
   let left = Math.min(maxTokens * VERBATIM_SHARE, maxTokens - counter.count(text));
   const lines: string[] = [];
-  for (const line of missingFrom(text, mustKeep(source, items))) {
+  for (const line of missingFrom(text, wanted)) {
     left -= counter.count(line) + 2;
     if (left < 0) break;
     lines.push(`- ${line}`);
@@ -130,13 +136,4 @@ function promptOf(previous: string | undefined, transcript: string, problem: str
   if (previous !== undefined) parts.unshift(`<summary-so-far>\n${previous}\n</summary-so-far>`);
   if (problem !== '') parts.push(`The summary you wrote before was not usable: ${problem}. Write it again.`);
   return parts.join('\n\n');
-}
-
-/** A message as the model reads it. One that is larger than the model takes is cut. */
-function told(item: Counted, modelMaxTokens: number): string {
-  const message = said(item);
-  const { role, name, createdAt, seq } = message;
-  const when = new Date(createdAt).toISOString().slice(0, 16).replace('T', ' ');
-  const text = textOf(message).slice(0, Math.floor(modelMaxTokens * PART_SHARE));
-  return `[${seq}] ${name ?? role}, ${when}: ${text}`;
 }

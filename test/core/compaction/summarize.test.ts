@@ -194,3 +194,59 @@ test('a summary is made from what tools said, not from the markers that stand fo
   expect(prompts.join()).toContain('TRK-9000');
   expect(prompts.join()).not.toContain('read them back');
 });
+
+const quarters = { name: 'quarters', count: (text: string) => Math.ceil(text.length / 4) };
+
+test.for([500, 2000, 8000])(
+  'no call has more than %i tokens, instructions and reply included, and nothing of a long message is lost',
+  async (modelMaxTokens) => {
+    const calls: ModelRequest[] = [];
+    const summarizer = async (request: ModelRequest) => {
+      calls.push(request);
+      const ids = request.prompt.match(/ORD-\d+/g) ?? [];
+      return summaryOf('x '.repeat(request.maxOutputTokens * 0.5), ids.at(-1));
+    };
+    const engine = await inMemory({
+      tokenCounter: quarters,
+      compaction: { autoCompact: false, summarizer, modelMaxTokens },
+    });
+    await engine.sessions.create({ id: 's', userId: 'u' });
+    await engine.messages.append('s', [...chat(1, 200)]);
+    const first = await engine.window.compact('s', { strategy: 'extractive', targetTokens: 4000 });
+    expect(first.compaction).toBeDefined();
+    const lines = Array.from({ length: 3000 }, (_, i) => `line-${10_000 + i}`);
+    await engine.messages.append('s', [{ role: 'assistant', content: lines.join('\n') }, ...chat(201, 230)]);
+    const { compaction } = await engine.window.compact('s', { strategy: 'summarize', targetTokens: 4000 });
+    expect([compaction!.strategy, compaction!.fallback]).toEqual(['summarize', undefined]);
+    expect(compaction!.fallback).toBeUndefined();
+    for (const { system, prompt, maxOutputTokens } of calls)
+      expect(quarters.count(system) + quarters.count(prompt) + maxOutputTokens).toBeLessThanOrEqual(
+        modelMaxTokens,
+      );
+    const parts = calls.map(({ prompt }) => /<messages>([\s\S]*)<\/messages>/.exec(prompt)![1]!);
+    const seen = new Set(parts.join('').match(/line-\d+/g));
+    expect(seen.size).toBeGreaterThan(lines.length - parts.length);
+  },
+);
+
+test('a call that fails is made again, and of those before one that fails for good the summary is kept', async () => {
+  let calls = 0;
+  let fails = (call: number): boolean => call === 3;
+  const summarizer = async ({ prompt }: ModelRequest) => {
+    if (fails(++calls)) throw new Error('busy');
+    return summaryOf(`call ${calls}`, newestOrder(prompt));
+  };
+  const engine = await started(summarizer, { modelMaxTokens: 1000 });
+  const whole = (await compact(engine)).compaction!;
+  expect(whole).toMatchObject({ strategy: 'summarize' });
+  expect(whole.fallback).toBeUndefined();
+  await engine.window.undo('s');
+  const all = calls - 1;
+  calls = 0;
+  fails = (call) => call >= all;
+  const part = (await compact(engine)).compaction!;
+  expect(part).toMatchObject({ strategy: 'summarize', fallback: 'summarize: the model failed (Error)' });
+  expect(part.uptoSeq).toBeLessThan(whole.uptoSeq);
+  expect(part.sources).toEqual([[1, part.uptoSeq]]);
+  expect(part.summary).toContain(`call ${all - 1}`);
+});

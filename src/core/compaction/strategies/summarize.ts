@@ -1,4 +1,4 @@
-import { type Draft, lastSeqOf, type Shorten } from '../draft.ts';
+import { type Draft, lastSeqOf, type Shorten, type Unit } from '../draft.ts';
 import { renderSummary } from '../summary.ts';
 import { counted, withExtract } from './extractive.ts';
 import { fold } from './fold.ts';
@@ -10,7 +10,7 @@ import { fold } from './fold.ts';
 export const summarize: Shorten = async (draft, job) => {
   const folded = fold(draft, job);
   if (!folded) return draft;
-  const { gone, kept, maxTokens } = folded;
+  const { gone, maxTokens } = folded;
   const failed = async (reason: string): Promise<Draft> => ({
     ...(await withExtract(draft, job, folded)),
     fallback: `summarize: ${reason}`,
@@ -24,14 +24,27 @@ export const summarize: Shorten = async (draft, job) => {
     counter: job.counter,
     signal: job.signal,
   });
-  if ('problem' in answer) return failed(answer.problem);
-  const seqs = gone.flatMap(({ items }) => items.map(({ message }) => message.seq));
+  if (answer.text === undefined) return failed(answer.problem);
+  const told = new Set(unitsOf(gone, answer.done));
+  if (told.size < gone.length / 2) return failed(answer.problem ?? 'too little was summarised');
+  const seqs = [...told].flatMap(({ items }) => items.map(({ message }) => message.seq));
   const sources = [...(draft.summary?.sources ?? []), ...seqs];
   return {
     ...draft,
-    units: kept,
-    touched: Math.max(draft.touched, lastSeqOf(gone)),
+    units: draft.units.filter((unit) => !told.has(unit)),
+    touched: Math.max(draft.touched, lastSeqOf([...told])),
     done: [...draft.done, 'summarize'],
+    ...(answer.problem !== undefined && { fallback: `summarize: ${answer.problem}` }),
     summary: counted({ text: answer.text }, sources, job),
   };
 };
+
+/** The first of some units, as far as all their messages are among the first so many. */
+function unitsOf(units: readonly Unit[], messages: number): readonly Unit[] {
+  let left = messages;
+  const beyond = units.findIndex(({ items }) => {
+    left -= items.length;
+    return left < 0;
+  });
+  return beyond < 0 ? units : units.slice(0, beyond);
+}
