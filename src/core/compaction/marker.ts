@@ -1,3 +1,4 @@
+import { cut } from '../cut.ts';
 import { textOf } from '../messages/formats/text.ts';
 import type { Offload } from '../model/compaction.ts';
 import type { Message, Part, ToolResultPart } from '../model/message.ts';
@@ -55,14 +56,19 @@ export function placesOf(content: readonly Part[], omitted: readonly number[]): 
 
 function markedPart(part: Part, seq: number, offload: Offload): Part {
   const text = markerOf(seq, offload, partText(part));
-  if (part.type === 'tool-result') return { ...part, output: { type: 'text', value: text } };
+  if (part.type === 'tool-result')
+    return { ...part, output: { type: isError(part) ? 'error-text' : 'text', value: text } };
   return { ...part, text };
+}
+
+function isError(part: Part): boolean {
+  return (part as ToolResultPart).output.type.startsWith('error-');
 }
 
 function markerOf(seq: number, [part, sameAs]: Offload, text: string): string {
   const handle = handleOf(seq, part);
   if (sameAs !== undefined) return `[The same as in message @${sameAs}. Left out here; handle ${handle}]`;
-  const begin = text.slice(0, SHOWN).replaceAll(/\s+/g, ' ').trim();
+  const begin = cut(text, SHOWN).replaceAll(/\s+/g, ' ').trim();
   const length = text.length.toLocaleString('en-US');
   return `[Left out to save room: ${length} characters; read them back with the handle ${handle}. They begin: ${begin}…]`;
 }

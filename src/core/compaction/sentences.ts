@@ -1,4 +1,5 @@
 /** A text as sentences, or lines where it is not prose. */
+import { cut } from '../cut.ts';
 
 /** Words before a period that ends no sentence. */
 const abbreviations =
@@ -30,5 +31,5 @@ function sentencesOfLine(line: string): string[] {
 
 function shown(sentence: string): string {
   const plain = sentence.replaceAll(/\s+/g, ' ').trim();
-  return plain.length <= LONGEST ? plain : `${plain.slice(0, LONGEST).replace(/\s+\S*$/, '')} …`;
+  return plain.length <= LONGEST ? plain : `${cut(plain, LONGEST).replace(/\s+\S*$/, '')} …`;
 }
