@@ -11,7 +11,8 @@ export const compactionRoutes = [
     body: wire.CompactBody,
     bodyOptional: true,
     answer: wire.CompactAnswer,
-    handle: ({ engine, params, body }) => engine.window.compact(params.sessionId, body as CompactOptions),
+    handle: ({ engine, params, body, request: { signal } }) =>
+      engine.window.compact(params.sessionId, { ...(body as CompactOptions), signal }),
   }),
   route({
     method: 'get',
