@@ -3,9 +3,24 @@ import { isConflict, isHoldfastError, isUnavailable } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { KeyedQueue } from '../keyed-queue.ts';
-import { indexes, kinds, SYSTEM_PARTITION, sessionPartition, userPartition } from '../partitions.ts';
-import { type Cursor, type Operation, PARTITION_INDEX, type Partition, type Store } from '../store.ts';
+import {
+  indexes,
+  kinds,
+  messageLog,
+  SYSTEM_PARTITION,
+  sessionPartition,
+  userPartition,
+} from '../partitions.ts';
+import {
+  type Cursor,
+  type Operation,
+  PARTITION_INDEX,
+  type Partition,
+  PROVISIONAL,
+  type Store,
+} from '../store.ts';
 import { DirtyPartitions, keyOf } from './dirt.ts';
+import type { IndexState } from './partition-index.ts';
 import { isBuilt, PartitionIndex } from './partition-index.ts';
 import { before } from './waiting.ts';
 
@@ -89,6 +104,7 @@ export class TextIndexer {
     const isRead = await before(deadline, this.#follow());
     if (!isRead) return { complete: false, behind: this.#dirty.size };
     if (this.#place!.building || this.#dirty.size > MOST_DIRTY) this.#drainSoon();
+    if ('partition' in place) await this.#noteUntold(place.partition);
     const due = await this.#due(place);
     let done = 0;
     for (const partition of due) {
@@ -200,6 +216,23 @@ export class TextIndexer {
         throw error;
       }
     });
+  }
+
+  /**
+   * Notes what a session's conversation has and the journal does not tell yet: Postgres tells nothing while an older
+   * transaction is open.
+   */
+  async #noteUntold(partition: Partition): Promise<void> {
+    const log = messageLog();
+    const [[stored], { entries }] = await Promise.all([
+      this.#store.getRecords([{ partition, kind: kinds.textIndex, id: kinds.textIndex }]),
+      this.#store.readLog(partition, log, { limit: 1, reverse: true }),
+    ]);
+    const newest = entries[0]?.seq ?? 0;
+    const known = (stored && decodeJson<IndexState>(stored.value).logs[log]?.lastSeq) ?? 0;
+    if (newest <= known || newest >= PROVISIONAL) return;
+    const operations = [{ op: 'append', log, firstSeq: known + 1, count: newest - known }] as const;
+    this.#dirty.note({ cursor: this.#cursor, at: 0, partition, operations });
   }
 
   /** The partitions of a place that are not up to date in the index. */
