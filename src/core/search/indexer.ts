@@ -104,7 +104,8 @@ export class TextIndexer {
     const isRead = await before(deadline, this.#follow());
     if (!isRead) return { complete: false, behind: this.#dirty.size };
     if (this.#place!.building || this.#dirty.size > MOST_DIRTY) this.#drainSoon();
-    if ('partition' in place) await this.#noteUntold(place.partition);
+    if ('partition' in place && !(await before(deadline, this.#noteUntold(place.partition))))
+      return { complete: false, behind: 1 };
     const due = await this.#due(place);
     let done = 0;
     for (const partition of due) {
