@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { ContextEngine, openStore } from '../../../src/index.ts';
+import { ContextEngine, openStore, type Store } from '../../../src/index.ts';
 import { newSession } from '../../support/engines.ts';
 import { watched } from '../../support/stores.ts';
 
@@ -37,6 +37,21 @@ async function onFile() {
   return { url, engine };
 }
 
+/** Resolves when the journal has told so many commits, or the signal is aborted. */
+async function told(
+  store: Store,
+  after: string,
+  { commits, signal }: { commits: number; signal: AbortSignal },
+): Promise<void> {
+  while (!signal.aborted) {
+    const { changes, cursor } = await store.readChanges(after, 100);
+    if (changes.length >= commits) return;
+    await store.waitForChanges(cursor, signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+}
+
 test('of processes that compact a session at once, one does, and each compaction is told once', async () => {
   const { url, engine } = await onFile();
   const workers = await Promise.all([worker(url), worker(url), worker(url)]);
@@ -63,11 +78,16 @@ test('a process that is killed while it compacts leaves the windows as they were
     const window = await engine.window.build('s', { maxTokens: 100_000, recall: false });
     return { compaction: window.compaction, last: window.messages.at(-1)!.seq };
   };
-  for (const delay of [0, 5, 15, 30]) {
+  const store = await openStore(url);
+  onTestFinished(() => store.close());
+  for (const commits of [0, 1, 2, 3]) {
     const child = await worker(url);
     const before = (await engine.window.compactions('s')).length;
+    const { cursor } = await store.readChanges('newest', 0);
+    const over = new AbortController();
+    child.once('message', () => over.abort());
     child.send(1);
-    await new Promise((resolve) => setTimeout(resolve, delay));
+    await told(store, cursor, { commits, signal: over.signal });
     child.kill('SIGKILL');
     await once(child, 'exit');
     const { compaction, last } = await windows();
