@@ -4,9 +4,7 @@ import type { Store } from './core/store.ts';
 import type { StoreOptions } from './core/store-options.ts';
 import { openStore } from './open-store.ts';
 
-export type { Channel } from './core/channels/channels.ts';
 export type { CompactionOptions } from './core/compaction/options.ts';
-export type { CopyProgress, CopyResult } from './core/copy/copy.ts';
 export type { EngineOptions } from './core/engine.ts';
 export {
   BudgetError,
@@ -26,18 +24,15 @@ export {
   UnsupportedError,
 } from './core/errors.ts';
 export type { EngineEvent, EventType } from './core/events/catalog.ts';
-export type { MessageHit } from './core/messages/search.ts';
 export type { Compaction } from './core/model/compaction.ts';
 export type { Memory } from './core/model/memory.ts';
 export type { Message, MessageInput, Part } from './core/model/message.ts';
 export type { Session } from './core/model/session.ts';
-export type { ContextWindow, WindowManifest } from './core/model/window.ts';
+export type { ContextWindow } from './core/model/window.ts';
 export type { Embedder } from './core/search/embedder.ts';
 export type { SessionHandle } from './core/session-handle.ts';
-export type { Lease } from './core/sessions/lease.ts';
 export type { Store } from './core/store.ts';
 export type { StoreOptions } from './core/store-options.ts';
-export type { TokenCounter } from './core/tokens/counter.ts';
 export { openStore } from './open-store.ts';
 
 /** The context engine. Open it with a URL, or with a store of your own. */

@@ -5,9 +5,11 @@ import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pages, prose, type Snippet, snippets } from './markdown.ts';
-import { read, root } from './source.ts';
+import { entryFiles, read, root } from './source.ts';
 
 const folder = join(root, '.snippets');
+/** What users import, and the file of `src` that it is. */
+const entries = new Map([...entryFiles()].map(([path, file]) => [path.replace(/^\./, 'holdfast'), file]));
 
 beforeAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -34,7 +36,7 @@ test("the README's first example runs", () => {
     const file = join(elsewhere, 'example.mts');
     writeFileSync(
       file,
-      first.code.replaceAll(/'holdfast(\/[^']+)?'/g, (_, path) => `'${sourceUrl(path)}'`),
+      first.code.replaceAll(/'(holdfast[^']*)'/g, (_, name) => `'${sourceUrl(name)}'`),
     );
     const run = spawnSync(process.execPath, [file], { cwd: elsewhere, timeout: 20_000 });
     expect(run.stderr.toString()).toBe('');
@@ -61,7 +63,7 @@ const snippetConfig = {
   compilerOptions: {
     noUnusedLocals: false,
     noUnusedParameters: false,
-    paths: { holdfast: ['../src/index.ts'], 'holdfast/*': ['../src/*/index.ts'] },
+    paths: Object.fromEntries([...entries].map(([name, file]) => [name, [`../src/${file}`]])),
   },
   include: ['*.ts'],
 };
@@ -76,6 +78,6 @@ function asModule({ code, line }: Snippet): string {
   return `${'\n'.repeat(line)}${code}\nexport {};\n`;
 }
 
-function sourceUrl(path = ''): string {
-  return pathToFileURL(join(root, 'src', path, 'index.ts')).href;
+function sourceUrl(name: string): string {
+  return pathToFileURL(join(root, 'src', entries.get(name)!)).href;
 }

@@ -41,6 +41,11 @@ function ruleOf(area: string): Rule | undefined {
           'gpt-tokenizer',
           '@opentelemetry/api',
           'p-queue',
+          // What a tool accepts: any library's schema, or JSON Schema.
+          '@standard-schema/spec',
+          'ajv',
+          'rate-limiter-flexible',
+          'prom-client',
           'fastest-levenshtein',
           // Stems and stop words: the same on every store, so that ranks are. Pure functions without dependencies.
           '@orama/stemmers',
@@ -60,6 +65,7 @@ function ruleOf(area: string): Rule | undefined {
     case 'testing':
       return { areas: ['core'], packages: ['vitest', 'fast-check'] };
     case 'index.ts':
+    case 'types.ts':
       return { areas: ['core', 'open-store.ts'], packages: [] };
     case 'open-store.ts':
       return { areas: ['core', ...adapters()], packages: [] };
