@@ -33,6 +33,7 @@ export type { Embedder } from './core/search/embedder.ts';
 export type { SessionHandle } from './core/session-handle.ts';
 export type { Store } from './core/store.ts';
 export type { StoreOptions } from './core/store-options.ts';
+export { defineTool, type Tool, type ToolResult } from './core/tools/tool.ts';
 export { openStore } from './open-store.ts';
 
 /** The context engine. Open it with a URL, or with a store of your own. */

@@ -20,6 +20,11 @@ export type ErrorCode =
   | 'cursor-expired'
   | 'missing-package'
   | 'embedder'
+  | 'rate-limited'
+  | 'timeout'
+  | 'aborted'
+  | 'tool-failed'
+  | 'result-too-large'
   | 'config'
   | 'import'
   | 'internal';

@@ -110,7 +110,7 @@ function unionMessage(issues: readonly z.core.$ZodIssue[], got: unknown): string
 }
 
 /** `messages[2].role` */
-function fieldPath(path: readonly PropertyKey[]): string {
+export function fieldPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`;
     return text ? `${text}.${String(key)}` : String(key);

@@ -16,6 +16,10 @@ const statuses: Record<ErrorCode, number> = {
   conflict: 409,
   'cursor-expired': 410,
   budget: 422,
+  'tool-failed': 422,
+  'result-too-large': 422,
+  'rate-limited': 429,
+  aborted: 499,
   internal: 500,
   'missing-package': 500,
   embedder: 502,
@@ -24,6 +28,7 @@ const statuses: Record<ErrorCode, number> = {
   unsupported: 501,
   closed: 503,
   'store-unavailable': 503,
+  timeout: 504,
 };
 
 /** What is wrong with a request as HTTP, where the code alone does not say the status. */
