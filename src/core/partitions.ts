@@ -16,6 +16,11 @@ export const MEMORIES = 'memories';
 /** The user whose memories are the tenant's as a whole. No caller can name it. */
 export const SHARED_USER = '$tenant';
 
+/** A task that belongs to no session. */
+export function taskPartition(tenant: string, taskId: string): Partition {
+  return { tenant, type: 'task', id: taskId };
+}
+
 /** What the engine itself keeps: cursors of journal consumers. Its tenant is no user's: it has a reserved name. */
 export const SYSTEM_PARTITION: Partition = { tenant: '$system', type: 'system', id: 'engine' };
 
@@ -62,6 +67,14 @@ export const kinds = {
   memoryConsolidation: 'memory-consolidation',
   /** Up to where a session's log was read for memories, by log. */
   memoryExtraction: 'memory-extraction',
+  /** One task, in its session's partition or, without a session, in one of its own. */
+  task: 'task',
+  /** What a task's history leaves out of its log, and what it knew of files and models by then. */
+  taskTrim: 'task-trim',
+  /** What the models that a task used have counted. */
+  taskUsage: 'task-usage',
+  /** The same of all tasks of a session. */
+  taskUsageTotal: 'task-usage-total',
   /** A journal consumer's cursor, in the system partition. */
   consumer: 'consumer',
   /** Which embedder's vectors are searched, and how far they are, in the system partition. */
@@ -83,6 +96,11 @@ export const indexes = {
   /** By when they are forgotten. */
   memoriesByFading: 'memories-by-fading',
   memoriesSuperseded: 'memories-superseded',
+  tasks: 'tasks',
+  tasksById: 'tasks-by-id',
+  tasksByChat: 'tasks-by-chat',
+  tasksByUser: 'tasks-by-user',
+  tasksBySession: 'tasks-by-session',
 } as const;
 
 /** Marks of log entries, by which a window finds them however old they are. */
@@ -112,6 +130,9 @@ export function channelOfCompactions(log: string): string | null | undefined {
 
 /** The log of recorded windows. */
 export const WINDOW_LOG = 'windows';
+
+/** The log of what happened beside the conversation: updates of tasks, marked with their task, and tool calls. */
+export const TIMELINE_LOG = 'timeline';
 
 /** A batch with this goes ahead only where no copy is under way. */
 export const noFork: Operation = { op: 'check', kind: kinds.fork, id: kinds.fork, ifVersion: 'absent' };
