@@ -69,6 +69,9 @@ const table: Readonly<Record<string, Readonly<Record<string, Places>>>> = {
   },
 };
 
+/** The longest that an id may be: a longer text is none, whatever it was passed as. */
+const MAX_ID = 256;
+
 /** How the ids of a call are read from its arguments. Anything but a string of an id's length is left out. */
 export function idsOf(service: string, verb: string): (args: readonly unknown[]) => CallIds {
   const verbs = table[service];
@@ -81,14 +84,18 @@ export function idsOf(service: string, verb: string): (args: readonly unknown[])
   return (args) => {
     const ids: { -readonly [N in Name]?: string } = {};
     for (const [at, field, name] of reads) {
-      const given = args[at];
-      const value =
-        field === undefined ? given : (given as Record<string, unknown> | undefined | null)?.[field];
+      const value = field === undefined ? args[at] : fieldOf(args[at], field);
       if (typeof value === 'string' && value.length <= MAX_ID) ids[name] = value;
     }
     return ids;
   };
 }
 
-/** The longest that an id may be: a longer text is none, whatever it was passed as. */
-const MAX_ID = 256;
+/** Whoever passes an object whose fields throw hears of it from the service. */
+function fieldOf(value: unknown, field: string): unknown {
+  try {
+    return (value as Record<string, unknown> | undefined | null)?.[field];
+  } catch {
+    return undefined;
+  }
+}

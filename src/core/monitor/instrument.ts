@@ -11,6 +11,7 @@ export interface CallStart {
   readonly service: string;
   readonly verb: string;
   readonly tenant: string;
+  /** Read from the arguments when asked for. */
   readonly ids: CallIds;
 }
 
@@ -23,15 +24,18 @@ export interface ServiceCall extends CallStart {
   readonly outcome: string;
 }
 
-/** Hears of calls. What it throws is nobody's business but its own: it must not throw. */
-export interface CallObserver {
+/** Hears of the calls of one verb of one service. It must not throw. */
+export interface Watcher {
   /** Runs the call, so that something can be in force while it runs (a span). Absent: it just runs. */
   around?<T>(call: CallStart, run: () => T): T;
   ended?(call: ServiceCall): void;
 }
 
+/** Gives a watcher for each verb, once; none where it is not interested. */
+export type CallObserver = (service: string, verb: string) => Watcher | undefined;
+
 /** Methods that belong to a service's life, not to its work. */
-const LIFE = new Set(['constructor', 'close', 'start', 'stop']);
+const LIFE = ['constructor', 'close', 'start', 'stop'];
 
 /**
  * Lets observers hear of every call of the services' public methods, also of those that one service makes of another.
@@ -42,13 +46,12 @@ export function instrument(
   services: Readonly<Record<string, object>>,
   { tenant, observers }: { tenant: string; observers: readonly CallObserver[] },
 ): void {
-  if (observers.length === 0) return;
-  const around = observers.flatMap((observer) => (observer.around ? [observer.around.bind(observer)] : []));
-  const ended = observers.flatMap((observer) => (observer.ended ? [observer.ended.bind(observer)] : []));
   for (const [service, instance] of Object.entries(services)) {
     for (const [verb, method] of methodsOf(instance)) {
-      const watched = watch({ service, verb, tenant, method: method.bind(instance), around, ended });
-      Object.defineProperty(instance, verb, { value: watched, configurable: true, writable: true });
+      const watchers = observers.flatMap((observer) => observer(service, verb) ?? []);
+      if (watchers.length === 0) continue;
+      const value = watch({ service, verb, tenant, method: method.bind(instance), watchers });
+      Object.defineProperty(instance, verb, { value, configurable: true, writable: true });
     }
   }
 }
@@ -60,52 +63,82 @@ interface Watched {
   readonly verb: string;
   readonly tenant: string;
   readonly method: Method;
-  readonly around: readonly NonNullable<CallObserver['around']>[];
-  readonly ended: readonly NonNullable<CallObserver['ended']>[];
+  readonly watchers: readonly Watcher[];
 }
 
-function watch({ service, verb, tenant, method, around, ended }: Watched): Method {
+/** One call, from its start to its end. */
+class Call implements ServiceCall {
+  readonly service: string;
+  readonly verb: string;
+  readonly tenant: string;
+  durationMs = 0;
+  outcome = 'ok';
+  readonly #start = performance.now();
+  readonly #args: readonly unknown[];
+  readonly #read: (args: readonly unknown[]) => CallIds;
+
+  constructor(
+    { service, verb, tenant }: Watched,
+    args: readonly unknown[],
+    read: (args: readonly unknown[]) => CallIds,
+  ) {
+    this.service = service;
+    this.verb = verb;
+    this.tenant = tenant;
+    this.#args = args;
+    this.#read = read;
+  }
+
+  get ids(): CallIds {
+    return this.#read(this.#args);
+  }
+
+  get startedAt(): number {
+    return performance.timeOrigin + this.#start;
+  }
+
+  end(outcome: string): void {
+    this.durationMs = performance.now() - this.#start;
+    this.outcome = outcome;
+  }
+}
+
+function watch(watched: Watched): Method {
+  const { service, verb, method, watchers } = watched;
   const read = idsOf(service, verb);
+  const wraps = watchers.flatMap((watcher) => (watcher.around ? [watcher.around.bind(watcher)] : []));
+  const hears = watchers.flatMap((watcher) => (watcher.ended ? [watcher.ended.bind(watcher)] : []));
   return (...args) => {
-    const call: CallStart = { service, verb, tenant, ids: read(args) };
-    const startedAt = Date.now();
-    const start = performance.now();
-    const end = (outcome: string) => {
-      const told: ServiceCall = {
-        service,
-        verb,
-        tenant,
-        ids: call.ids,
-        startedAt,
-        durationMs: performance.now() - start,
-        outcome,
-      };
-      for (const tell of ended) tell(told);
-    };
-    let run = () => method(...args);
-    for (const wrap of around) {
-      const inner = run;
-      run = () => wrap(call, inner);
-    }
-    return settled(run, end);
+    const call = new Call(watched, args, read);
+    const run = wraps.reduce(
+      (inner, wrap) => () => wrap(call, inner),
+      () => method(...args),
+    );
+    return whenSettled(run, (error) => {
+      call.end(error === undefined ? 'ok' : outcomeOf(error));
+      for (const hear of hears) hear(call);
+    });
   };
 }
 
-/** Runs something, and tells how it ended. What it gives is given on as it is: nobody waits longer. */
-export function settled<T>(run: () => T, end: (outcome: string) => void): T {
+/**
+ * Runs something, and tells when it has ended, and with which error. What it gives is given on as it is: nobody waits
+ * longer for it.
+ */
+export function whenSettled<T>(run: () => T, end: (error?: unknown) => void): T {
   let result: T;
   try {
     result = run();
   } catch (error) {
-    end(outcomeOf(error));
+    end(error ?? 'nothing');
     throw error;
   }
   if (result instanceof Promise) {
     result.then(
-      () => end('ok'),
-      (error: unknown) => end(outcomeOf(error)),
+      () => end(),
+      (error: unknown) => end(error ?? 'nothing'),
     );
-  } else end('ok');
+  } else end();
   return result;
 }
 
@@ -116,7 +149,7 @@ export function outcomeOf(error: unknown): string {
 
 /** The public methods of an instance, those of the classes that its class extends as well. */
 function* methodsOf(instance: object): Generator<[string, Method]> {
-  const seen = new Set<string>(LIFE);
+  const seen = new Set(LIFE);
   for (
     let prototype = Object.getPrototypeOf(instance) as object | null;
     prototype && prototype !== Object.prototype;
