@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'timeout'
   | 'aborted'
   | 'tool-failed'
+  | 'tool-unavailable'
   | 'result-too-large'
   | 'config'
   | 'import'
