@@ -1,5 +1,6 @@
-import type { Config, ResolvedConfig } from '../core/config.ts';
+import type { ResolvedConfig } from '../core/config.ts';
 import type { ContextEngine, EngineOptions } from '../core/engine.ts';
+import type { Config } from '../core/settings.ts';
 import type { Store } from '../core/store.ts';
 import { readConfigFile } from './config-file.ts';
 import { Output } from './output.ts';
@@ -79,7 +80,7 @@ async function engineOptions(
   config: Config,
   { maintain = false, onError }: OpenOptions,
 ): Promise<EngineOptions> {
-  const { strategiesIn } = await import('../core/config.ts');
+  const { strategiesIn } = await import('../core/settings.ts');
   const { tenant, journalKeepMs, highWater, lowWater, compressionRatio } = config;
   const sizes = {
     short: config.memoryShortSize,

@@ -1,15 +1,10 @@
 /** What `holdfast doctor` finds out. Nothing is changed, no store is made, and no file is left behind. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import {
-  type Config,
-  type ConfigSource,
-  type ResolvedConfig,
-  type SettingName,
-  settings,
-} from '../core/config.ts';
+import type { ConfigSource, ResolvedConfig } from '../core/config.ts';
 import { ConfigError, isHoldfastError } from '../core/errors.ts';
 import { redactUrl } from '../core/redact-url.ts';
+import { type Config, type SettingName, settings } from '../core/settings.ts';
 import { checkDurability, migrateStore, openStore, storeFileOf } from '../open-store.ts';
 import type { Cli } from './cli.ts';
 import { Progress } from './progress.ts';

@@ -1,159 +1,11 @@
-/** Every setting, defined once: its key, its schema, its default, its environment variable, and what it does. */
-import { z } from 'zod';
+/** Settles the settings: which layer each value comes from, and what is wrong with any of them. */
+import type { z } from 'zod';
+import { type AliasNote, type AliasReading, readAliases } from './config-aliases.ts';
 import { ConfigError, type InputIssue } from './errors.ts';
 import { kindOf } from './ids.ts';
-import { durationSchema, idSchema, inputIssues } from './input.ts';
-import { type Strategy, strategies } from './model/compaction.ts';
-import { DURABILITIES, MAX_TIMER_MS } from './store-options.ts';
+import { inputIssues } from './input.ts';
+import { type Config, type SettingName, settings } from './settings.ts';
 import { nearest } from './suggest.ts';
-
-interface Setting<T> {
-  readonly schema: z.ZodType<T>;
-  readonly default: T;
-  /** The environment variable. */
-  readonly env: string;
-  /** One line, for documentation and help. */
-  readonly description: string;
-}
-
-const DAY_MS = 24 * 60 * 60 * 1000;
-const memorySize = z.int().min(1).max(1_000_000);
-const share = z.number().gt(0).lt(1);
-/** Names of strategies, separated by commas. */
-const strategyList = z.string().superRefine((list, { addIssue }) => {
-  for (const name of strategiesIn(list)) {
-    if ((strategies as readonly string[]).includes(name)) continue;
-    const near = nearest(name, strategies);
-    addIssue(
-      `expected one of ${strategies.join(', ')}${near ? `; did you mean ${near}?` : ', or several with commas'}`,
-    );
-  }
-});
-
-/** All settings. */
-export const settings = {
-  store: setting({
-    schema: z.string(),
-    default: 'file:./holdfast.db',
-    env: 'HOLDFAST_STORE',
-    description:
-      'where everything is kept: file:PATH (SQLite), redis://, rediss://, redis-cluster://, postgres:// or memory:',
-  }),
-  fallback: setting({
-    schema: z.string(),
-    default: 'none',
-    env: 'HOLDFAST_FALLBACK',
-    description: "what takes writes while the store's server is away: file:PATH, memory: or none",
-  }),
-  tenant: setting({
-    schema: idSchema,
-    default: 'default',
-    env: 'HOLDFAST_TENANT',
-    description: 'whose data this is; tenants never see each other',
-  }),
-  durability: setting({
-    schema: z.enum(DURABILITIES),
-    default: 'full',
-    env: 'HOLDFAST_DURABILITY',
-    description:
-      'full: acknowledged writes survive a power cut; normal: they survive the process; replicated: they are on a replica',
-  }),
-  lockTimeoutMs: setting({
-    schema: durationSchema.max(MAX_TIMER_MS),
-    default: 10_000,
-    env: 'HOLDFAST_LOCK_TIMEOUT_MS',
-    description: "how long to wait for another process's write, in a file (milliseconds)",
-  }),
-  timeoutMs: setting({
-    schema: durationSchema.max(MAX_TIMER_MS),
-    default: 10_000,
-    env: 'HOLDFAST_TIMEOUT_MS',
-    description: "how long to wait for a server's answer (milliseconds)",
-  }),
-  maintenanceIntervalMs: setting({
-    schema: z.int().min(0).max(MAX_TIMER_MS),
-    default: 60_000,
-    env: 'HOLDFAST_MAINTENANCE_INTERVAL_MS',
-    description:
-      'how often the server sweeps expired sessions and trims the journal (milliseconds); 0: never',
-  }),
-  journalKeepMs: setting({
-    schema: z.int().min(0),
-    default: 7 * DAY_MS,
-    env: 'HOLDFAST_JOURNAL_KEEP_MS',
-    description: 'how long the journal is kept for subscribers that fall behind (milliseconds)',
-  }),
-  memoryShortSize: setting({
-    schema: memorySize,
-    default: 100,
-    env: 'HOLDFAST_MEMORY_SHORT_SIZE',
-    description: 'how many short-term memories a user may have',
-  }),
-  memoryMediumSize: setting({
-    schema: memorySize,
-    default: 10_000,
-    env: 'HOLDFAST_MEMORY_MEDIUM_SIZE',
-    description: 'how many medium-term memories a user may have',
-  }),
-  memoryLongSize: setting({
-    schema: memorySize,
-    default: 10_000,
-    env: 'HOLDFAST_MEMORY_LONG_SIZE',
-    description: 'how many long-term memories a user may have',
-  }),
-  autoCompact: setting({
-    schema: z.boolean(),
-    default: true,
-    env: 'HOLDFAST_AUTO_COMPACT',
-    description: 'whether the server compacts a conversation that outgrows its windows: true or false',
-  }),
-  compactionStrategy: setting({
-    schema: strategyList,
-    default: 'tool-results,dedup,extractive',
-    env: 'HOLDFAST_COMPACTION_STRATEGY',
-    description: `how it is made shorter, one after another: ${strategies.join(', ')}`,
-  }),
-  highWater: setting({
-    schema: z.number().gt(0).max(1),
-    default: 0.9,
-    env: 'HOLDFAST_HIGH_WATER',
-    description: "the share of a window's room from which on a compaction is due",
-  }),
-  lowWater: setting({
-    schema: share,
-    default: 0.5,
-    env: 'HOLDFAST_LOW_WATER',
-    description: 'the share that a compaction goes down to; below highWater',
-  }),
-  compressionRatio: setting({
-    schema: share,
-    default: 0.3,
-    env: 'HOLDFAST_COMPRESSION_RATIO',
-    description: 'the share of the tokens it stands for that a summary may have',
-  }),
-  host: setting({
-    schema: z.string().min(1).max(253),
-    default: '127.0.0.1',
-    env: 'HOLDFAST_HOST',
-    description: 'the address that the server listens on',
-  }),
-  port: setting({
-    schema: z.int().min(0).max(65_535),
-    default: 7420,
-    env: 'HOLDFAST_PORT',
-    description: 'the port that the server listens on; 0: any free one',
-  }),
-  logLevel: setting({
-    schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
-    default: 'info',
-    env: 'HOLDFAST_LOG_LEVEL',
-    description: 'how much the server logs: fatal, error, warn, info, debug, trace or silent',
-  }),
-} as const;
-
-export type SettingName = keyof typeof settings;
-
-export type Config = { [K in SettingName]: z.output<(typeof settings)[K]['schema']> };
 
 /** Where a value came from. `name` is what to look for: `--port`, `HOLDFAST_PORT`, the file's path. */
 export interface ConfigSource {
@@ -164,7 +16,7 @@ export interface ConfigSource {
 /** The layers of configuration, the strongest first. Values of options and of the environment may be text. */
 export interface ConfigInput {
   options?: Readonly<Record<string, unknown>>;
-  /** Only `HOLDFAST_…` variables are looked at; an empty one counts as absent. */
+  /** `HOLDFAST_…` variables, and those of {@link aliases}; an empty one counts as absent. */
   env?: Readonly<Record<string, string | undefined>>;
   /** What the config file holds, parsed. */
   file?: { readonly path: string; readonly value: unknown } | undefined;
@@ -175,6 +27,8 @@ export interface ConfigInput {
 export interface ResolvedConfig {
   config: Config;
   sources: Record<SettingName, ConfigSource>;
+  /** What became of each variable of a similar system that is set. */
+  aliases: AliasNote[];
 }
 
 /** Names the config file. Not a setting: it says where settings are. */
@@ -192,12 +46,15 @@ interface Given {
 }
 
 /**
- * Settles every setting: options beat the environment, which beats the file, which beats the defaults.
+ * Settles every setting: options beat the environment, which beats the file, which beats the variables of similar
+ * systems, which beat the defaults.
  * @throws ConfigError with all problems of all layers, each with its place; unknown names get the nearest known one
  */
 export function resolveConfig({ options = {}, env = {}, file, urls = {} }: ConfigInput): ResolvedConfig {
   const issues: InputIssue[] = [];
   const layers = [fromFile(file, issues), fromEnvironment(env, issues), fromOptions(options, issues)];
+  const given = layers.flat();
+  const { values, notes } = fromAliases(readAliases(env), given, urls, issues);
   const config: Record<string, unknown> = {};
   const places: Partial<Record<SettingName, string>> = {};
   const sources: Record<string, ConfigSource> = {};
@@ -205,23 +62,95 @@ export function resolveConfig({ options = {}, env = {}, file, urls = {} }: Confi
     config[name] = settings[name].default;
     sources[name] = { from: 'default', name: 'default' };
   }
+  for (const { name, value, source } of values) {
+    config[name] = value;
+    sources[name] = source;
+  }
   // A value that a stronger layer overrides is judged all the same: it is wrong where it stands.
-  for (const { name, value, source, place } of layers.flat()) {
-    const { schema } = settings[name];
-    const parsed = (schema as z.ZodType).safeParse(value);
-    if (Number.isNaN(value))
-      issues.push({ path: place, message: 'expected number, got text that is no number' });
-    else if (parsed.error)
-      issues.push(...inputIssues(parsed.error, value, schema).map((issue) => at(place, issue)));
-    else if (name === 'store' || name === 'fallback')
-      issues.push(...urlIssues(urls[name], parsed.data as string, place));
-    config[name] = parsed.data;
+  for (const one of given) {
+    const { name, source, place } = one;
+    const judged = judge(one, urls);
+    issues.push(...judged.issues);
+    config[name] = judged.value;
     places[name] = place;
     sources[name] = source;
   }
   issues.push(...waterIssues(config as Config, places));
   if (issues.length > 0) throw new ConfigError(issues);
-  return { config: config as Config, sources: sources as Record<SettingName, ConfigSource> };
+  return {
+    config: config as Config,
+    sources: sources as Record<SettingName, ConfigSource>,
+    aliases: notes,
+  };
+}
+
+/** What is wrong with a value, and what it is as its schema has it. */
+function judge(
+  { name, value, place }: Given,
+  urls: NonNullable<ConfigInput['urls']>,
+): { value?: unknown; issues: InputIssue[] } {
+  const { schema } = settings[name];
+  if (Number.isNaN(value))
+    return { issues: [{ path: place, message: 'expected number, got text that is no number' }] };
+  const parsed = (schema as z.ZodType).safeParse(value);
+  if (parsed.error)
+    return { issues: inputIssues(parsed.error, value, schema).map((issue) => at(place, issue)) };
+  const isUrl = name === 'store' || name === 'fallback';
+  return {
+    value: parsed.data,
+    issues: isUrl ? urlIssues(urls[name], parsed.data as string, place) : [],
+  };
+}
+
+/**
+ * The values of similar systems' variables that count. What another program may have set is no reason to stop: what
+ * can't be read is told, and left out. But for the store it is a problem where nothing stronger names one: what somebody
+ * meant to keep there must not go elsewhere.
+ */
+function fromAliases(
+  reading: AliasReading,
+  stronger: readonly Given[],
+  urls: NonNullable<ConfigInput['urls']>,
+  issues: InputIssue[],
+): { values: Given[]; notes: AliasNote[] } {
+  const notes = [...reading.notes];
+  const winners = new Map(stronger.map(({ name, source }) => [name, source]));
+  const problems = reading.problems.map(({ variable, ...problem }) => ({
+    variables: [variable],
+    ...problem,
+  }));
+  const values = reading.values.flatMap(({ name, value, variables }): Given[] => {
+    if (
+      problems.some(
+        (problem) => problem.name === name && problem.variables.some((one) => variables.includes(one)),
+      )
+    )
+      return [];
+    const place = variables.join(', ');
+    const given: Given = { name, value, source: { from: 'environment', name: place }, place };
+    const winner = winners.get(name);
+    const [issue] = [...judge(given, urls).issues, ...(winner ? [] : lowWaterIssues(given, stronger))];
+    if (issue) problems.push({ name, variables: [...variables], message: issue.message });
+    if (issue) return [];
+    const message = winner ? `does not count: ${winner.name} says ${name}` : `is ${name}`;
+    for (const variable of variables) notes.push({ variable, used: !winner, warning: false, message });
+    return winner ? [] : [given];
+  });
+  for (const { name, variables, message } of problems) {
+    if (name === 'store' && !winners.has('store')) issues.push({ path: variables.join(', '), message });
+    else
+      for (const variable of variables) {
+        notes.push({ variable, used: false, warning: true, message: `does not count: ${message}` });
+      }
+  }
+  return { values, notes };
+}
+
+/** An alias alone must not put the marks the wrong way round. */
+function lowWaterIssues({ name, value, place }: Given, stronger: readonly Given[]): InputIssue[] {
+  if (name !== 'lowWater') return [];
+  const highWater = stronger.findLast((one) => one.name === 'highWater')?.value ?? settings.highWater.default;
+  return waterIssues({ lowWater: value, highWater } as Config, { lowWater: place });
 }
 
 function waterIssues(
@@ -234,11 +163,6 @@ function waterIssues(
     : [{ path: places.highWater!, message: `must be above lowWater, which is ${lowWater}` }];
 }
 
-/** The strategies that the setting `compactionStrategy` names. */
-export function strategiesIn(list: string): Strategy[] {
-  return list.split(',').map((name) => name.trim() as Strategy);
-}
-
 function urlIssues(check: ((url: string) => void) | undefined, url: string, place: string): InputIssue[] {
   try {
     check?.(url);
@@ -247,12 +171,6 @@ function urlIssues(check: ((url: string) => void) | undefined, url: string, plac
     if (!(error instanceof ConfigError)) throw error;
     return [{ path: place, message: `${error.issues[0]!.message}. ${error.hint ?? ''}`.trim() }];
   }
-}
-
-function setting<S extends z.ZodType>(
-  definition: Setting<z.output<S>> & { readonly schema: S },
-): Setting<z.output<S>> & { readonly schema: S } {
-  return definition;
 }
 
 function fromOptions(options: Readonly<Record<string, unknown>>, issues: InputIssue[]): Given[] {

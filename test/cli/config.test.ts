@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { resolveConfig, settings } from '../../src/core/config.ts';
+import { resolveConfig } from '../../src/core/config.ts';
 import type { ConfigError } from '../../src/core/errors.ts';
 import { redactUrl } from '../../src/core/redact-url.ts';
+import { settings } from '../../src/core/settings.ts';
 
 function problems(input: Parameters<typeof resolveConfig>[0]): string[] {
   try {

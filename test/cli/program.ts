@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { aliases } from '../../src/core/config-aliases.ts';
 
 const root = join(import.meta.dirname, '../..');
 const main = join(root, 'src/cli/main.ts');
@@ -72,7 +73,7 @@ export async function until(condition: () => boolean): Promise<void> {
 /** The environment without anything that speaks to the program. */
 function cleanEnv(): NodeJS.ProcessEnv {
   const entries = Object.entries(process.env).filter(
-    ([name]) => !/^(HOLDFAST_|FORCE_COLOR$|NO_COLOR$|NODE_OPTIONS$)/.test(name),
+    ([name]) => !/^(HOLDFAST_|FORCE_COLOR$|NO_COLOR$|NODE_OPTIONS$)/.test(name) && !(name in aliases),
   );
   return Object.fromEntries(entries);
 }

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
-import type { Config } from '../../core/config.ts';
 import { isHoldfastError } from '../../core/errors.ts';
 import { redactUrl } from '../../core/redact-url.ts';
+import type { Config } from '../../core/settings.ts';
 import type { Cli } from '../cli.ts';
 import { exitCodes } from '../failure.ts';
 import { type Define, examples } from '../help.ts';
