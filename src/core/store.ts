@@ -331,6 +331,13 @@ export interface ChangePage {
   readonly changes: readonly Change[];
   /** Where to go on, also when the page is empty. */
   readonly cursor: Cursor;
+  /**
+   * Only from stores that hold changes back while a commit is under way that may come before them, and only at the end
+   * of what they tell: there are such changes. Who goes by what changed and not by its order reads them from here, page
+   * by page, until one is not full. They are told again in their places, with the same cursors. Nothing else takes this
+   * cursor, and it is not to be kept.
+   */
+  readonly ahead?: Cursor;
 }
 
 /**
@@ -392,10 +399,25 @@ export interface StoreHealth {
   readonly facts: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** How commits have gone together since the store was opened. */
+export interface CommitGroups {
+  /** How many groups went out, and how many batches were in them. */
+  readonly groups: number;
+  readonly batches: number;
+  /** Batches in the largest one. */
+  readonly largest: number;
+  /** How many groups had 1 batch, up to 2, up to 4, … up to 1024, and more: each one counts once. */
+  readonly sizes: readonly number[];
+  /** Batches that wait for their group to go out. */
+  readonly waiting: number;
+}
+
 /** A durable home for partitions. Every method of a closed store throws `ClosedError`. */
 export interface Store {
   readonly name: string;
   readonly features: StoreFeatures;
+  /** For monitoring, where the store commits batches in groups. */
+  readonly groups?: CommitGroups | undefined;
   /** Commits a batch; resolves only when it is as durable as the store was asked to be. */
   commit(batch: Batch): Promise<Receipt>;
   /** Records by key, in the keys' order. */

@@ -31,6 +31,21 @@ export function lifetime(test: Test): void {
     });
   }
 
+  test('tells how its commits went together, where it commits in groups', async ({ store }) => {
+    const before = store.groups;
+    if (!before) return;
+    await Promise.all(times(20, (i) => commit(store, p, append([i]))));
+    const { groups, batches, sizes, largest, waiting } = store.groups!;
+    assert.equal(batches - before.batches, 20);
+    assert.ok(groups > before.groups);
+    assert.equal(
+      sizes.reduce((sum, count) => sum + count, 0),
+      groups,
+    );
+    assert.ok(largest >= 1 && largest <= 20);
+    assert.equal(waiting, 0);
+  });
+
   test('is closed once, however often it is asked', async ({ store }) => {
     await Promise.all([store.close(), store.close()]);
     await store.close();

@@ -6,6 +6,7 @@ import type {
   Batch,
   Change,
   ChangePage,
+  CommitGroups,
   Cursor,
   IndexHit,
   IndexRange,
@@ -139,6 +140,11 @@ export class FallbackStore implements Store {
         vectorSearch: false,
       }
     );
+  }
+
+  /** Those of the store itself. */
+  get groups(): CommitGroups | undefined {
+    return this.#source.opened?.groups;
   }
 
   get state(): FallbackState {

@@ -3,6 +3,7 @@ import {
   type Batch,
   type ChangeOperation,
   type ChangePage,
+  type CommitGroups,
   type Cursor,
   EXPIRY_INDEX,
   type IndexHit,
@@ -71,6 +72,10 @@ export class MemoryStore implements Store {
 
   constructor(options: MemoryStoreOptions = {}) {
     this.#clock = options.clock ?? systemClock;
+  }
+
+  get groups(): CommitGroups {
+    return this.#group.groups;
   }
 
   async commit(batch: Batch): Promise<Receipt> {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { HoldfastError, isHoldfastError, isUnavailable } from '../../core/errors.ts';
-import type { Batch, Partition, Receipt } from '../../core/store.ts';
+import type { Batch, CommitGroups, Partition, Receipt } from '../../core/store.ts';
 import type { Durability } from '../../core/store-options.ts';
 import { notSent, type Outcome } from '../shared/group-commit.ts';
 import { partitionKey } from '../shared/pages.ts';
@@ -57,6 +57,10 @@ export class Committer {
 
   commit(batch: Batch): Promise<Receipt> {
     return this.#lanes.commit(batch);
+  }
+
+  get groups(): CommitGroups {
+    return this.#lanes.groups;
   }
 
   /** Settles what is under way, and takes no more. */

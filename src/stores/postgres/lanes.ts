@@ -1,6 +1,7 @@
 import { ClosedError, HoldfastError, isUnavailable, type StoreUnavailableError } from '../../core/errors.ts';
-import type { Batch, Receipt } from '../../core/store.ts';
+import type { Batch, CommitGroups, Receipt } from '../../core/store.ts';
 import { notSent, type Outcome } from '../shared/group-commit.ts';
+import { GroupSizes } from '../shared/group-sizes.ts';
 import { partitionKey } from '../shared/pages.ts';
 
 /** How many groups may be under way at once, each on a connection of its own. */
@@ -27,6 +28,7 @@ export class Lanes {
   readonly #apply: (lane: number, batches: readonly Batch[]) => Promise<Outcome[]>;
   /** The partitions that each lane is busy with. */
   readonly #busy: (ReadonlySet<string> | undefined)[] = Array(LANES).fill(undefined);
+  readonly #sizes = new GroupSizes();
   #waiting: Waiting[] = [];
   #scheduled = false;
   #patience: NodeJS.Timeout | undefined;
@@ -35,6 +37,11 @@ export class Lanes {
 
   constructor(apply: (lane: number, batches: readonly Batch[]) => Promise<Outcome[]>) {
     this.#apply = apply;
+  }
+
+  /** How batches went together. */
+  get groups(): CommitGroups {
+    return this.#sizes.told(this.#waiting.length);
   }
 
   commit(batch: Batch): Promise<Receipt> {
@@ -93,6 +100,7 @@ export class Lanes {
   #start(lane: number, most: number): void {
     const group = this.#take(most);
     if (group.length === 0) return;
+    this.#sizes.add(group.length);
     this.#busy[lane] = new Set(group.map(({ key }) => key));
     this.#apply(
       lane,

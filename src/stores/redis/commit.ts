@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { isUnavailable, type StoreUnavailableError } from '../../core/errors.ts';
-import type { Batch, Operation, Partition, Receipt } from '../../core/store.ts';
+import type { Batch, CommitGroups, Operation, Partition, Receipt } from '../../core/store.ts';
 import { GroupCommit, notSent, type Outcome } from '../shared/group-commit.ts';
+import { together } from '../shared/group-sizes.ts';
 import type { Cursors } from './cursor.ts';
 import type { Keys } from './keys.ts';
 import type { Known } from './known.ts';
@@ -51,6 +52,10 @@ export class Committer {
   commit(batch: Batch): Promise<Receipt> {
     const shard = this.#parts.keys.shardOf(batch.partition);
     return this.#lanes[shard % this.#lanes.length]!.commit(batch);
+  }
+
+  get groups(): CommitGroups {
+    return together(this.#lanes.map(({ groups }) => groups));
   }
 
   async close(): Promise<void> {

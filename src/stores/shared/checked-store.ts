@@ -1,6 +1,7 @@
 import type {
   Batch,
   ChangePage,
+  CommitGroups,
   Cursor,
   IndexHit,
   IndexRange,
@@ -33,7 +34,7 @@ import { Lifetime } from './lifetime.ts';
 export interface StoreParts {
   readonly reads: Pick<Store, 'getRecords' | 'listRecords' | 'listLogs' | 'readLog' | 'queryIndex'>;
   readonly journal: { read: Store['readChanges'] };
-  readonly committer: Pick<Store, 'commit'>;
+  readonly committer: Pick<Store, 'commit'> & { readonly groups: CommitGroups };
   readonly texts: Pick<Store, 'searchText'>;
 }
 
@@ -42,6 +43,10 @@ export abstract class CheckedStore {
   protected readonly life = new Lifetime('store');
   /** The parts, once they are made. */
   protected abstract readonly parts: StoreParts;
+
+  get groups(): CommitGroups {
+    return this.parts.committer.groups;
+  }
 
   commit(batch: Batch): Promise<Receipt> {
     try {

@@ -1,5 +1,6 @@
 import { ClosedError, HoldfastError, isUnavailable, StoreUnavailableError } from '../../core/errors.ts';
-import type { Batch, Receipt } from '../../core/store.ts';
+import type { Batch, CommitGroups, Receipt } from '../../core/store.ts';
+import { GroupSizes } from './group-sizes.ts';
 
 /** What became of one batch of a group: its receipt, or why it failed alone. */
 export type Outcome = Receipt | Error;
@@ -24,6 +25,7 @@ export class GroupCommit {
   readonly #apply: (batches: readonly Batch[]) => Outcome[] | Promise<Outcome[]>;
   readonly #maxBatches: number;
   readonly #owner: string;
+  readonly #sizes = new GroupSizes();
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
   #scheduled = false;
@@ -37,6 +39,11 @@ export class GroupCommit {
     this.#owner = owner;
     this.#apply = apply;
     this.#maxBatches = options.maxBatches ?? 1024;
+  }
+
+  /** How batches went together. */
+  get groups(): CommitGroups {
+    return this.#sizes.told(this.#waiting.length);
   }
 
   /** Queues a batch for the next group. */
@@ -70,6 +77,7 @@ export class GroupCommit {
     const group =
       this.#waiting.length <= this.#maxBatches ? this.#waiting : this.#waiting.slice(0, this.#maxBatches);
     this.#waiting = group === this.#waiting ? [] : this.#waiting.slice(this.#maxBatches);
+    this.#sizes.add(group.length);
     try {
       const outcomes = this.#apply(group.map((waiting) => waiting.batch));
       if (outcomes instanceof Promise) this.#follow(group, outcomes);

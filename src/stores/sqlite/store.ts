@@ -2,6 +2,7 @@ import { systemClock } from '../../core/clock.ts';
 import type {
   Batch,
   ChangePage,
+  CommitGroups,
   Cursor,
   IndexHit,
   IndexRange,
@@ -130,6 +131,10 @@ export class SqliteStore implements Store {
     const db = await openDatabase(path, durability, lockTimeoutMs);
     const vectors = await loadVectorFunctions(db);
     return new SqliteStore(path, { db, vectors }, { durability, lockTimeoutMs, pollIntervalMs, clock });
+  }
+
+  get groups(): CommitGroups {
+    return this.#group.groups;
   }
 
   commit(batch: Batch): Promise<Receipt> {
