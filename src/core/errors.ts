@@ -21,6 +21,7 @@ export type ErrorCode =
   | 'missing-package'
   | 'embedder'
   | 'rate-limited'
+  | 'overloaded'
   | 'timeout'
   | 'aborted'
   | 'tool-failed'
@@ -170,6 +171,16 @@ export class UnsupportedError extends HoldfastError {
 export class ClosedError extends HoldfastError {
   constructor(what: string) {
     super('closed', `the ${what} is closed`, { hint: `Open a new ${what}; a closed one stays closed.` });
+  }
+}
+
+/** There is more to do than may wait. Trying again later helps. */
+export class OverloadedError extends HoldfastError {
+  constructor(maxConcurrent: number, maxQueued: number) {
+    super('overloaded', `${maxConcurrent} jobs are running and ${maxQueued} are waiting: no more may wait`, {
+      hint: 'Try again later, submit with waitForRoom, or raise maxQueued or maxConcurrent of the option concurrency.',
+      details: { maxConcurrent, maxQueued },
+    });
   }
 }
 

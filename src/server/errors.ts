@@ -28,6 +28,7 @@ const statuses: Record<ErrorCode, number> = {
   'store-newer-schema': 500,
   unsupported: 501,
   closed: 503,
+  overloaded: 503,
   'store-unavailable': 503,
   timeout: 504,
 };

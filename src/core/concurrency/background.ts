@@ -1,0 +1,58 @@
+import PQueue from 'p-queue';
+import { BACKGROUND_KINDS, type BackgroundKind, type EngineConcurrencyOptions } from './options.ts';
+import { Tally } from './tally.ts';
+
+/**
+ * Where the engine's own work starts. Each kind has slots of its own, so work may wait for work of another kind, as
+ * maintenance waits for the index, and a slow kind holds up no other one; none may wait for work of its own kind.
+ */
+export class BackgroundWork {
+  readonly #tally: Tally;
+  readonly #queues: ReadonlyMap<BackgroundKind, PQueue>;
+
+  constructor({ maxCompactions = 4 }: EngineConcurrencyOptions = {}, tally = new Tally()) {
+    this.#tally = tally;
+    // Of the others there is one at a time anyhow, but for indexing: one drains, one takes away what was deleted.
+    const slots = { compaction: maxCompactions, embedding: 1, indexing: 2, maintenance: 1, memory: 4 };
+    this.#queues = new Map(BACKGROUND_KINDS.map((kind) => [kind, new PQueue({ concurrency: slots[kind] })]));
+  }
+
+  /**
+   * Does work in a slot of its kind: at once where one is free, else when it is its turn. It is bounded by whoever
+   * starts it (one a log, one an owner, …), and never refused.
+   * @param signal where it is aborted before the work has begun, that does not begin
+   * @throws what the work throws; the signal's reason
+   */
+  run<T>(kind: BackgroundKind, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const piece = this.#tally.arrived(kind);
+    return this.#queues.get(kind)!.add(() => {
+      if (signal?.aborted) {
+        piece.ended('cancelled');
+        throw signal.reason;
+      }
+      return this.#count(piece, work);
+    });
+  }
+
+  /** Does work that a caller waits for: at once. It is counted only. */
+  track<T>(kind: BackgroundKind, work: () => Promise<T>): Promise<T> {
+    return this.#count(this.#tally.arrived(kind), work);
+  }
+
+  /** Counts a failure within work that goes on. */
+  failing(kind: BackgroundKind, error: unknown): void {
+    this.#tally.failing(kind, error);
+  }
+
+  async #count<T>(piece: ReturnType<Tally['arrived']>, work: () => Promise<T>): Promise<T> {
+    piece.started();
+    try {
+      const result = await work();
+      piece.ended('completed');
+      return result;
+    } catch (error) {
+      piece.ended('failed', { error });
+      throw error;
+    }
+  }
+}
