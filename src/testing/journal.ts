@@ -181,6 +181,41 @@ export function journal(test: Test): void {
     }
   });
 
+  test('tells each commit at once, in its place or ahead of it', async ({ store }) => {
+    const others = Promise.all(
+      times(4, async (writer) => {
+        for (let i = 0; i < 20; i++) await commit(store, partition(`p${writer}`), append([i]));
+      }),
+    );
+    const mine = partition('mine');
+    const ahead: Change[] = [];
+    for (let i = 0; i < 20; i++) {
+      const receipt = await commit(store, mine, put(`r${i}`, i));
+      const { placed, early } = await readAll(store);
+      ahead.push(...early);
+      const own = changesOf([...placed, ...early], mine);
+      assert.equal(own.at(-1)?.cursor, receipt.cursor);
+      assert.deepEqual(
+        putIds(own),
+        times(i + 1, (n) => `r${n}`),
+      );
+    }
+    await others;
+    const { changes } = await follow(store, 'oldest', atLeast(100));
+    // What was told ahead is told in its place as it was.
+    for (const early of ahead)
+      assert.deepEqual(
+        changes.find(({ cursor }) => cursor === early.cursor),
+        early,
+      );
+  });
+
+  test('says no more that something is held back when it has told all', async ({ store }) => {
+    const { cursor } = await commit(store, p, put('a', 1));
+    await follow(store, 'oldest', atLeast(1));
+    assert.equal((await store.readChanges(cursor, 10)).ahead, undefined);
+  });
+
   test(
     'skips nothing when a consumer dies between reading and saving its cursor',
     async ({ store, open }) => {
@@ -266,4 +301,25 @@ export function journal(test: Test): void {
       await fails(store.trimChanges(cursor), 'invalid-input');
     }
   });
+}
+
+/** All that the journal tells now, two changes a page: what has its place, and what is told ahead of it. */
+async function readAll(store: Store): Promise<{ placed: Change[]; early: Change[] }> {
+  const placed: Change[] = [];
+  for (let after: Cursor | 'oldest' = 'oldest'; ; ) {
+    const { changes, cursor, ahead } = await store.readChanges(after, 2);
+    placed.push(...changes);
+    if (changes.length < 2) return { placed, early: await readEarly(store, ahead) };
+    after = cursor;
+  }
+}
+
+async function readEarly(store: Store, ahead: Cursor | undefined): Promise<Change[]> {
+  const early: Change[] = [];
+  for (let after = ahead; after !== undefined; ) {
+    const { changes, cursor } = await store.readChanges(after, 2);
+    early.push(...changes);
+    after = changes.length < 2 ? undefined : cursor;
+  }
+  return early;
 }

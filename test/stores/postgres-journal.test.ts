@@ -90,7 +90,33 @@ describe('the journal of the postgres store', () => {
       await client.query('ROLLBACK');
       expect(idsOf((await all).changes).sort()).toEqual([...times(10, (i) => `r${i}`), 'after'].sort());
       expect(idsOf((await after).changes)).toContain('after');
-      expect((await store.health()).facts.changesHeldBack).toBe(0);
+      // Others use the server as well.
+      await expect.poll(async () => (await store.health()).facts.changesHeldBack).toBe(0);
+      await client.end();
+    }));
+
+  it('tells ahead what is held back, to who asks for that, page by page', () =>
+    inPlace(async ({ url, store }) => {
+      const { client } = await connectionOf(url);
+      const { cursor } = await commit(store, partition(), put('before', 1));
+      await follow(store, cursor, () => true);
+      await client.query('BEGIN');
+      await client.query('SELECT pg_current_xact_id()');
+      const { cursor: end } = await follow(store, 'oldest', (changes) => changes.length > 0);
+      for (const i of times(5, (n) => n)) await commit(store, partition(), put(`r${i}`, i));
+      const page = await store.readChanges(end, 100);
+      expect(page.changes).toEqual([]);
+      const first = await store.readChanges(page.ahead!, 3);
+      const rest = await store.readChanges(first.cursor, 3);
+      expect(idsOf([...first.changes, ...rest.changes])).toEqual(['r0', 'r1', 'r2', 'r3', 'r4']);
+      expect(rest.ahead).toBeUndefined();
+      // It is a place to read from, and nothing else.
+      await fails(store.waitForChanges(page.ahead!), 'invalid-input');
+      await fails(store.trimChanges(page.ahead!), 'invalid-input');
+      await fails(store.readChanges(`~${page.ahead}`, 1), 'invalid-input');
+      await client.query('ROLLBACK');
+      const told = await follow(store, end, (changes) => changes.length >= 5);
+      expect(told.changes).toEqual([...first.changes, ...rest.changes]);
       await client.end();
     }));
 

@@ -1,32 +1,27 @@
 import { setImmediate as soon } from 'node:timers/promises';
+import { BackgroundWork } from '../concurrency/background.ts';
 import { isConflict, isHoldfastError, isUnavailable } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { KeyedQueue } from '../keyed-queue.ts';
+import { indexes, kinds, SYSTEM_PARTITION, sessionPartition, userPartition } from '../partitions.ts';
 import {
-  indexes,
-  kinds,
-  messageLog,
-  SYSTEM_PARTITION,
-  sessionPartition,
-  userPartition,
-} from '../partitions.ts';
-import {
+  type Change,
   type Cursor,
   type Operation,
   PARTITION_INDEX,
   type Partition,
-  PROVISIONAL,
   type Store,
 } from '../store.ts';
 import { DirtyPartitions, keyOf } from './dirt.ts';
-import type { IndexState } from './partition-index.ts';
 import { isBuilt, PartitionIndex } from './partition-index.ts';
 import { before } from './waiting.ts';
 
 const PAGE = 1000;
 /** Where more partitions than these wait, they are indexed in the background: what is known of them takes memory. */
 const MOST_DIRTY = 10_000;
+/** So much of what the store holds back in its journal is looked at, each time: who knows of more says so. */
+const MOST_AHEAD = 10_000;
 /** The name under which the index's place in the journal is kept. Names of other consumers are JSON. */
 const CONSUMER = '$search';
 /** What is searched: the partitions of sessions, then those of users. */
@@ -62,6 +57,7 @@ export class TextIndexer {
   readonly #store: Store;
   readonly #onError: (error: unknown) => void;
   readonly #onIndexed: (partition: Partition, isOurs: boolean) => void;
+  readonly #background: BackgroundWork;
   readonly #queue = new KeyedQueue();
   readonly #dirty = new DirtyPartitions();
   readonly #closing = new AbortController();
@@ -70,6 +66,10 @@ export class TextIndexer {
   #version: number | 'absent' = 'absent';
   /** How far the journal was read. */
   #cursor: Cursor = '';
+  /** What was noted before the journal told it in its place. */
+  #ahead: ReadonlySet<Cursor> = new Set();
+  /** There was more of that than is looked at. */
+  #isShort = false;
   /** How much has come since the place was saved: it is worth saving from {@link PAGE} on. Our own changes are little. */
   #passed = 0;
   #reading: Promise<void> | undefined;
@@ -82,17 +82,20 @@ export class TextIndexer {
   /**
    * @param on.error hears of failures in the background
    * @param on.indexed hears of each partition of which something was indexed, and whether not by somebody else
+   * @param on.background where draining and settling start
    */
   constructor(
     store: Store,
     on: {
       error: (error: unknown) => void;
       indexed?: ((partition: Partition, isOurs: boolean) => void) | undefined;
+      background?: BackgroundWork;
     },
   ) {
     this.#store = store;
     this.#onError = on.error;
     this.#onIndexed = on.indexed ?? ignore;
+    this.#background = on.background ?? new BackgroundWork();
   }
 
   /**
@@ -104,20 +107,18 @@ export class TextIndexer {
     const isRead = await before(deadline, this.#follow());
     if (!isRead) return { complete: false, behind: this.#dirty.size };
     if (this.#place!.building || this.#dirty.size > MOST_DIRTY) this.#drainSoon();
-    if ('partition' in place && !(await before(deadline, this.#noteUntold(place.partition))))
-      return { complete: false, behind: 1 };
     const due = await this.#due(place);
     let done = 0;
     for (const partition of due) {
       if (late() || !(await before(deadline, this.#update(partition)))) break;
       done++;
     }
-    return { complete: done === due.length, behind: due.length - done };
+    return { complete: done === due.length && !this.#isShort, behind: due.length - done };
   }
 
   /** Indexes all there is to index, and remembers how far it is. Nothing where nobody has searched the store yet. */
   drain(): Promise<void> {
-    this.#draining ??= this.#drain().finally(() => {
+    this.#draining ??= this.#background.run('indexing', () => this.#drain()).finally(() => {
       this.#draining = undefined;
     });
     return this.#draining;
@@ -129,7 +130,7 @@ export class TextIndexer {
    */
   settle(partition: Partition): void {
     this.#outdated.set(keyOf(partition), partition);
-    this.#settling ??= this.#settle().finally(() => {
+    this.#settling ??= this.#background.run('indexing', () => this.#settle()).finally(() => {
       this.#settling = undefined;
     });
   }
@@ -160,7 +161,9 @@ export class TextIndexer {
         if (this.#dirty.has(partition)) await this.#update(partition);
       } catch (error) {
         // Without the store it is left to whoever searches next.
-        if (!isUnavailable(error)) this.#onError(error);
+        if (isUnavailable(error)) continue;
+        this.#background.failing('indexing', error);
+        this.#onError(error);
       }
     }
   }
@@ -217,23 +220,6 @@ export class TextIndexer {
         throw error;
       }
     });
-  }
-
-  /**
-   * Notes what a session's conversation has and the journal does not tell yet: Postgres tells nothing while an older
-   * transaction is open.
-   */
-  async #noteUntold(partition: Partition): Promise<void> {
-    const log = messageLog();
-    const [[stored], { entries }] = await Promise.all([
-      this.#store.getRecords([{ partition, kind: kinds.textIndex, id: kinds.textIndex }]),
-      this.#store.readLog(partition, log, { limit: 1, reverse: true }),
-    ]);
-    const newest = entries[0]?.seq ?? 0;
-    const known = (stored && decodeJson<IndexState>(stored.value).logs[log]?.lastSeq) ?? 0;
-    if (newest <= known || newest >= PROVISIONAL) return;
-    const operations = [{ op: 'append', log, firstSeq: known + 1, count: newest - known }] as const;
-    this.#dirty.note({ cursor: this.#cursor, at: 0, partition, operations });
   }
 
   /** The partitions of a place that are not up to date in the index. */
@@ -306,17 +292,37 @@ export class TextIndexer {
       try {
         const page = await this.#store.readChanges(this.#cursor, PAGE);
         for (const change of page.changes) {
-          this.#dirty.note(change);
+          this.#note(change);
           this.#passed += change.partition.tenant === SYSTEM_PARTITION.tenant ? 1 : PAGE;
         }
         this.#cursor = page.cursor;
-        if (page.changes.length < PAGE) return;
+        if (page.changes.length < PAGE) return await this.#readAhead(page.ahead);
         await soon();
       } catch (error) {
         if (!isHoldfastError(error) || error.code !== 'cursor-expired') throw error;
         await this.#begin();
       }
     }
+  }
+
+  /** Notes what the store has and holds back: it will be told in its place, the place is not moved by it. */
+  async #readAhead(from: Cursor | undefined): Promise<void> {
+    const ahead = new Set<Cursor>();
+    let next = from;
+    while (next !== undefined && ahead.size < MOST_AHEAD && !this.#closing.signal.aborted) {
+      const { changes, cursor } = await this.#store.readChanges(next, PAGE);
+      for (const change of changes) {
+        this.#note(change);
+        ahead.add(change.cursor);
+      }
+      next = changes.length < PAGE ? undefined : cursor;
+    }
+    this.#ahead = ahead;
+    this.#isShort = next !== undefined;
+  }
+
+  #note(change: Change): void {
+    if (!this.#ahead.has(change.cursor)) this.#dirty.note(change);
   }
 
   /** Takes in where the index is, as any process has left it. @returns false where there is none yet */
@@ -336,6 +342,7 @@ export class TextIndexer {
 
   #startAt(cursor: Cursor): void {
     this.#cursor = cursor;
+    this.#ahead = new Set();
     this.#dirty.clear();
   }
 

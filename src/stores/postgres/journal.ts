@@ -5,9 +5,20 @@ import type { Database } from './database.ts';
 import { cursorOf, type Position } from './facts.ts';
 import { quoteName } from './schema.ts';
 
-/** A transaction tells of a thousand changes at most; this many are read at once. */
-const ROWS_AT_ONCE = 16;
 const MAX_NAMES = 20_000;
+/** Begins a cursor that goes on beyond the horizon. */
+const AHEAD = '~';
+
+/** A function of the schema that reads the journal. */
+interface Reader {
+  readonly name: string;
+  /** A transaction tells of a thousand changes at most. */
+  readonly rowsAtOnce: number;
+}
+/** Up to the horizon. */
+const READ: Reader = { name: 'read_journal', rowsAtOnce: 16 };
+/** Up to the last that can be seen. What is held back for long is many small transactions. */
+const READ_AHEAD: Reader = { name: 'read_ahead', rowsAtOnce: 128 };
 
 type Row = [place: string, at: string, changes: string, bases: string | null];
 /** `[partition, batch id or 0, …operations]`. */
@@ -46,11 +57,18 @@ export class Journal {
 
   async read(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage> {
     if (after === 'newest') return { changes: [], cursor: cursorOf(await this.#newest()) };
+    if (after.startsWith(AHEAD)) {
+      const { changes, cursor } = await this.#tell(READ_AHEAD, positionOf(after.slice(AHEAD.length)), limit);
+      return { changes, cursor: AHEAD + cursor };
+    }
+    return this.#tell(READ, after === 'oldest' ? undefined : positionOf(after), limit);
+  }
+
+  async #tell(reader: Reader, after: Position | undefined, limit: number): Promise<ChangePage> {
     const told: Told[] = [];
-    const most = Math.min(limit + 2, ROWS_AT_ONCE);
-    let position = after === 'oldest' ? undefined : positionOf(after);
-    for (;;) {
-      const { oldest, rows } = await this.#read(position?.place, most, position);
+    const most = Math.min(limit + 2, reader.rowsAtOnce);
+    for (let position = after; ; ) {
+      const { oldest, held, rows } = await this.#read(reader, position?.place, most, position);
       position ??= oldest;
       for (const { place, at, changes, bases } of rows) {
         const start: number = place === position.place ? position.count : 0;
@@ -60,14 +78,17 @@ export class Journal {
           told.push({ position, at, change: changes[i]!, bases });
         }
       }
-      if (rows.length < most) return this.#page(told, position);
+      if (rows.length < most) {
+        const page = await this.#page(told, position);
+        return held ? { ...page, ahead: AHEAD + page.cursor } : page;
+      }
     }
   }
 
   /** Whether there is a change after a cursor, and whether there are commits that can't be read yet. */
   async peek(after: Cursor): Promise<{ found: boolean; held: boolean }> {
     const position = positionOf(after);
-    const { rows, held } = await this.#read(position.place, 2, position);
+    const { rows, held } = await this.#read(READ, position.place, 2, position);
     const found = rows.some(
       ({ place, changes }) => place > position.place || changes.length > position.count,
     );
@@ -77,7 +98,7 @@ export class Journal {
   /** Forgets what is behind a cursor, but nothing after one of `keep`. */
   async trim(upTo: Cursor, keep: readonly Cursor[]): Promise<void> {
     let position = positionOf(upTo);
-    const { oldest } = await this.#read(position.place, 0, position);
+    const { oldest } = await this.#read(READ, position.place, 0, position);
     for (const cursor of keep) {
       const kept = parseCursor(cursor);
       if (kept && !isBefore(kept, oldest) && isBefore(kept, position)) position = kept;
@@ -95,8 +116,13 @@ export class Journal {
   }
 
   /** @throws CursorExpiredError for a cursor before what is kept, or of commits that the server has lost */
-  async #read(from: number | undefined, most: number, after: Position | undefined): Promise<Read> {
-    const statement = `SELECT * FROM ${this.#schema}.read_journal($1, $2)`;
+  async #read(
+    { name }: Reader,
+    from: number | undefined,
+    most: number,
+    after: Position | undefined,
+  ): Promise<Read> {
+    const statement = `SELECT * FROM ${this.#schema}.${name}($1, $2)`;
     const [edge, ...rows] = await this.#database.call<Row>(statement, [from ?? null, most]);
     const [count, held, found] = JSON.parse(edge![2]) as [number, boolean, boolean];
     const oldest = { place: Number(edge![0]), count };

@@ -176,6 +176,17 @@ BEGIN
 END $body$;
 `;
 
+/** The same with what is beyond the horizon: all that can be seen, and nothing says what may still come between. */
+export const READ_AHEAD = `
+CREATE FUNCTION {schema}.read_ahead(from_position bigint, most bigint)
+RETURNS TABLE (place bigint, at bigint, changes text, bases text) LANGUAGE plpgsql STABLE ${PLANS} AS $body$
+BEGIN
+  RETURN QUERY SELECT * FROM {schema}.read_journal(from_position, 0);
+  RETURN QUERY SELECT j.position, j.at, j.changes, j.bases FROM {schema}.journal j
+    WHERE j.position >= from_position ORDER BY j.position LIMIT most;
+END $body$;
+`;
+
 /** Where the journal ends for who reads it now. */
 const NEWEST_POSITION = `
 CREATE FUNCTION {schema}.newest_position(OUT place bigint, OUT told int) LANGUAGE plpgsql STABLE ${PLANS} AS $body$

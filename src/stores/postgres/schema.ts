@@ -1,7 +1,7 @@
 import { CODES, KINDS } from './codes.ts';
 import { APPEND_GROUP } from './schema-append.ts';
 import { COMMIT_GROUP } from './schema-commit.ts';
-import { FUNCTIONS, READ_RUNS } from './schema-functions.ts';
+import { FUNCTIONS, READ_AHEAD, READ_RUNS } from './schema-functions.ts';
 import { TABLES } from './schema-tables.ts';
 import { TEXT_FUNCTIONS, TEXT_TABLES } from './schema-texts.ts';
 
@@ -16,6 +16,7 @@ const migrations: readonly string[] = [
   TABLES + FUNCTIONS + COMMIT_GROUP + APPEND_GROUP,
   TEXT_TABLES + TEXT_FUNCTIONS + COMMIT_GROUP.replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION'),
   READ_RUNS,
+  READ_AHEAD,
 ];
 
 /** The error of a function that must see what was committed while it waited, and can't in a transaction of this kind. */

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { TextIndexer } from '../../../src/core/search/indexer.ts';
 import { PartitionIndex } from '../../../src/core/search/partition-index.ts';
-import type { LogPage, LogRange, Operation, Partition } from '../../../src/core/store.ts';
+import type { ChangePage, Cursor, LogPage, LogRange, Operation, Partition } from '../../../src/core/store.ts';
 import { ContextEngine } from '../../../src/index.ts';
 import { MemoryStore } from '../../../src/stores/memory/index.ts';
 
@@ -54,6 +54,18 @@ test('does without what it can not finish by the deadline, and says how much tha
   const whole = await engine.messages.search('word', { sessionId: 's' });
   expect(whole.index).toEqual({ complete: true, behind: 0 });
   expect(whole.hits).toHaveLength(2);
+});
+
+test('says so where the store holds back more than it looks at', async () => {
+  const store = new HoldingBack();
+  const { engine } = await withSession(store);
+  await engine.messages.append('s', say('a word'));
+  store.held = 9_999;
+  expect((await engine.messages.search('word', { sessionId: 's' })).index.complete).toBe(true);
+  store.held = 20_000;
+  const { hits, index } = await engine.messages.search('word', { sessionId: 's' });
+  expect(index).toEqual({ complete: false, behind: 0 });
+  expect(hits).toHaveLength(1);
 });
 
 test('writes nothing while nobody searches', async () => {
@@ -314,6 +326,22 @@ function meanwhile(store: MemoryStore, commits: number, act: () => Promise<unkno
 
 function isIndex({ op }: Operation): boolean {
   return op === 'index';
+}
+
+/** A store that holds back the last changes of many, all of another session. */
+class HoldingBack extends MemoryStore {
+  held = 0;
+
+  override async readChanges(after: Cursor | 'oldest' | 'newest', limit: number): Promise<ChangePage> {
+    if (!after.startsWith('ahead')) return { ...(await super.readChanges(after, limit)), ahead: 'ahead0' };
+    const first = Number(after.slice('ahead'.length));
+    const next = Math.min(first + limit, this.held);
+    const partition: Partition = { tenant: 'default', type: 'session', id: 'other' };
+    const changes = Array.from({ length: next - first }, (_, i) => {
+      return { cursor: `held${first + i}`, at: 0, partition, operations: [] };
+    });
+    return { changes, cursor: `ahead${next}` };
+  }
 }
 
 /** A store whose logs can't be read while it is shut. */
