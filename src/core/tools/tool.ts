@@ -36,7 +36,6 @@ const timerSchema = z.int().min(1).max(MAX_TIMER_MS);
 const definitionShape = {
   name: idSchema,
   description: z.string().max(65_536),
-  version: z.string().max(256).optional(),
   category: idSchema.optional(),
   tags: z.array(idSchema).max(64).optional(),
   input: schemaSchema,
@@ -83,8 +82,6 @@ export interface ToolSettings {
   name: string;
   /** What it does, and when to call it: models choose by this. */
   description: string;
-  /** Of the tool's behaviour: results that were cached under another version are not given. */
-  version?: string;
   category?: string;
   tags?: readonly string[];
   /** The input's JSON Schema, where the library of `input` can't tell it (valibot alone can't). */
@@ -115,6 +112,9 @@ export interface ToolSettings {
   onLargeResult?: 'refuse' | 'truncate' | 'offload';
 }
 
+/** What is set of a tool that comes from elsewhere: of another library, or of a server. */
+export type ToolOverrides = Partial<Omit<ToolSettings, 'name'>>;
+
 export interface ToolDefinition<I extends ToolSchema, O extends ToolSchema | undefined, R>
   extends ToolSettings {
   /** What it accepts. A schema of any library of Standard Schema, or JSON Schema (2020-12, or draft-07 by `$schema`). */
@@ -138,11 +138,11 @@ export interface ToolCall {
   /** 1 for the first. */
   readonly attempt: number;
   readonly tenant: string;
-  readonly sessionId?: string;
-  readonly userId?: string;
-  readonly role?: string;
-  readonly toolCallId?: string;
-  readonly task?: ToolTask;
+  readonly sessionId?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly role?: string | undefined;
+  readonly toolCallId?: string | undefined;
+  readonly task?: ToolTask | undefined;
 }
 
 /** Why a call failed: the fields of a `HoldfastError`, as data that can go to a model. */
@@ -164,9 +164,11 @@ interface Told {
   attempts: number;
 }
 
-/** A result that was too large: how large it was as JSON (bytes), and the handle to read it back where it was offloaded. */
+/** A result that was too large. */
 export interface LargeResult {
-  bytes: number;
+  /** How long it is as text (UTF-16 code units); absent where it was not looked at to its end. */
+  length?: number;
+  /** Reads it back, where it was offloaded: `tools.readResult(sessionId, handle)`. */
   handle?: string;
 }
 
