@@ -295,8 +295,9 @@ test('is after any history what a new building of it would be', { timeout: 60_00
       const kept = await Promise.all(['red', 'word1 number3', 'green'].map((query) => found(engine, query)));
       const operations: Operation[] = [{ op: 'delete', ...consumer }];
       await store.commit({ partition: system, operations });
-      const anew = new ContextEngine(store, { maintenanceIntervalMs: 0 });
+      const anew = new ContextEngine(keptOpen(store), { maintenanceIntervalMs: 0 });
       const built = await Promise.all(['red', 'word1 number3', 'green'].map((query) => found(anew, query)));
+      await anew.close();
       expect(kept).toEqual(built);
     }),
     { numRuns: 60 },
