@@ -122,25 +122,28 @@ function watch(watched: Watched): Method {
 }
 
 /**
- * Runs something, and tells when it has ended, and with which error. What it gives is given on as it is: nobody waits
- * longer for it.
+ * Runs something, and tells when it has ended, and how. What it gives is given on as it is: nobody waits longer for it.
+ * @param end is told what went wrong, `undefined` where nothing did, and what came of it
  */
-export function whenSettled<T>(run: () => T, end: (error?: unknown) => void): T {
-  let result: T;
+export function whenSettled<T>(run: () => T, end: (error: unknown, result?: Awaited<T>) => void): T {
+  let given: T;
   try {
-    result = run();
+    given = run();
   } catch (error) {
-    end(error ?? 'nothing');
+    end(error ?? NOTHING);
     throw error;
   }
-  if (result instanceof Promise) {
-    result.then(
-      () => end(),
-      (error: unknown) => end(error ?? 'nothing'),
+  if (given instanceof Promise) {
+    given.then(
+      (result: Awaited<T>) => end(undefined, result),
+      (error: unknown) => end(error ?? NOTHING),
     );
-  } else end();
-  return result;
+  } else end(undefined, given as Awaited<T>);
+  return given;
 }
+
+/** Stands for an error that somebody threw as `undefined`. */
+const NOTHING = 'nothing';
 
 /** The code of an error, which says what went wrong without saying with what. */
 export function outcomeOf(error: unknown): string {

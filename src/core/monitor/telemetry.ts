@@ -1,0 +1,146 @@
+/**
+ * Spans and metrics by OpenTelemetry's API: nothing happens where no SDK is registered. Names and attributes follow the
+ * semantic conventions for databases where these fit (https://opentelemetry.io/docs/specs/semconv/database/).
+ */
+import {
+  type Attributes,
+  context,
+  isSpanContextValid,
+  type Meter,
+  metrics,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
+import type { Batch } from '../store.ts';
+import type { CallIds } from './call-ids.ts';
+import { type CallObserver, type CallStart, outcomeOf, type ServiceCall, whenSettled } from './instrument.ts';
+import type { StoreObserver, StoreVerb } from './instrumented-store.ts';
+import { BUCKETS } from './latency.ts';
+
+const SCOPE = 'holdfast';
+/** How our stores' databases are called there. */
+const SYSTEMS: Readonly<Record<string, string>> = {
+  postgres: 'postgresql',
+  'redis-cluster': 'redis',
+  memory: 'holdfast.memory',
+};
+const ID_ATTRIBUTES: Readonly<Record<keyof CallIds, string>> = {
+  sessionId: 'holdfast.session.id',
+  userId: 'holdfast.user.id',
+  channel: 'holdfast.channel',
+  messageId: 'holdfast.message.id',
+  memoryId: 'holdfast.memory.id',
+  taskId: 'holdfast.task.id',
+  tool: 'holdfast.tool.name',
+};
+
+/** Hears of the services' calls and of the store's, and tells OpenTelemetry. */
+export class Telemetry {
+  readonly #tracer: Tracer = trace.getTracer(SCOPE);
+  readonly #meter: Meter = metrics.getMeter(SCOPE);
+  readonly #calls = this.#durations('holdfast.call.duration', 'How long calls of services took.');
+  readonly #store = this.#durations('db.client.operation.duration', 'How long calls of the store took.');
+  readonly #operations = this.#durations('holdfast.operation.duration', 'How long timed operations took.');
+  readonly #system: () => string;
+
+  /** @param storeName the store's name, which may change while it is looked for */
+  constructor(storeName: () => string) {
+    this.#system = () => SYSTEMS[storeName()] ?? storeName();
+  }
+
+  readonly onCall: CallObserver = (service, verb) => {
+    const name = `holdfast.${service}.${verb}`;
+    const options = {
+      kind: SpanKind.INTERNAL,
+      attributes: { 'holdfast.service': service, 'holdfast.verb': verb },
+    };
+    return {
+      around: (call, run) => {
+        const span = this.#tracer.startSpan(name, options);
+        return inSpan(span, () => attributesOf(call), run);
+      },
+      ended: ({ durationMs, outcome }: ServiceCall) =>
+        this.#calls.record(durationMs / 1000, { ...options.attributes, ...errorType(outcome) }),
+    };
+  };
+
+  readonly onStore: StoreObserver = {
+    around: (verb, batch, run) => {
+      const span = this.#tracer.startSpan(`holdfast.store.${verb}`, {
+        kind: SpanKind.CLIENT,
+        attributes: this.#storeAttributes(verb),
+      });
+      return inSpan(span, () => batchAttributes(batch), run);
+    },
+    ended: (verb, durationMs, outcome) =>
+      this.#store.record(durationMs / 1000, { ...this.#storeAttributes(verb), ...errorType(outcome) }),
+  };
+
+  /** A span of a user's own operation, and its end. */
+  startOperation(name: string): (durationMs: number, outcome: string) => void {
+    const attributes = { 'holdfast.operation.name': name };
+    const span = this.#tracer.startSpan('holdfast.operation', { attributes });
+    return (durationMs, outcome) => {
+      finish(span, outcome);
+      this.#operations.record(durationMs / 1000, { ...attributes, ...errorType(outcome) });
+    };
+  }
+
+  /** Where gauges are observed. */
+  get meter(): Meter {
+    return this.#meter;
+  }
+
+  #storeAttributes(verb: StoreVerb): Attributes {
+    return { 'db.system.name': this.#system(), 'db.operation.name': verb };
+  }
+
+  #durations(name: string, description: string) {
+    const advice = { explicitBucketBoundaries: [...BUCKETS] };
+    return this.#meter.createHistogram(name, { description, unit: 's', advice });
+  }
+}
+
+/** Runs something with a span in force, so that spans that are begun meanwhile are its children. */
+function inSpan<T>(span: Span, attributes: () => Attributes, run: () => T): T {
+  // Nobody listens: the rest would be for nothing.
+  if (!isSpanContextValid(span.spanContext())) return run();
+  if (span.isRecording()) span.setAttributes(attributes());
+  return whenSettled(
+    () => context.with(trace.setSpan(context.active(), span), run),
+    (error) => finish(span, error === undefined ? 'ok' : outcomeOf(error)),
+  );
+}
+
+/** An error is told by its code: its message may be somebody else's, and may quote anything. */
+function finish(span: Span, outcome: string): void {
+  if (outcome !== 'ok') {
+    span.setAttributes(errorType(outcome));
+    span.setStatus({ code: SpanStatusCode.ERROR });
+  }
+  span.end();
+}
+
+function errorType(outcome: string): Attributes {
+  return outcome === 'ok' ? {} : { 'error.type': outcome };
+}
+
+function attributesOf({ tenant, ids }: CallStart): Attributes {
+  const attributes: Attributes = { 'holdfast.tenant': tenant };
+  for (const [name, value] of Object.entries(ids)) attributes[ID_ATTRIBUTES[name as keyof CallIds]] = value;
+  return attributes;
+}
+
+function batchAttributes(batch: Batch | undefined): Attributes {
+  if (!batch) return {};
+  const { partition, operations } = batch;
+  return {
+    'db.operation.batch.size': operations.length,
+    'holdfast.partition.type': partition.type,
+    'holdfast.tenant': partition.tenant,
+    ...(partition.type === 'session' && { 'holdfast.session.id': partition.id }),
+  };
+}
