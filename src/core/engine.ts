@@ -3,6 +3,10 @@ import { ChannelService } from './channels/channels.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { CompactionService } from './compaction/compactions.ts';
 import { type CompactionOptions, compactionOptionsSchema } from './compaction/options.ts';
+import { BackgroundWork } from './concurrency/background.ts';
+import { ConcurrencyController } from './concurrency/controller.ts';
+import { type EngineConcurrencyOptions, engineConcurrencySchema } from './concurrency/options.ts';
+import { Tally } from './concurrency/tally.ts';
 import { type CopyOptions, type CopyResult, copyStore } from './copy/copy.ts';
 import { InvalidInputError, UnsupportedError } from './errors.ts';
 import { EventService } from './events/events.ts';
@@ -52,6 +56,8 @@ export interface EngineOptions {
   onError?: (error: unknown) => void;
   /** How histories are compacted when they get long. Each of the options says its default. */
   compaction?: CompactionOptions;
+  /** How many jobs run and wait in {@link ContextEngine.concurrency}: see docs/concurrency.md. */
+  concurrency?: EngineConcurrencyOptions | undefined;
   clock?: Clock;
 }
 
@@ -69,6 +75,7 @@ const optionsSchema = z.strictObject({
   memory: memoryOptionsSchema.optional(),
   onError: storeOptionsShape.onError,
   compaction: compactionOptionsSchema.optional(),
+  concurrency: engineConcurrencySchema.optional(),
   clock: z
     .custom<Clock>(
       (value) => typeof (value as Clock | null)?.now === 'function',
@@ -96,9 +103,13 @@ export class ContextEngine implements AsyncDisposable {
   readonly events: EventService;
   readonly window: WindowService;
   readonly memory: MemoryService;
+  /** Jobs of your own, and the numbers of all work in the background: one for all tenants. */
+  readonly concurrency: ConcurrencyController;
   readonly #store: Store;
   readonly #options: EngineOptions;
   readonly #settler: TokenSettler;
+  /** One for all tenants, as is the text index. */
+  readonly #background: BackgroundWork;
   readonly #compactions: CompactionService;
   /** One for all tenants of a store. */
   readonly #textIndex: TextIndex;
@@ -119,10 +130,16 @@ export class ContextEngine implements AsyncDisposable {
     this.tenantName = tenant;
     this.#store = store;
     this.#options = options;
-    const context: ServiceContext = { store, records: new Records(store), tenant, clock };
+    const { maxCompactions, ...concurrency } = options.concurrency ?? {};
+    const background = root ? root.#background : new BackgroundWork(new Tally(clock), maxCompactions);
+    this.#background = background;
+    this.concurrency = root?.concurrency ?? new ConcurrencyController(concurrency, background.tally);
+    const context: ServiceContext = { store, records: new Records(store), tenant, clock, background };
     const ledger = new TokenLedger(store, new TokenCounters(options.tokenCounter));
-    this.#settler = new TokenSettler(store, ledger);
-    this.#textIndex = root ? root.#textIndex : new TextIndex(store, { ...options, clock, onError });
+    this.#settler = new TokenSettler(store, ledger, background);
+    this.#textIndex = root
+      ? root.#textIndex
+      : new TextIndex(store, { ...options, clock, onError, background });
     const { searcher } = this.#textIndex;
     this.sessions = new SessionService(context);
     const { activity } = this.sessions;
@@ -213,6 +230,7 @@ export class ContextEngine implements AsyncDisposable {
 
   /** Finishes what is under way and closes the store. Everything acknowledged is kept; further calls fail. */
   async close(): Promise<void> {
+    if (!this.#root) await this.concurrency.close();
     this.#closing.abort();
     if (this.#root && this.#root.#tenants.get(this.tenantName) === this)
       this.#root.#tenants.delete(this.tenantName);

@@ -38,9 +38,12 @@ export class Maintenance {
 
   /** Does it now; at most one at a time. */
   run(): Promise<void> {
-    this.#running ??= this.#work().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#context.background
+      .run('maintenance', () => this.#work())
+      .catch(this.#options.onError)
+      .finally(() => {
+        this.#running = undefined;
+      });
     return this.#running;
   }
 
@@ -50,14 +53,10 @@ export class Maintenance {
   }
 
   async #work(): Promise<void> {
-    try {
-      await sweepExpired(this.#context.store, undefined, this.#context.clock.now());
-      await this.#services.sweepMemories();
-      // What the index has not taken in must not be forgotten.
-      await this.#services.textIndex.drain();
-      await this.#services.events.trim({ keepMs: this.#options.journalKeepMs });
-    } catch (error) {
-      this.#options.onError(error);
-    }
+    await sweepExpired(this.#context.store, undefined, this.#context.clock.now());
+    await this.#services.sweepMemories();
+    // What the index has not taken in must not be forgotten.
+    await this.#services.textIndex.drain();
+    await this.#services.events.trim({ keepMs: this.#options.journalKeepMs });
   }
 }

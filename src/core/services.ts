@@ -1,15 +1,17 @@
 import type { Clock } from './clock.ts';
+import type { BackgroundWork } from './concurrency/background.ts';
 import { isConflict, NotFoundError } from './errors.ts';
 import { sessionPartition } from './partitions.ts';
 import type { Records } from './records.ts';
 import type { Partition, Store } from './store.ts';
 
-/** What every service is given: the store, whose tenant it works in, and the time. */
+/** What every service is given: the store, whose tenant it works in, the time, and where work in the background starts. */
 export interface ServiceContext {
   readonly store: Store;
   readonly records: Records;
   readonly tenant: string;
   readonly clock: Clock;
+  readonly background: BackgroundWork;
 }
 
 /** The error for a session that is not there. */

@@ -180,15 +180,36 @@ export class CompactionService {
   }
 
   async #runByItself(built: BuiltFor): Promise<CompactionResult | undefined> {
-    const { sessionId, channel, counter, forTokens, longRoom, atSeq } = built;
-    const { strategy, summarizer, lowWater } = this.#settings;
+    const { atSeq } = built;
     try {
       const restUntil = (await this.#log.head(built))?.value.restUntil ?? 0;
       if (atSeq < restUntil) {
         this.#rest(built, restUntil);
         return undefined;
       }
-      const result = await this.#compactor.run({
+      const make = () => this.#makeByItself(built);
+      const { background } = this.#context;
+      // One that a window waits for is work of its caller.
+      const result = await (this.#settings.background
+        ? background.run('compaction', make, this.#closing.signal)
+        : background.track('compaction', make));
+      const reason = result?.refused?.reason;
+      if (reason === 'saves-too-little' || reason === 'nothing-to-compact') this.#rest(built, atSeq + REST);
+      return result;
+    } catch (error) {
+      if (this.#isOfNoConcern(error)) return undefined;
+      this.#rest(built, atSeq + REST);
+      this.#onError(error);
+      return undefined;
+    }
+  }
+
+  /** @returns undefined where nobody is concerned any longer */
+  async #makeByItself(built: BuiltFor): Promise<CompactionResult | undefined> {
+    const { sessionId, channel, counter, forTokens, longRoom } = built;
+    const { strategy, summarizer, lowWater } = this.#settings;
+    try {
+      return await this.#compactor.run({
         sessionId,
         channel,
         counter,
@@ -198,14 +219,9 @@ export class CompactionService {
         target: (fixed) => Math.floor(fixed + Math.max(0, longRoom + PER_REQUEST - fixed) * lowWater),
         signal: this.#closing.signal,
       });
-      const reason = result.refused?.reason;
-      if (reason === 'saves-too-little' || reason === 'nothing-to-compact') this.#rest(built, atSeq + REST);
-      return result;
     } catch (error) {
       if (this.#isOfNoConcern(error)) return undefined;
-      this.#rest(built, atSeq + REST);
-      this.#onError(error);
-      return undefined;
+      throw error;
     }
   }
 

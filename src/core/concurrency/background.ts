@@ -1,19 +1,30 @@
 import PQueue from 'p-queue';
-import { BACKGROUND_KINDS, type BackgroundKind, type EngineConcurrencyOptions } from './options.ts';
+import { BACKGROUND_KINDS, type BackgroundKind } from './options.ts';
 import { Tally } from './tally.ts';
+
+/**
+ * Of what there is one at a time anyhow there is one slot, and two for the index: while it catches up, which may take
+ * long, what was deleted is taken out of it.
+ */
+const SLOTS: Readonly<Record<Exclude<BackgroundKind, 'compaction'>, number>> = {
+  counting: 1,
+  embedding: 1,
+  indexing: 2,
+  maintenance: 1,
+  memory: 4,
+};
 
 /**
  * Where the engine's own work starts. Each kind has slots of its own, so work may wait for work of another kind, as
  * maintenance waits for the index, and a slow kind holds up no other one; none may wait for work of its own kind.
  */
 export class BackgroundWork {
-  readonly #tally: Tally;
+  readonly tally: Tally;
   readonly #queues: ReadonlyMap<BackgroundKind, PQueue>;
 
-  constructor({ maxCompactions = 4 }: EngineConcurrencyOptions = {}, tally = new Tally()) {
-    this.#tally = tally;
-    // Of the others there is one at a time anyhow, but for indexing: one drains, one takes away what was deleted.
-    const slots = { compaction: maxCompactions, embedding: 1, indexing: 2, maintenance: 1, memory: 4 };
+  constructor(tally = new Tally(), maxCompactions = 4) {
+    this.tally = tally;
+    const slots = { ...SLOTS, compaction: maxCompactions };
     this.#queues = new Map(BACKGROUND_KINDS.map((kind) => [kind, new PQueue({ concurrency: slots[kind] })]));
   }
 
@@ -24,7 +35,7 @@ export class BackgroundWork {
    * @throws what the work throws; the signal's reason
    */
   run<T>(kind: BackgroundKind, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const piece = this.#tally.arrived(kind);
+    const piece = this.tally.arrived(kind);
     return this.#queues.get(kind)!.add(() => {
       if (signal?.aborted) {
         piece.ended('cancelled');
@@ -34,14 +45,14 @@ export class BackgroundWork {
     });
   }
 
-  /** Does work that a caller waits for: at once. It is counted only. */
+  /** Does work at once, and counts it only: what a caller waits for, and what is short. */
   track<T>(kind: BackgroundKind, work: () => Promise<T>): Promise<T> {
-    return this.#count(this.#tally.arrived(kind), work);
+    return this.#count(this.tally.arrived(kind), work);
   }
 
   /** Counts a failure within work that goes on. */
   failing(kind: BackgroundKind, error: unknown): void {
-    this.#tally.failing(kind, error);
+    this.tally.failing(kind, error);
   }
 
   async #count<T>(piece: ReturnType<Tally['arrived']>, work: () => Promise<T>): Promise<T> {

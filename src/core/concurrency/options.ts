@@ -4,7 +4,14 @@ import { idSchema, parseInput } from '../input.ts';
 import { MAX_TIMER_MS } from '../store-options.ts';
 
 /** The engine's own work, by kind. Each kind has slots of its own: none waits for another one, nor for users' jobs. */
-export const BACKGROUND_KINDS = ['compaction', 'embedding', 'indexing', 'maintenance', 'memory'] as const;
+export const BACKGROUND_KINDS = [
+  'compaction',
+  'counting',
+  'embedding',
+  'indexing',
+  'maintenance',
+  'memory',
+] as const;
 export type BackgroundKind = (typeof BACKGROUND_KINDS)[number];
 
 export interface ConcurrencyOptions {

@@ -429,8 +429,14 @@ export class MemoryService {
     for (const { id, tier } of memories) {
       const used = tier === 'short' && !this.#keeping.has(id) && this.#short.use(id, owner, now);
       if (used && used.uses >= this.#shelf.settings.promoteUses)
-        this.#inBackground(`${owner.key}\0${id}`, () => this.#keep(owner, used, 'medium'));
+        this.#inBackground(`${owner.key}\0${id}`, () => this.#promote(owner, id));
     }
+  }
+
+  /** When its turn comes it may have become a durable one already, or be gone. */
+  async #promote(owner: Owner, id: string): Promise<void> {
+    const memory = this.#short.get(id, owner, this.#context.clock.now());
+    if (memory && !this.#keeping.has(id)) await this.#keep(owner, memory, 'medium');
   }
 
   /** A tier may be over its size by a tenth before it makes room: not each memory makes the next one go. */
@@ -445,7 +451,8 @@ export class MemoryService {
   /** At most one work of a name at a time. */
   #inBackground(name: string, work: () => Promise<unknown>): void {
     if (this.#background.has(name)) return;
-    const working = work()
+    const working = this.#context.background
+      .run('memory', work)
       .catch((error: unknown) => this.#dependencies.onError(error))
       .finally(() => this.#background.delete(name));
     this.#background.set(name, working);

@@ -44,7 +44,8 @@ export class Uses {
   /** Resolves when all uses so far are written, or could not be. */
   async settled(): Promise<void> {
     while (this.#writing || this.#gathered.size > 0) {
-      this.#writing ??= this.#write().finally(() => {
+      const write = () => this.#write();
+      this.#writing ??= this.#shelf.context.background.track('memory', write).finally(() => {
         this.#writing = undefined;
       });
       await this.#writing;
@@ -70,7 +71,9 @@ export class Uses {
       for (let start = 0; start < all.length; start += AT_ONCE) {
         await this.#writeSome(owner, all.slice(start, start + AT_ONCE)).catch((error: unknown) => {
           // An engine that closes has closed its store, or is about to.
-          if (!isHoldfastError(error) || error.code !== 'closed') this.#onError(error);
+          if (isHoldfastError(error) && error.code === 'closed') return;
+          this.#shelf.context.background.failing('memory', error);
+          this.#onError(error);
         });
       }
     }

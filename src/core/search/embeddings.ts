@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { BackgroundWork } from '../concurrency/background.ts';
 import { isConflict, isHoldfastError } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { kinds, SYSTEM_PARTITION } from '../partitions.ts';
@@ -55,6 +56,7 @@ export class Embeddings {
   readonly #calls: EmbedCalls;
   readonly #onError: (error: unknown) => void;
   readonly #closing: AbortSignal;
+  readonly #background: BackgroundWork;
   /** Partitions that may lack vectors. */
   readonly #pending = new Map<string, Partition>();
   /** Partitions that somebody else has indexed. */
@@ -72,12 +74,13 @@ export class Embeddings {
   constructor(
     store: Store,
     calls: EmbedCalls,
-    { onError, closing }: { onError: (error: unknown) => void; closing: AbortSignal },
+    on: { onError: (error: unknown) => void; closing: AbortSignal; background: BackgroundWork },
   ) {
     this.#store = store;
     this.#calls = calls;
-    this.#onError = onError;
-    this.#closing = closing;
+    this.#onError = on.onError;
+    this.#closing = on.closing;
+    this.#background = on.background;
   }
 
   /** Whether the vectors of a model can be searched. */
@@ -103,7 +106,7 @@ export class Embeddings {
   wake(): void {
     this.#again = true;
     if (this.#closing.aborted) return;
-    this.#working ??= this.#work().finally(() => {
+    this.#working ??= this.#workInTurn().finally(() => {
       this.#working = undefined;
       if (this.#again && !this.#closing.aborted) this.wake();
     });
@@ -128,17 +131,21 @@ export class Embeddings {
     await this.#working;
   }
 
-  async #work(): Promise<void> {
+  async #workInTurn(): Promise<void> {
     try {
-      while (this.#again) {
-        this.#again = false;
-        await this.#round(await this.#calls.knownModel());
-      }
+      await this.#background.run('embedding', () => this.#work(), this.#closing);
     } catch (error) {
       // What is left undone is found in the journal, or by the walk.
       this.#again = false;
       this.#journalIsDue = true;
       if (!this.#closing.aborted) this.#onError(error);
+    }
+  }
+
+  async #work(): Promise<void> {
+    while (this.#again) {
+      this.#again = false;
+      await this.#round(await this.#calls.knownModel());
     }
   }
 

@@ -118,9 +118,11 @@ export class TextIndexer {
 
   /** Indexes all there is to index, and remembers how far it is. Nothing where nobody has searched the store yet. */
   drain(): Promise<void> {
-    this.#draining ??= this.#background.run('indexing', () => this.#drain()).finally(() => {
-      this.#draining = undefined;
-    });
+    this.#draining ??= this.#background
+      .run('indexing', () => this.#drain())
+      .finally(() => {
+        this.#draining = undefined;
+      });
     return this.#draining;
   }
 
@@ -130,9 +132,11 @@ export class TextIndexer {
    */
   settle(partition: Partition): void {
     this.#outdated.set(keyOf(partition), partition);
-    this.#settling ??= this.#background.run('indexing', () => this.#settle()).finally(() => {
-      this.#settling = undefined;
-    });
+    this.#settling ??= this.#background
+      .run('indexing', () => this.#settle())
+      .finally(() => {
+        this.#settling = undefined;
+      });
   }
 
   /** Stops; what is not indexed is indexed when somebody searches again. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import type { BackgroundWork } from '../concurrency/background.ts';
 import type { Partition, Store } from '../store.ts';
 import { EmbedCalls } from './embed-calls.ts';
 import type { EmbedderLike, EmbeddingOptions } from './embedder.ts';
@@ -14,6 +15,8 @@ export interface TextIndexOptions {
   embedding?: EmbeddingOptions | undefined;
   /** Hears of failures in the background. */
   onError: (error: unknown) => void;
+  /** Where its work in the background starts. */
+  background: BackgroundWork;
 }
 
 /** The text index of a store, of all its tenants: what feeds it, what searches it, and the vectors beside it. */
@@ -24,13 +27,19 @@ export class TextIndex {
   readonly #indexer: TextIndexer;
   readonly #closing = new AbortController();
 
-  constructor(store: Store, { clock, embedder, embedding = {}, onError }: TextIndexOptions) {
-    const on = { onError, closing: this.#closing.signal };
-    const calls = embedder && new EmbedCalls(embedder, embedding, on);
+  constructor(store: Store, options: TextIndexOptions) {
+    const { clock, embedder, embedding = {}, onError, background } = options;
+    const on = { onError, closing: this.#closing.signal, background };
+    const onCallError = (error: unknown) => {
+      background.failing('embedding', error);
+      onError(error);
+    };
+    const calls = embedder && new EmbedCalls(embedder, embedding, { ...on, onError: onCallError });
     const embeddings = calls && new Embeddings(store, calls, on);
     this.embeddings = embeddings;
     this.#indexer = new TextIndexer(store, {
       error: onError,
+      background,
       indexed: embeddings && ((partition, isOurs) => embeddings.indexed(partition, isOurs)),
     });
     const { deadlineMs } = embedding;

@@ -1,3 +1,4 @@
+import type { BackgroundWork } from '../concurrency/background.ts';
 import { kinds } from '../partitions.ts';
 import { type Partition, PROVISIONAL, type Store } from '../store.ts';
 import type { TokenLedger } from './ledger.ts';
@@ -16,6 +17,7 @@ interface Due {
 export class TokenSettler {
   readonly #store: Store;
   readonly #ledger: TokenLedger;
+  readonly #background: BackgroundWork;
   /** Where the uncounted stretches of logs begin: by log name, then by the id of the (one tenant's) session. */
   readonly #due = new Map<string, Map<string, Due>>();
   #timer: NodeJS.Timeout | undefined;
@@ -23,9 +25,10 @@ export class TokenSettler {
   #working: Promise<void> | undefined;
   #closed = false;
 
-  constructor(store: Store, ledger: TokenLedger) {
+  constructor(store: Store, ledger: TokenLedger, background: BackgroundWork) {
     this.#store = store;
     this.#ledger = ledger;
+    this.#background = background;
   }
 
   /** To be called when messages from `firstSeq` on were appended. Costs next to nothing. */
@@ -66,9 +69,11 @@ export class TokenSettler {
   }
 
   #work(): Promise<void> {
-    this.#working ??= this.#slice().finally(() => {
-      this.#working = undefined;
-    });
+    this.#working ??= this.#background
+      .track('counting', () => this.#slice())
+      .finally(() => {
+        this.#working = undefined;
+      });
     return this.#working;
   }
 
