@@ -56,7 +56,8 @@ function ruleOf(area: string): Rule | undefined {
     case 'archives':
       return { areas: ['core', `${group}/shared`], packages: drivers[name] ?? [] };
     case 'integrations':
-      return { areas: ['core'], packages: hosts[name] ?? [] };
+      // And what checks options, here as everywhere.
+      return { areas: ['core'], packages: ['zod', ...(hosts[name] ?? [])] };
     case 'server':
       return {
         areas: ['core'],
