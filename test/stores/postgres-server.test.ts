@@ -157,7 +157,7 @@ describe('a postgres store and its server', () => {
       const losingClient = (client: pg.PoolClient) => ({
         on: client.on.bind(client),
         removeListener: client.removeListener.bind(client),
-        release: () => client.release(),
+        release: (destroy?: boolean) => client.release(destroy),
         async query(query: pg.QueryConfig) {
           const result = await client.query(query);
           if (!query.text.includes('_group(') || lost++ % 2 === 1) return result;

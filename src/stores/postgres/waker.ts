@@ -129,15 +129,14 @@ export class Waker {
 
   #lost(client: PostgresClient): void {
     if (this.#listener !== client) return;
-    this.#drop();
     this.#reconnectLater();
     this.wake();
   }
 
   #reconnectLater(): void {
+    // A connection on which nothing can be heard (a standby's, say) goes back, too.
+    this.#drop();
     if (this.#closed) return;
-    this.#listener = undefined;
-    this.#arrives = false;
     clearTimeout(this.#reconnect);
     this.#reconnect = setTimeout(
       () => {
