@@ -1,4 +1,5 @@
 /** Where things live: the names of partitions, record kinds, logs and indexes, in one place. */
+import { createHash } from 'node:crypto';
 import type { Operation, Partition } from './store.ts';
 
 export function sessionPartition(tenant: string, sessionId: string): Partition {
@@ -8,6 +9,12 @@ export function sessionPartition(tenant: string, sessionId: string): Partition {
 /** What is kept of a user whatever the session: memories. */
 export function userPartition(tenant: string, userId: string): Partition {
   return { tenant, type: 'user', id: userId };
+}
+
+/** How often a tool was called by whom, in the windows of its rate limit. It expires with them. */
+export function toolRatePartition(tenant: string, limit: string, key: string): Partition {
+  const whose = createHash('sha256').update(key).digest('base64url');
+  return { tenant, type: 'tool-rate', id: `${limit}.${whose}` };
 }
 
 /** The collection of the full-text index that has the memories. Those of messages are called like their logs. */
@@ -69,12 +76,18 @@ export const kinds = {
   memoryExtraction: 'memory-extraction',
   /** One task, in its session's partition or, without a session, in one of its own. */
   task: 'task',
+  /** That a task was closed, and when. */
+  taskEnd: 'task-end',
   /** What a task's history leaves out of its log, and what it knew of files and models by then. */
   taskTrim: 'task-trim',
-  /** What the models that a task used have counted. */
-  taskUsage: 'task-usage',
-  /** The same of all tasks of a session. */
-  taskUsageTotal: 'task-usage-total',
+  /** How many updates a task has, and what the models that it used have counted. */
+  taskCounters: 'task-counters',
+  /** The same of all that happened in the session's timeline. */
+  taskTotals: 'task-totals',
+  /** How many calls a window of a rate limit has, in a partition of the limit's. */
+  toolRate: 'tool-rate',
+  /** How long an offloaded result of a tool is. */
+  toolResult: 'tool-result',
   /** A journal consumer's cursor, in the system partition. */
   consumer: 'consumer',
   /** Which embedder's vectors are searched, and how far they are, in the system partition. */
@@ -126,6 +139,11 @@ export function compactionLog(channel?: string): string {
 export function channelOfCompactions(log: string): string | null | undefined {
   if (log === 'compactions') return null;
   return log.startsWith('compactions:') ? log.slice('compactions:'.length) : undefined;
+}
+
+/** The log of an offloaded result of a tool, in pieces. */
+export function toolResultLog(id: string): string {
+  return `tool-result:${id}`;
 }
 
 /** The log of recorded windows. */

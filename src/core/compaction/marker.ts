@@ -68,6 +68,11 @@ function isError(part: Part): boolean {
 function markerOf(seq: number, [part, sameAs]: Offload, text: string): string {
   const handle = handleOf(seq, part);
   if (sameAs !== undefined) return `[The same as in message @${sameAs}. Left out here; handle ${handle}]`;
+  return leftOut(handle, text);
+}
+
+/** What stands for a text that can be read back. */
+export function leftOut(handle: string, text: string): string {
   const begin = cut(text, SHOWN).replaceAll(/\s+/g, ' ').trim();
   const length = text.length.toLocaleString('en-US');
   return `[Left out to save room: ${length} characters; read them back with the handle ${handle}. They begin: ${begin}…]`;
