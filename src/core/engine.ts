@@ -10,7 +10,11 @@ import { Tally } from './concurrency/tally.ts';
 import { type CopyOptions, type CopyResult, copyStore } from './copy/copy.ts';
 import { InvalidInputError, UnsupportedError } from './errors.ts';
 import { EventService } from './events/events.ts';
-import { idSchema, parseInput } from './input.ts';
+import { HealthService } from './health/health.ts';
+import { type HealthOptions, healthOptionsSchema } from './health/options.ts';
+import { Recovery } from './health/recovery.ts';
+import { durationSchema, idSchema, parseInput } from './input.ts';
+import { EngineLog, type Logger, loggerSchema } from './logger.ts';
 import { Maintenance } from './maintenance.ts';
 import { MemoryService } from './memory/memory.ts';
 import { type MemoryOptions, memoryOptionsSchema } from './memory/options.ts';
@@ -58,6 +62,14 @@ export interface EngineOptions {
   compaction?: CompactionOptions;
   /** How many jobs run and wait in {@link ContextEngine.concurrency}: see docs/concurrency.md. */
   concurrency?: EngineConcurrencyOptions | undefined;
+  /** After how long without use a session expires that says nothing else (milliseconds). Absent: never. */
+  sessionTtlMs?: number | undefined;
+  /** What a window may hold that says nothing else (tokens). Absent: each one has to say it. */
+  maxTokens?: number | undefined;
+  /** How it is looked after whether all is well; only when asked for where absent. */
+  health?: HealthOptions | undefined;
+  /** Is told what happens, one event a line, with ids and never with content: a `pino()`, or what is like it. */
+  logger?: Logger | undefined;
   clock?: Clock;
 }
 
@@ -76,6 +88,10 @@ const optionsSchema = z.strictObject({
   onError: storeOptionsShape.onError,
   compaction: compactionOptionsSchema.optional(),
   concurrency: engineConcurrencySchema.optional(),
+  sessionTtlMs: durationSchema.optional(),
+  maxTokens: z.int().min(1).max(100_000_000).optional(),
+  health: healthOptionsSchema.optional(),
+  logger: loggerSchema.optional(),
   clock: z
     .custom<Clock>(
       (value) => typeof (value as Clock | null)?.now === 'function',
@@ -105,6 +121,8 @@ export class ContextEngine implements AsyncDisposable {
   readonly memory: MemoryService;
   /** Jobs of your own, and the numbers of all work in the background: one for all tenants. */
   readonly concurrency: ConcurrencyController;
+  /** How the store, its journal and this process are: one for all tenants. */
+  readonly health: HealthService;
   readonly #store: Store;
   readonly #options: EngineOptions;
   readonly #settler: TokenSettler;
@@ -125,7 +143,9 @@ export class ContextEngine implements AsyncDisposable {
    */
   constructor(store: Store, options: EngineOptions = {}, root?: ContextEngine) {
     parseInput(optionsSchema, options, 'engine');
-    const { tenant = 'default', clock = systemClock, onError = warn } = options;
+    const { tenant = 'default', clock = systemClock, logger } = options;
+    const log = new EngineLog(logger, tenant);
+    const onError = options.onError ?? (logger ? (error: unknown) => log.failed(error) : warn);
     this.#root = root;
     this.tenantName = tenant;
     this.#store = store;
@@ -134,7 +154,8 @@ export class ContextEngine implements AsyncDisposable {
     const background = root ? root.#background : new BackgroundWork(new Tally(clock), maxCompactions);
     this.#background = background;
     this.concurrency = root?.concurrency ?? new ConcurrencyController(concurrency, background.tally);
-    const context: ServiceContext = { store, records: new Records(store), tenant, clock, background };
+    const records = new Records(store);
+    const context: ServiceContext = { store, records, tenant, clock, background, log, defaults: options };
     const ledger = new TokenLedger(store, new TokenCounters(options.tokenCounter));
     this.#settler = new TokenSettler(store, ledger, background);
     this.#textIndex = root
@@ -169,6 +190,7 @@ export class ContextEngine implements AsyncDisposable {
     const { memory } = this;
     this.window = new WindowService(context, { activity, ledger, compactions, searcher, memory });
     const { maintenanceIntervalMs = 60_000, journalKeepMs = 7 * DAY_MS } = options;
+    this.health = root?.health ?? this.#makeHealth({ clock, journalKeepMs, log, onError });
     if (root) return;
     const housekeeping = { intervalMs: maintenanceIntervalMs, journalKeepMs, onError };
     this.#maintenance = new Maintenance(
@@ -223,6 +245,15 @@ export class ContextEngine implements AsyncDisposable {
     return copyStore(this.#store, target.#store, options);
   }
 
+  #makeHealth(parts: { clock: Clock; journalKeepMs: number; log: EngineLog; onError(error: unknown): void }) {
+    const recovery = new Recovery(this.#store, this.#textIndex, parts.onError);
+    const health = new HealthService({ store: this.#store, recovery, ...parts }, this.#options.health);
+    health.onChange(({ status, reasons }, before) =>
+      parts.log[status === 'healthy' ? 'info' : 'warn']({ status, before, reasons }, 'health changed'),
+    );
+    return health;
+  }
+
   /** Of the tenants that are in use here: no index goes over all of them. */
   async #sweepMemories(): Promise<void> {
     for (const engine of [this, ...this.#tenants.values()]) await engine.memory.sweep();
@@ -235,6 +266,7 @@ export class ContextEngine implements AsyncDisposable {
     if (this.#root && this.#root.#tenants.get(this.tenantName) === this)
       this.#root.#tenants.delete(this.tenantName);
     await Promise.all([...this.#tenants.values()].map((engine) => engine.close()));
+    if (!this.#root) await this.health.close();
     await this.#maintenance?.close();
     await this.#compactions.close();
     await this.memory.close();

@@ -53,10 +53,14 @@ export class Maintenance {
   }
 
   async #work(): Promise<void> {
-    await sweepExpired(this.#context.store, undefined, this.#context.clock.now());
+    const { log } = this.#context;
+    const expired = await sweepExpired(this.#context.store, undefined, this.#context.clock.now());
+    if (expired > 0) log.info({ expired }, 'sessions expired');
     await this.#services.sweepMemories();
     // What the index has not taken in must not be forgotten.
     await this.#services.textIndex.drain();
-    await this.#services.events.trim({ keepMs: this.#options.journalKeepMs });
+    log.debug({}, 'index caught up');
+    const trimmed = await this.#services.events.trim({ keepMs: this.#options.journalKeepMs });
+    log.debug({ trimmed: trimmed !== undefined }, 'sweep done');
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts';
 import type { BackgroundWork } from './concurrency/background.ts';
 import { isConflict, NotFoundError } from './errors.ts';
+import type { EngineLog } from './logger.ts';
 import { sessionPartition } from './partitions.ts';
 import type { Records } from './records.ts';
 import type { Partition, Store } from './store.ts';
@@ -12,6 +13,16 @@ export interface ServiceContext {
   readonly tenant: string;
   readonly clock: Clock;
   readonly background: BackgroundWork;
+  readonly log: EngineLog;
+  readonly defaults: ServiceDefaults;
+}
+
+/** What holds where a call says nothing else. */
+export interface ServiceDefaults {
+  /** After how long without use a session expires (milliseconds). Absent: never. */
+  readonly sessionTtlMs?: number | undefined;
+  /** What a window may hold (tokens). Absent: each one has to say it. */
+  readonly maxTokens?: number | undefined;
 }
 
 /** The error for a session that is not there. */

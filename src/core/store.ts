@@ -412,12 +412,26 @@ export interface CommitGroups {
   readonly waiting: number;
 }
 
+/** What a store can do by itself about a server that was away. */
+export interface StoreRecovery {
+  /** Asks the server at once, over new connections. @throws StoreUnavailableError where it is still away */
+  reconnect?(): Promise<void>;
+  /**
+   * Brings what a fallback holds into the store.
+   * @returns how many batches are left, those that come in meanwhile among them
+   * @throws StoreUnavailableError where the store is still away
+   */
+  replay?(): Promise<number>;
+}
+
 /** A durable home for partitions. Every method of a closed store throws `ClosedError`. */
 export interface Store {
   readonly name: string;
   readonly features: StoreFeatures;
   /** For monitoring, where the store commits batches in groups. */
   readonly groups?: CommitGroups | undefined;
+  /** Where there is anything that can be done. */
+  readonly recovery?: StoreRecovery | undefined;
   /** Commits a batch; resolves only when it is as durable as the store was asked to be. */
   commit(batch: Batch): Promise<Receipt>;
   /** Records by key, in the keys' order. */

@@ -69,16 +69,3 @@ export function errorResponse(error: unknown): Response {
 
 /** On every answer: it is one client's data, and JSON whatever a browser makes of it. */
 export const plain = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
-
-/** An error for the log: where it happened, and only messages of ours, which carry no content. */
-export function loggable(error: unknown): Record<string, unknown> {
-  if (isHoldfastError(error)) return { code: error.code, message: error.message, ...causeOf(error) };
-  if (!(error instanceof Error)) return { name: typeof error };
-  const { name, code, stack = '' } = error as NodeJS.ErrnoException;
-  const frames = stack.split('\n').filter((line) => /^\s+at /.test(line));
-  return { name, ...(code !== undefined && { code }), stack: frames.map((line) => line.trim()) };
-}
-
-function causeOf(error: HoldfastError): Record<string, unknown> {
-  return error.cause === undefined ? {} : { cause: loggable(error.cause) };
-}

@@ -120,7 +120,7 @@ export function patientStore(target: MemoryStore, wire: Wire, onGaveUp: () => vo
 /** A store that stays open when it is closed, so that it can be opened again, and passes for a durable one. */
 export function lasting(store: MemoryStore): Store {
   return new Proxy(store, {
-    get: (target, name: keyof Store) => {
+    get: (target: Store, name: keyof Store) => {
       if (name === 'features') return { ...target.features, persistent: true };
       const member = name === 'close' ? async () => {} : target[name];
       return typeof member === 'function' ? member.bind(target) : member;

@@ -109,7 +109,7 @@ export class CompactionService {
     const stop = [this.#closing.signal, ...(signal ? [signal] : [])];
     const asked = strategiesOf(given.strategy);
     try {
-      return await this.#compactor.run({
+      return await this.#run({
         sessionId,
         channel,
         counter,
@@ -204,12 +204,25 @@ export class CompactionService {
     }
   }
 
+  /** Makes one, and tells the log what came of it. */
+  async #run(request: Parameters<Compactor['run']>[0]): Promise<CompactionResult> {
+    const result = await this.#compactor.run(request);
+    const { sessionId, channel } = request;
+    const where = { sessionId, ...(channel !== undefined && { channel }) };
+    const { compaction, refused } = result;
+    if (compaction) {
+      const { id, strategy, tokensBefore, tokensAfter } = compaction;
+      this.#context.log.info({ ...where, id, strategy, tokensBefore, tokensAfter }, 'compaction made');
+    } else if (refused) this.#context.log.info({ ...where, reason: refused.reason }, 'compaction refused');
+    return result;
+  }
+
   /** @returns undefined where nobody is concerned any longer */
   async #makeByItself(built: BuiltFor): Promise<CompactionResult | undefined> {
     const { sessionId, channel, counter, forTokens, longRoom } = built;
     const { strategy, summarizer, lowWater } = this.#settings;
     try {
-      return await this.#compactor.run({
+      return await this.#run({
         sessionId,
         channel,
         counter,

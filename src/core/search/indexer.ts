@@ -127,6 +127,19 @@ export class TextIndexer {
   }
 
   /**
+   * Indexes everything anew, whatever the index says that it has. Searches go on meanwhile: each first brings in what it
+   * searches, or says that it is not complete. Where another process begins anew as well, that is as good.
+   */
+  async rebuild(): Promise<void> {
+    await this.#load();
+    const old = this.#place?.build;
+    while (this.#place?.build === old && !this.#closing.signal.aborted) await this.#begin();
+    const build = this.#place?.build;
+    while (this.#place?.building && this.#place.build === build && !this.#closing.signal.aborted)
+      await this.drain();
+  }
+
+  /**
    * Takes what is no longer said in a partition out of the index, in the background: nobody has to search first. Nothing
    * where it was never indexed.
    */

@@ -53,6 +53,12 @@ export class TextIndex {
     await this.embeddings?.catchUp();
   }
 
+  /** Indexes everything anew. Its vectors follow in the background. */
+  async rebuild(): Promise<void> {
+    await this.#indexer.rebuild();
+    await this.embeddings?.catchUp();
+  }
+
   /** After texts of a partition were taken away or edited: the index does not keep them until somebody searches. */
   settle(partition: Partition): void {
     this.#indexer.settle(partition);

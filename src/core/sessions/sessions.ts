@@ -52,7 +52,7 @@ export interface CreateSession {
   id?: string | undefined;
   userId: string;
   metadata?: Record<string, unknown> | undefined;
-  /** The session expires when it was not used for so long (milliseconds). Absent: never. */
+  /** The session expires when it was not used for so long (milliseconds). Absent: as the engine's `sessionTtlMs` says. */
   ttlMs?: number | undefined;
   /** Epoch milliseconds; for sessions that come from elsewhere. Now where absent. */
   createdAt?: number | undefined;
@@ -108,7 +108,7 @@ export class SessionService {
       id = newId(),
       userId,
       metadata = {},
-      ttlMs,
+      ttlMs = this.#context.defaults.sessionTtlMs,
       createdAt,
     } = parseInput(createSchema, input, 'sessions.create');
     const now = this.#context.clock.now();
@@ -134,6 +134,7 @@ export class SessionService {
     });
     const { version } = receipt.results[0]!;
     const live = { lastActivityAt: now, messageCount: 0 };
+    this.#context.log.info({ sessionId: id, userId }, 'session created');
     return toSession(id, { value: encodeJson(record, 'session'), version: version!, live });
   }
 

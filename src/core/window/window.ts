@@ -43,8 +43,8 @@ const manifestsSchema = z.strictObject({
 });
 
 export interface BuildWindow {
-  /** What the model takes in all, reply and tool schemas included. */
-  maxTokens: number;
+  /** What the model takes in all, reply and tool schemas included. The engine's `maxTokens` where absent. */
+  maxTokens?: number | undefined;
   /** Kept free for the reply. Default 0: `maxTokens` is then for the input alone. */
   replyTokens?: number | undefined;
   /** The tool schemas that go out with the call, to be counted; or how many tokens they take. */
@@ -105,6 +105,7 @@ export class WindowService {
   readonly #sources: RecallSources;
   readonly #usage: UsageLedger;
   readonly #manifests: Manifests;
+  readonly #defaults: { maxTokens?: number };
   /** What the last window of a session was counted at, by model. */
   readonly #estimates = new Map<string, Estimate>();
 
@@ -116,6 +117,8 @@ export class WindowService {
     this.#sources = services;
     this.#usage = new UsageLedger(context);
     this.#manifests = new Manifests(context);
+    const { maxTokens } = context.defaults;
+    this.#defaults = maxTokens === undefined ? {} : { maxTokens };
   }
 
   /**
@@ -124,17 +127,17 @@ export class WindowService {
    * starts a compaction, which a later one stands on.
    * @throws BudgetError when system prompt, pinned messages, newest group and last user turn alone don't fit
    */
-  build(sessionId: string, options: BuildWindow): Promise<BuiltWindow>;
+  build(sessionId: string, options?: BuildWindow): Promise<BuiltWindow>;
   build<F extends MessageFormat>(
     sessionId: string,
     options: BuildWindow & { as: F },
   ): Promise<BuiltWindow<FormattedMessages[F]>>;
   async build(
     sessionId: string,
-    options: BuildWindow & { as?: MessageFormat },
+    options: BuildWindow & { as?: MessageFormat } = {},
   ): Promise<BuiltWindow<unknown>> {
     parseInput(idSchema, sessionId, 'window.build: sessionId');
-    const given = parseInput(buildSchema, options, 'window.build');
+    const given = parseInput(buildSchema, { ...this.#defaults, ...options }, 'window.build');
     const [sessionVersion, counter, calibration] = await Promise.all([
       this.#activity.checkForRead(sessionId),
       this.#ledger.counter(given.model),

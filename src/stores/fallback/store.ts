@@ -22,6 +22,7 @@ import type {
   Stored,
   StoreFeatures,
   StoreHealth,
+  StoreRecovery,
   TextMatches,
   TextQuery,
 } from '../../core/store.ts';
@@ -146,6 +147,21 @@ export class FallbackStore implements Store {
   get groups(): CommitGroups | undefined {
     return this.#source.opened?.groups;
   }
+
+  readonly recovery: StoreRecovery = {
+    reconnect: async () => {
+      this.#life.check();
+      if (this.#state === 'degraded') await this.#look();
+      else await this.#source.store.recovery?.reconnect?.();
+    },
+    replay: async () => {
+      this.#life.check();
+      if (this.#state === 'degraded') await this.#look();
+      await this.#replaying;
+      if (this.#state === 'degraded') throw needsStore('its spool');
+      return this.#backlog.count;
+    },
+  };
 
   get state(): FallbackState {
     return this.#state;
@@ -413,6 +429,13 @@ export class FallbackStore implements Store {
       this.#prober.start();
     }
     this.#flights.abandon();
+  }
+
+  /** Asks at once whether the store is back. @throws StoreUnavailableError where it is not */
+  async #look(): Promise<void> {
+    await this.#source.opened?.recovery?.reconnect?.();
+    await this.#prober.now();
+    if (this.#state === 'degraded') throw needsStore('its spool');
   }
 
   async #start(): Promise<void> {

@@ -85,6 +85,16 @@ export class Database {
     return running;
   }
 
+  /** Asks the server at once whether it is there. @throws StoreUnavailableError */
+  async reconnect(): Promise<void> {
+    if (this.#closed) throw new ClosedError('store');
+    try {
+      await this.#breaker.now();
+    } catch (error) {
+      throw translated(error, false);
+    }
+  }
+
   /** Waits for what is under way, and takes no more. */
   async close(): Promise<void> {
     this.#closed = true;

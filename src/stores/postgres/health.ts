@@ -16,6 +16,7 @@ type Settings = [
   standbys: string,
   standby: boolean,
   size: string,
+  time: string,
 ];
 type Held = [count: string, oldest: string | null];
 /** Of another user's process, an ordinary user is told no more than its id. */
@@ -50,12 +51,15 @@ async function askHealth({
   listening,
   pgvector,
 }: HealthParts): Promise<StoreHealth> {
-  const [[settings], [held], standbys] = await Promise.all([
+  const before = clock.now();
+  const [[settings], [held], [version], standbys] = await Promise.all([
     database.query<Settings>(SETTINGS, [schema]),
     database.query<Held>(heldSql(schema), [MOST_COUNTED]),
+    database.query<[number]>(`SELECT m.schema_version FROM ${quoteName(schema)}.meta m`),
     database.query<[string]>("SELECT state FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')"),
   ]);
-  const [server, fsync, synchronousCommit, standbyNames, readOnly, size] = settings!;
+  const [server, fsync, synchronousCommit, standbyNames, readOnly, size, time] = settings!;
+  const clockSkewMs = Math.round((before + clock.now()) / 2 - Number(time));
   const warnings: string[] = [];
   const problems: string[] = [];
   if (fsync === 'off' && durability !== 'normal') {
@@ -77,7 +81,8 @@ async function askHealth({
     facts: {
       postgres: server,
       schema,
-      schemaVersion: SCHEMA_VERSION,
+      schemaVersion: Number(version![0]),
+      knownSchema: SCHEMA_VERSION,
       durability,
       synchronousCommit,
       fsync: fsync === 'on',
@@ -89,6 +94,7 @@ async function askHealth({
       wokenBy: listening ? 'notifications' : 'looking',
       changesHeldBack: heldBack,
       heldBackMs: heldMs,
+      clockSkewMs,
       pgvector: pgvector ?? 'not installed',
     },
   };
@@ -111,7 +117,8 @@ async function holder(database: Database, heldMs: number): Promise<string> {
 const SETTINGS = `SELECT current_setting('server_version'), current_setting('fsync'),
   current_setting('synchronous_commit'), current_setting('synchronous_standby_names'), pg_is_in_recovery(),
   (SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = $1 AND c.relkind IN ('r', 'S', 'm'))`;
+    WHERE n.nspname = $1 AND c.relkind IN ('r', 'S', 'm')),
+  extract(epoch FROM clock_timestamp()) * 1000`;
 
 function heldSql(schema: string): string {
   const name = quoteName(schema);

@@ -1,5 +1,5 @@
 import { ConfigError } from '../../core/errors.ts';
-import type { Cursor, Store, StoreFeatures, StoreHealth } from '../../core/store.ts';
+import type { Cursor, Store, StoreFeatures, StoreHealth, StoreRecovery } from '../../core/store.ts';
 import { CheckedStore } from '../shared/checked-store.ts';
 import { Committer } from './commit.ts';
 import { type Connection, connect } from './connection.ts';
@@ -24,6 +24,12 @@ export interface PostgresMigrateOptions extends PostgresStoreOptions {
 export class PostgresStore extends CheckedStore implements Store {
   readonly name = 'postgres';
   readonly features: StoreFeatures;
+  readonly recovery: StoreRecovery = {
+    reconnect: async () => {
+      this.life.check();
+      await this.#connection.database.reconnect();
+    },
+  };
   readonly #connection: Connection;
   readonly #settings: Settings;
   protected readonly parts: {

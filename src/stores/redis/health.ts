@@ -45,12 +45,15 @@ interface NodeState {
   readonly info: Info;
   /** When it writes its memory to disk, as its settings have it; undefined where it does not say. */
   readonly save: string | undefined;
+  /** How far our clock is before the server's (milliseconds); undefined where it does not tell its own. */
+  readonly clockSkewMs: number | undefined;
 }
 
 async function readNode(servers: Servers, address: Address): Promise<NodeState> {
   await servers.ask(address, ['PING']);
   const info = await readInfo(servers, address, 'default');
-  return { info, save: await readSetting(servers, address, 'save') };
+  const clockSkewMs = await readSkew(servers, address);
+  return { info, save: await readSetting(servers, address, 'save'), clockSkewMs };
 }
 
 /** Managed servers may forbid it: then there is nothing to tell. */
@@ -62,6 +65,14 @@ async function readInfo(servers: Servers, address: Address, section: string): Pr
       .filter((line) => line.includes(':'))
       .map((line): [string, string] => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
   );
+}
+
+async function readSkew(servers: Servers, address: Address): Promise<number | undefined> {
+  const before = Date.now();
+  const answer = await servers.ask(address, ['TIME']).catch(() => undefined);
+  if (!Array.isArray(answer)) return undefined;
+  const [seconds, micros] = answer.map(Number);
+  return Math.round((before + Date.now()) / 2 - (seconds! * 1000 + micros! / 1000));
 }
 
 async function readSetting(servers: Servers, address: Address, name: string): Promise<string | undefined> {
@@ -107,7 +118,9 @@ function factsOf(nodes: readonly NodeState[]): Record<string, string | number> {
     masters: nodes.length,
     usedMemoryBytes: Number.isNaN(used) ? 'unknown' : used,
     appendOnlyFile: aof === 'unknown' ? aof : aof === '1' ? 'on' : 'off',
+    maxMemoryBytes: Number(told('maxmemory')) || 0,
     evictionPolicy: told('maxmemory_policy'),
     replicas: told('connected_slaves'),
+    ...(first?.clockSkewMs !== undefined && { clockSkewMs: first.clockSkewMs }),
   };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ClosedError } from '../../core/errors.ts';
+import { ClosedError, isHoldfastError } from '../../core/errors.ts';
 import { Breaker } from '../shared/breaker.ts';
 import { type Command, Connection, type Driver } from './connection.ts';
 import { NO_OWNER, notReplicated, refusal, remedyFor, unavailable } from './failures.ts';
@@ -113,6 +113,20 @@ export class Servers {
 
   ownerOf(slot: number): Address | undefined {
     return this.#topology.owner(slot);
+  }
+
+  /** Makes new connections to all masters, and asks each whether it is there. @throws StoreUnavailableError */
+  async reconnect(): Promise<void> {
+    const start = Date.now();
+    try {
+      await this.learn();
+      const nodes = this.masters.map((address) => this.#node(address));
+      for (const node of nodes) this.#renew(node);
+      await Promise.all(nodes.map(({ breaker }) => breaker.now()));
+    } catch (error) {
+      if (isHoldfastError(error)) throw error;
+      throw unavailable(error, Date.now() - start, false);
+    }
   }
 
   /** Finds out which node has which slot. */

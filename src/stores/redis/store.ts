@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { ConfigError, NewerSchemaError } from '../../core/errors.ts';
-import type { Cursor, Store, StoreFeatures, StoreHealth } from '../../core/store.ts';
+import type { Cursor, Store, StoreFeatures, StoreHealth, StoreRecovery } from '../../core/store.ts';
 import { CheckedStore } from '../shared/checked-store.ts';
 import { Committer } from './commit.ts';
 import { loadDriver } from './connection.ts';
@@ -30,6 +30,12 @@ export class RedisStore extends CheckedStore implements Store {
     shared: true,
     textSearch: true,
     vectorSearch: false,
+  };
+  readonly recovery: StoreRecovery = {
+    reconnect: async () => {
+      this.life.check();
+      await this.#servers.reconnect();
+    },
   };
   readonly #settings: RedisSettings;
   readonly #servers: Servers;

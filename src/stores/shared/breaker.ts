@@ -40,6 +40,18 @@ export class Breaker {
     this.#ask();
   }
 
+  /** Asks at once, whatever it has found out so far. @throws what the probe does; it is then away */
+  async now(): Promise<void> {
+    try {
+      await this.#probe();
+    } catch (error) {
+      this.failed(error);
+      throw error;
+    }
+    this.#open = false;
+    this.#reason = undefined;
+  }
+
   /** Asks no more. */
   close(): void {
     this.#closing.abort();

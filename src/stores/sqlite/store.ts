@@ -246,7 +246,8 @@ export class SqliteStore implements Store {
   async health(): Promise<StoreHealth> {
     this.#life.check();
     const { durability } = this.#options;
-    const facts = { path: this.path, schema: SCHEMA_VERSION, durability, vectorSearch: this.#vectors.fact };
+    const known = { schema: SCHEMA_VERSION, knownSchema: SCHEMA_VERSION };
+    const facts = { path: this.path, ...known, durability, vectorSearch: this.#vectors.fact };
     try {
       const more = await this.#read(() => this.#facts());
       const problems = this.#damage.found ? [this.#damage.found.message] : [];
@@ -257,11 +258,12 @@ export class SqliteStore implements Store {
     }
   }
 
-  #facts(): { sqlite: string; sizeBytes: number; textsToClear: number } {
+  #facts(): { sqlite: string; schema: number; sizeBytes: number; textsToClear: number } {
+    const schema = this.#db.pragma('user_version', { simple: true }) as number;
     const pages = this.#db.pragma('page_count', { simple: true }) as number;
     const pageBytes = this.#db.pragma('page_size', { simple: true }) as number;
     const version = this.#db.prepare('SELECT sqlite_version()').pluck().get() as string;
-    return { sqlite: version, sizeBytes: pages * pageBytes, textsToClear: this.#texts.countAside() };
+    return { sqlite: version, schema, sizeBytes: pages * pageBytes, textsToClear: this.#texts.countAside() };
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,28 @@
+import type { EngineLog } from './logger.ts';
+import type { CallObserver } from './monitor/instrument.ts';
+
+/** Calls that are events: what is told of them when they went well. Of the others only debug tells. */
+const events: Readonly<Record<string, string>> = {
+  'sessions.delete': 'session deleted',
+  'sessions.fork': 'session forked',
+  'sessions.sweep': 'sweep done',
+  'memory.consolidate': 'memories consolidated',
+  'window.undo': 'compaction undone',
+  'tools.execute': 'tool executed',
+};
+
+/** Tells the log of calls: by their names and ids, how long they took and how they ended. */
+export function callLog(log: EngineLog): CallObserver {
+  return (service, verb) => {
+    const event = events[`${service}.${verb}`];
+    const tellsCalls = log.tellsCalls;
+    if (event === undefined && !tellsCalls) return undefined;
+    return {
+      ended({ ids, durationMs, outcome }) {
+        const ms = Math.round(durationMs * 10) / 10;
+        if (event !== undefined && outcome === 'ok') log.info({ ...ids, ms }, event);
+        else if (tellsCalls) log.debug({ call: `${service}.${verb}`, ...ids, ms, outcome }, 'call');
+      },
+    };
+  };
+}

@@ -1,0 +1,99 @@
+import { isHoldfastError } from '../errors.ts';
+import { TookTooLong, timed } from '../timed.ts';
+
+/** From good to bad. */
+export const statuses = ['healthy', 'degraded', 'unhealthy'] as const;
+export type HealthStatus = (typeof statuses)[number];
+
+export type HealthFacts = Readonly<Record<string, string | number | boolean>>;
+
+/** What a check found out. */
+export interface CheckOutcome {
+  status: HealthStatus;
+  /** One sentence, without secrets and content. */
+  message?: string;
+  /** How to mend it. */
+  hint?: string;
+  facts?: HealthFacts;
+}
+
+/** One thing that was looked at. */
+export interface HealthCheck {
+  name: string;
+  status: HealthStatus;
+  message: string;
+  hint?: string;
+  durationMs: number;
+  facts?: HealthFacts;
+}
+
+/**
+ * Looks at something. One that throws, or takes too long, has failed.
+ * @param signal is aborted when its time is over
+ */
+export type CheckFunction = (
+  signal: AbortSignal,
+) => CheckOutcome | undefined | Promise<CheckOutcome | undefined>;
+
+/** A check, as it is run. */
+export interface Check {
+  readonly name: string;
+  readonly run: CheckFunction;
+  /** Makes the whole unhealthy; another one makes it degraded at most. */
+  readonly critical: boolean;
+  readonly timeoutMs: number;
+}
+
+/** Runs a check. It never throws, and is over when its time is. */
+export async function runCheck(check: Check, closing: AbortSignal): Promise<HealthCheck> {
+  const { name, timeoutMs } = check;
+  const start = performance.now();
+  const outcome = await settle(check, closing);
+  const { status, message = 'is well', hint, facts } = outcome;
+  return {
+    name,
+    status,
+    message,
+    ...(hint !== undefined && { hint }),
+    durationMs: Math.round(Math.min(performance.now() - start, timeoutMs)),
+    ...(facts && { facts }),
+  };
+}
+
+async function settle({ run, critical, timeoutMs }: Check, closing: AbortSignal): Promise<CheckOutcome> {
+  try {
+    const outcome = await timed(async (signal) => run(signal), { timeoutMs, signal: closing });
+    return (outcome as CheckOutcome | undefined) ?? { status: 'healthy' };
+  } catch (error) {
+    return { status: critical ? 'unhealthy' : 'degraded', ...told(error, timeoutMs) };
+  }
+}
+
+/** Of a failure, what may be told: messages of ours carry no content, others might. */
+function told(error: unknown, timeoutMs: number): { message: string; hint?: string } {
+  if (error instanceof TookTooLong) return { message: `gave no answer within ${timeoutMs} ms` };
+  if (isHoldfastError(error)) {
+    const { message, hint } = error;
+    return { message, ...(hint !== undefined && { hint }) };
+  }
+  return { message: `failed with ${error instanceof Error ? error.name : typeof error}` };
+}
+
+/** The worse of several; `healthy` of none. */
+export function worst(given: Iterable<HealthStatus>): HealthStatus {
+  let at = 0;
+  for (const status of given) at = Math.max(at, statuses.indexOf(status));
+  return statuses[at]!;
+}
+
+/** Where a number stands that is the better the smaller it is. */
+export function levelOf(value: number, { degraded, unhealthy }: Levels): HealthStatus {
+  if (value >= unhealthy) return 'unhealthy';
+  return value >= degraded ? 'degraded' : 'healthy';
+}
+
+/** From where on something is no longer well. */
+export interface Levels {
+  readonly degraded: number;
+  readonly unhealthy: number;
+}

@@ -1,0 +1,243 @@
+import { z } from 'zod';
+import type { Clock } from '../clock.ts';
+import { ClosedError, InvalidInputError } from '../errors.ts';
+import { idSchema, parseInput } from '../input.ts';
+import { ProcessWatch } from '../monitor/process.ts';
+import type { Store } from '../store.ts';
+import { MAX_TIMER_MS } from '../store-options.ts';
+import {
+  type Check,
+  type CheckFunction,
+  type HealthCheck,
+  type HealthStatus,
+  runCheck,
+  statuses,
+  worst,
+} from './check.ts';
+import { type HealthOptions, type Thresholds, thresholdsOf } from './options.ts';
+import { ClockWatch, checkEventLoop, checkMemory } from './process-checks.ts';
+import { type Recovery, type RecoveryAction, type RecoveryResult, recoveryActions } from './recovery.ts';
+import { checkJournal, checkRoom, checkSchema, checkStore, type StoreAnswer } from './store-checks.ts';
+
+/** How a system is, and why. */
+export interface HealthReport {
+  status: HealthStatus;
+  /** What is not well, the worst first; empty where all is. */
+  reasons: string[];
+  /** When it was looked at (epoch ms). */
+  at: number;
+  checks: HealthCheck[];
+}
+
+export interface RegisterOptions {
+  /** Whether it makes the whole unhealthy when it is, or fails. Default false: degraded at most. */
+  critical?: boolean;
+  /** How long it may take (milliseconds); as long as any other where absent. */
+  timeoutMs?: number;
+}
+
+const registerSchema = z.strictObject({
+  critical: z.boolean().optional(),
+  timeoutMs: z.int().min(1).max(MAX_TIMER_MS).optional(),
+});
+const recoverSchema = z.strictObject({ timeoutMs: z.int().min(1).max(MAX_TIMER_MS).optional() });
+
+type Listener = (now: HealthReport, before: HealthStatus | undefined) => void;
+
+/** What the health of an engine is told of. */
+export interface HealthParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly journalKeepMs: number;
+  readonly recovery: Recovery;
+  onError(error: unknown): void;
+}
+
+/** Names of our own checks, in the order in which they are told. */
+const own = ['store', 'schema', 'disk', 'journal', 'memory', 'event-loop', 'clock'] as const;
+/** Without these nothing can be done. */
+const critical: readonly string[] = ['store', 'schema', 'disk', 'memory'];
+
+/** How the store, its journal and this process are: of all tenants, and the same in each one's view. */
+export class HealthService {
+  readonly #parts: HealthParts;
+  readonly #timeoutMs: number;
+  readonly #betterAfter: number;
+  readonly #thresholds: Thresholds;
+  readonly #custom = new Map<string, Check>();
+  readonly #listeners = new Set<Listener>();
+  readonly #process = new ProcessWatch();
+  readonly #clockWatch: ClockWatch;
+  readonly #closing = new AbortController();
+  readonly #timer: NodeJS.Timeout | undefined;
+  #running: Promise<HealthReport> | undefined;
+  #last: HealthReport | undefined;
+  /** As listeners have been told. */
+  #told: HealthStatus | undefined;
+  #better = 0;
+
+  constructor(parts: HealthParts, options: HealthOptions = {}) {
+    const { intervalMs = 0, timeoutMs = 5000, betterAfter = 2, thresholds } = options;
+    this.#parts = parts;
+    this.#timeoutMs = timeoutMs;
+    this.#betterAfter = betterAfter;
+    this.#thresholds = thresholdsOf(thresholds);
+    this.#clockWatch = new ClockWatch(parts.clock);
+    if (intervalMs === 0) return;
+    this.#process.start();
+    this.#timer = setInterval(() => void this.check().catch(ignore), intervalMs).unref();
+  }
+
+  /** Looks at everything, now. Who asks while it looks gets the same report. @throws ClosedError */
+  async check(): Promise<HealthReport> {
+    this.#checkOpen();
+    this.#running ??= this.#look().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /** The last report; looks where there is none yet. @throws ClosedError */
+  async report(): Promise<HealthReport> {
+    this.#checkOpen();
+    return this.#last ?? this.check();
+  }
+
+  /**
+   * Calls a listener when the status changes: at once when it gets worse, and after two good reports in a row (see
+   * `betterAfter`) when it gets better. Its first call is with the first status that is not `healthy`.
+   * @returns a function that takes the listener away
+   */
+  onChange(listener: Listener): () => void {
+    this.#checkOpen();
+    const mine: Listener = (now, before) => listener(now, before);
+    this.#listeners.add(mine);
+    return () => void this.#listeners.delete(mine);
+  }
+
+  /**
+   * Adds a check of your own; one of the same name is replaced. It may give what it found, or nothing where all is well,
+   * and has failed when it throws or takes too long.
+   * @returns a function that takes it away
+   * @throws InvalidInputError also for the name of one of ours
+   */
+  register(name: string, run: CheckFunction, options: RegisterOptions = {}): () => void {
+    this.#checkOpen();
+    parseInput(idSchema, name, 'health.register: name');
+    const given = parseInput(registerSchema, options, 'health.register: options');
+    const taken = (own as readonly string[]).includes(name);
+    const message = taken ? 'is one of the checks that there are' : 'expected a function';
+    if (taken || typeof run !== 'function')
+      throw new InvalidInputError('health.register', [{ path: taken ? 'name' : 'run', message }]);
+    const { critical = false, timeoutMs = this.#timeoutMs } = given;
+    const check: Check = { name, run, critical, timeoutMs };
+    this.#custom.set(name, check);
+    return () => {
+      if (this.#custom.get(name) === check) this.#custom.delete(name);
+    };
+  }
+
+  /**
+   * Does something about it: `reconnect` asks the store's server at once whether it is back, over new connections;
+   * `replay-spool` brings what a fallback holds into the store; `catch-up-index` indexes what has been committed;
+   * `rebuild-index` indexes everything anew, while searches go on. The same action at the same time is done once.
+   * @param options.timeoutMs how long to wait (60 000): what takes longer goes on, and `done` is false
+   * @throws UnsupportedError where it means nothing for this store; what the action throws
+   */
+  async recover(action: RecoveryAction, options: { timeoutMs?: number } = {}): Promise<RecoveryResult> {
+    this.#checkOpen();
+    parseInput(z.enum(recoveryActions), action, 'health.recover: action');
+    const { timeoutMs = 60_000 } = parseInput(recoverSchema, options, 'health.recover: options');
+    return this.#parts.recovery.run(action, timeoutMs);
+  }
+
+  /** Looks no more. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#closing.abort(new ClosedError('engine'));
+    this.#process.stop();
+    this.#listeners.clear();
+    await Promise.allSettled([this.#running, this.#parts.recovery.close()]);
+  }
+
+  async #look(): Promise<HealthReport> {
+    const checks = [...this.#ownChecks(), ...this.#custom.values()];
+    const results = await Promise.all(checks.map((check) => runCheck(check, this.#closing.signal)));
+    const looked = results.filter(
+      ({ name, facts, message }) => name !== 'disk' || facts || message !== NO_ROOM,
+    );
+    const counted = looked.map((result, i) => (checks[i]!.critical ? result.status : atMost(result.status)));
+    const bad = looked.filter(({ status }) => status !== 'healthy');
+    const report: HealthReport = {
+      status: worst(counted),
+      reasons: [...bad]
+        .sort((a, b) => statuses.indexOf(b.status) - statuses.indexOf(a.status))
+        .map(({ name, message }) => `${name}: ${message}`),
+      at: this.#parts.clock.now(),
+      checks: looked,
+    };
+    this.#last = report;
+    if (!this.#closing.signal.aborted) this.#tell(report);
+    return report;
+  }
+
+  #ownChecks(): Check[] {
+    const { store, clock, journalKeepMs: keepMs } = this.#parts;
+    const thresholds = this.#thresholds;
+    this.#process.start();
+    const asked = this.#ask();
+    // Those who need the answer fail with it.
+    asked.catch(ignore);
+    const facts = () => this.#process.read();
+    const runs: Record<(typeof own)[number], CheckFunction> = {
+      store: async () => checkStore(store, await asked, thresholds),
+      schema: async () => checkSchema(await asked),
+      disk: async () => (await checkRoom(await asked, thresholds)) ?? { status: 'healthy', message: NO_ROOM },
+      journal: () => checkJournal(store, thresholds, { now: clock.now(), keepMs }),
+      memory: () => checkMemory(facts(), thresholds),
+      'event-loop': () => checkEventLoop(facts(), thresholds),
+      // It is of use without the store as well.
+      clock: async () => this.#clockWatch.check(await asked.catch(() => ({ facts: {} })), thresholds),
+    };
+    const timeoutMs = this.#timeoutMs;
+    return own.map((name) => ({ name, run: runs[name], critical: critical.includes(name), timeoutMs }));
+  }
+
+  async #ask(): Promise<StoreAnswer> {
+    const start = performance.now();
+    const health = await this.#parts.store.health();
+    return { ...health, tookMs: Math.round(performance.now() - start) };
+  }
+
+  /** Tells listeners what has changed; a status that comes and goes is told once, as the worse one. */
+  #tell(report: HealthReport): void {
+    const before = this.#told ?? 'healthy';
+    const { status } = report;
+    const change = statuses.indexOf(status) - statuses.indexOf(before);
+    this.#better = change < 0 ? this.#better + 1 : 0;
+    if (change === 0 || (change < 0 && this.#better < this.#betterAfter)) return;
+    this.#told = status;
+    this.#better = 0;
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(report, before);
+      } catch (error) {
+        this.#parts.onError(error);
+      }
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closing.signal.aborted) throw new ClosedError('engine');
+  }
+}
+
+/** What a check for room says where there is nothing to look at; it is not told. */
+const NO_ROOM = 'is not known';
+
+/** What is not critical makes the whole degraded at most. */
+function atMost(status: HealthStatus): HealthStatus {
+  return status === 'unhealthy' ? 'degraded' : status;
+}
+
+function ignore(): void {}
