@@ -1,15 +1,11 @@
 import type { Clock } from '../clock.ts';
-import type { Json } from '../json.ts';
+import type { Shaped } from './large.ts';
 import { copyPlain } from './plain.ts';
 
 /** Of all results of one tool and tenant (UTF-16 code units of JSON). */
 const MAX_UNITS = 16 * 1024 * 1024;
 
-interface Kept {
-  value: Json;
-  units: number;
-  until: number;
-}
+type Kept = Shaped & { until: number };
 
 /** The results of a tool that may be given again: for a time, and only so many. Those unused longest go first. */
 export class ResultCache {
@@ -27,7 +23,7 @@ export class ResultCache {
   }
 
   /** A result that is still good: a copy, which the caller may change. */
-  get(key: string): { value: Json } | undefined {
+  get(key: string): Shaped | undefined {
     const kept = this.#entries.get(key);
     if (!kept) return undefined;
     this.#entries.delete(key);
@@ -36,26 +32,26 @@ export class ResultCache {
       return undefined;
     }
     this.#entries.set(key, kept);
-    return { value: copyPlain(kept.value) };
+    return copyOf(kept);
   }
 
-  /** Keeps a copy. @param units about how large it is */
-  set(key: string, value: Json, units: number): void {
+  /** Keeps a copy. */
+  set(key: string, result: Shaped): void {
+    const { units } = result;
     if (units > MAX_UNITS / 4) return;
     this.#drop(key);
-    this.#entries.set(key, { value: copyPlain(value), units, until: this.#clock.now() + this.#ttlMs });
+    this.#entries.set(key, { ...copyOf(result), until: this.#clock.now() + this.#ttlMs });
     this.#units += units;
     while (this.#entries.size > this.#maxEntries || this.#units > MAX_UNITS)
       this.#drop(this.#entries.keys().next().value!);
-  }
-
-  clear(): void {
-    this.#entries.clear();
-    this.#units = 0;
   }
 
   #drop(key: string): void {
     this.#units -= this.#entries.get(key)?.units ?? 0;
     this.#entries.delete(key);
   }
+}
+
+function copyOf({ value, units, large }: Shaped): Shaped {
+  return { value: copyPlain(value), units, ...(large && { large: { ...large } }) };
 }

@@ -51,6 +51,14 @@ export function failureOf(error: unknown): ToolFailure {
   return { code, message, ...(hint !== undefined && { hint }), ...(details && { details: { ...details } }) };
 }
 
+/** A failed result as an error, for those who would rather have that. */
+export function errorOf({ code, message, hint, details }: ToolFailure): HoldfastError {
+  return new HoldfastError(code, message, {
+    ...(hint !== undefined && { hint }),
+    ...(details && { details }),
+  });
+}
+
 function isOurs(error: unknown): error is HoldfastError {
   try {
     return isHoldfastError(error);

@@ -62,7 +62,7 @@ export function runSettings(options: ToolOptions, onError: (error: unknown) => v
 }
 
 /** One call. */
-export interface ExecuteOptions {
+export interface ToolCallOptions {
   /** The session in whose timeline the call is recorded, where there is no task. */
   sessionId?: string | undefined;
   userId?: string | undefined;

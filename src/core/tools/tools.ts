@@ -1,0 +1,320 @@
+import { z } from 'zod';
+import { ClosedError, HoldfastError } from '../errors.ts';
+import { idSchema, parseId, parseInput } from '../input.ts';
+import type { ServiceContext } from '../services.ts';
+import type { Activity } from '../sessions/activity.ts';
+import type { Timeline } from '../tasks/timeline.ts';
+import { type Chain, type ChainResult, runChain } from './chain.ts';
+import { failureOf } from './failure.ts';
+import { Halt } from './halt.ts';
+import type { Shaped } from './large.ts';
+import { type ReadResult, type ResultPart, readResult, readResultSchema } from './offloaded.ts';
+import { executeSchema, runSettings, type ToolCallOptions, type ToolOptions } from './options.ts';
+import { type EndedCall, recordOf, TOOL_CALL } from './record.ts';
+import type { ToolRegistry } from './registry.ts';
+import { Runner, type Running } from './runner.ts';
+import { ToolState } from './state.ts';
+import type { ToolStats } from './stats.ts';
+import { isTool, type Tool, type ToolResult } from './tool.ts';
+
+export type { ToolCallOptions } from './options.ts';
+
+export interface ListTools {
+  category?: string | undefined;
+  tag?: string | undefined;
+}
+
+/** What listeners hear of a call: never what it was called with, nor what it gave. */
+export interface ToolCallEvent {
+  tool: string;
+  tenant: string;
+  sessionId?: string;
+  userId?: string;
+  toolCallId?: string;
+}
+export type ToolCallEnded = ToolCallEvent &
+  Pick<ToolResult, 'success' | 'durationMs' | 'cached' | 'attempts'> & {
+    /** Of a failure. */
+    code?: string;
+  };
+
+/** In-process: `started` when a call of a tool that there is begins, `ended` when its result is there. */
+export interface ToolEvents {
+  started: ToolCallEvent;
+  ended: ToolCallEnded;
+}
+
+export interface ToolServices {
+  readonly registry: ToolRegistry;
+  readonly timeline: Timeline;
+  readonly activity: Activity;
+  readonly options: ToolOptions | undefined;
+  onError(error: unknown): void;
+}
+
+const listSchema = z.strictObject({ category: idSchema.optional(), tag: idSchema.optional() });
+const registerSchema = z.strictObject({ replace: z.boolean().optional() });
+const NO_OPTIONS: ToolCallOptions = Object.freeze({});
+/** How long a result waits until it is recorded that there is one (milliseconds). */
+const RECORD_WAIT_MS = 1000;
+
+/** What agents may call. Rates, caches and counts are a tenant's own; so are tools that were registered in its view. */
+export class ToolService {
+  readonly #context: ServiceContext;
+  readonly #services: ToolServices;
+  readonly #runner: Runner;
+  readonly #onError: (error: unknown) => void;
+  readonly #timeoutMs: number;
+  readonly #record: 'none' | 'summary' | 'full';
+  readonly #states = new WeakMap<Tool, ToolState>();
+  readonly #listeners = { started: new Set<Listener>(), ended: new Set<Listener>() };
+  readonly #running = new Set<Halt>();
+  /** Records that are being written. */
+  readonly #recording = new Set<Promise<void>>();
+  #closing: { promise: Promise<void>; resolve: () => void } | undefined;
+
+  constructor(context: ServiceContext, services: ToolServices) {
+    this.#context = context;
+    this.#services = services;
+    const { options = {} } = services;
+    // A call never throws, not even for what is told of it.
+    this.#onError = (error) => {
+      try {
+        services.onError(error);
+      } catch {}
+    };
+    const settings = runSettings(options, this.#onError);
+    this.#runner = new Runner(context, settings);
+    this.#timeoutMs = settings.timeoutMs;
+    this.#record = options.record ?? 'summary';
+  }
+
+  /**
+   * Makes tools known: all that are given, or none. In a tenant's view they are that tenant's alone.
+   * @throws ConflictError for a name that is taken, unless `replace`
+   */
+  register(tools: Tool | readonly Tool[], options: { replace?: boolean | undefined } = {}): void {
+    this.#throwIfClosed();
+    const { replace = false } = parseInput(registerSchema, options, 'tools.register');
+    this.#services.registry.add(Array.isArray(tools) ? tools : [tools], replace);
+  }
+
+  /** Calls that are under way go on. @returns whether there was such a tool */
+  unregister(name: string): boolean {
+    this.#throwIfClosed();
+    return this.#services.registry.delete(parseId(name, 'tools.unregister: name')) !== undefined;
+  }
+
+  /** @throws NotFoundError */
+  get(name: string): Tool {
+    this.#throwIfClosed();
+    return this.#services.registry.get(parseId(name, 'tools.get: name'));
+  }
+
+  /** In the order of their names; all, or those of a category, with a tag. */
+  list(options: ListTools = {}): Tool[] {
+    this.#throwIfClosed();
+    const { category, tag } = parseInput(listSchema, options, 'tools.list');
+    return this.#services.registry
+      .all()
+      .filter((tool) => category === undefined || tool.category === category)
+      .filter((tool) => tag === undefined || tool.tags.includes(tag));
+  }
+
+  /**
+   * Calls a tool. Never throws: whatever goes wrong is in the result, by its code.
+   * @param tool its name, or the tool itself, which types parameters and result; it has to be registered
+   */
+  execute<P, R>(tool: Tool<P, R>, params: P, options?: ToolCallOptions): Promise<ToolResult<R>>;
+  execute(tool: string | Tool, params?: unknown, options?: ToolCallOptions): Promise<ToolResult>;
+  async execute(target: string | Tool, params?: unknown, given?: ToolCallOptions): Promise<ToolResult> {
+    const startedAt = performance.now();
+    let call: Running | undefined;
+    let options = NO_OPTIONS;
+    let shaped: Shaped | undefined;
+    let failure: unknown;
+    let unfollow: (() => void) | undefined;
+    try {
+      this.#throwIfClosed();
+      if (given) options = parseInput(executeSchema, given, 'tools.execute');
+      call = this.#begin(target, options);
+      if (options.signal) unfollow = call.halt.follow(options.signal, aborted);
+      call.halt.throwIfStopped();
+      shaped = await this.#runner.run(call, params);
+    } catch (error) {
+      failure = error;
+    }
+    const told = {
+      durationMs: performance.now() - startedAt,
+      cached: call?.cached ?? false,
+      attempts: call?.attempts ?? 0,
+    };
+    const result: ToolResult = shaped
+      ? { success: true, result: shaped.value, ...told, ...(shaped.large && { large: shaped.large }) }
+      : { success: false, error: failureOf(failure), ...told };
+    unfollow?.();
+    if (!call) return result;
+    this.#count(call, result);
+    const tool = call.tool.name;
+    const recorded = this.#recorded({ tool, params, options, result, resultLength: shaped?.units ?? 0 });
+    if (recorded) await recorded;
+    this.#end(call);
+    return result;
+  }
+
+  /**
+   * Calls tools one after another, those in an inner array side by side, until one fails. Never throws.
+   * @param chain each step's `params` are a value, or a function of the results before
+   * @param options hold for each of the calls
+   */
+  chain(chain: Chain, options?: ToolCallOptions): Promise<ChainResult> {
+    return runChain((tool, params, each) => this.execute(tool, params, each), chain, options);
+  }
+
+  /** What came of calls in this process: of one tool, or of all by name. @throws NotFoundError */
+  stats(name: string): ToolStats;
+  stats(): Record<string, ToolStats>;
+  stats(name?: string): ToolStats | Record<string, ToolStats> {
+    if (name !== undefined) return this.#stateOf(this.get(name)).counts.stats();
+    return Object.fromEntries(this.list().map((tool) => [tool.name, this.#stateOf(tool).counts.stats()]));
+  }
+
+  /**
+   * Hears of calls in this process and tenant. What a listener throws goes to `onError`.
+   * @returns a function that takes the listener away
+   */
+  on<T extends keyof ToolEvents>(type: T, listener: (event: ToolEvents[T]) => void): () => void {
+    this.#throwIfClosed();
+    parseInput(z.enum(['started', 'ended']), type, 'tools.on: type');
+    const own: Listener = (event) => listener(event as ToolEvents[T]);
+    this.#listeners[type].add(own);
+    return () => void this.#listeners[type].delete(own);
+  }
+
+  /**
+   * Reads a result back that was offloaded, from `offset` on.
+   * @throws NotFoundError
+   */
+  async readResult(sessionId: string, handle: string, options: ReadResult = {}): Promise<ResultPart> {
+    const session = parseId(sessionId, 'tools.readResult: sessionId');
+    const range = parseInput(readResultSchema, options, 'tools.readResult');
+    await this.#services.activity.checkForRead(session);
+    return readResult(this.#context, session, handle, range);
+  }
+
+  /** Ends the calls that are under way, with `closed`, and finishes what is being recorded. */
+  async close(): Promise<void> {
+    if (!this.#closing) {
+      this.#closing = Promise.withResolvers<void>();
+      for (const halt of this.#running) halt.stop(new ClosedError('engine'));
+      if (this.#running.size === 0) this.#closing.resolve();
+    }
+    await this.#closing.promise;
+    await Promise.all(this.#recording);
+  }
+
+  #begin(target: string | Tool, options: ToolCallOptions): Running {
+    const tool = this.#find(target);
+    const { sessionId, userId, role, toolCallId, task } = options;
+    const { tenant } = this.#context;
+    const { timeoutMs = tool.timeoutMs ?? this.#timeoutMs } = options;
+    const state = this.#stateOf(tool);
+    const facts = { tool: tool.name, tenant, sessionId, userId, role, toolCallId, task };
+    const call: Running = { tool, state, facts, timeoutMs, halt: new Halt(), cached: false, attempts: 0 };
+    state.counts.running++;
+    this.#running.add(call.halt);
+    if (this.#listeners.started.size > 0) this.#tell('started', eventOf(call));
+    return call;
+  }
+
+  #end({ halt }: Running): void {
+    this.#running.delete(halt);
+    if (this.#closing && this.#running.size === 0) this.#closing.resolve();
+  }
+
+  #count(call: Running, { success, error, durationMs, cached, attempts }: ToolResult): void {
+    const { counts } = call.state;
+    counts.running--;
+    counts.ended({ code: error?.code, cached, attempts, durationMs });
+    if (this.#listeners.ended.size === 0) return;
+    const event = { ...eventOf(call), success, durationMs, cached, attempts };
+    this.#tell('ended', error ? { ...event, code: error.code } : event);
+  }
+
+  /** Writes down that there was a call. A result does not wait for it forever, and none is lost by its failing. */
+  #recorded(call: EndedCall): Promise<void> | undefined {
+    const { task, sessionId } = call.options;
+    if (this.#record === 'none' || (!task && sessionId === undefined)) return undefined;
+    const recording = this.#write(call, this.#record).catch(this.#onError);
+    this.#recording.add(recording);
+    const written = recording.finally(() => this.#recording.delete(recording));
+    return atMost(RECORD_WAIT_MS, written);
+  }
+
+  async #write(call: EndedCall, how: 'summary' | 'full'): Promise<void> {
+    const { task, sessionId } = call.options;
+    const data = recordOf(call, how);
+    if (task) await task.addUpdate(TOOL_CALL, data);
+    else await this.#services.timeline.record(sessionId!, { updateType: TOOL_CALL, data });
+  }
+
+  #find(target: string | Tool): Tool {
+    const { registry } = this.#services;
+    if (!isTool(target)) return registry.get(parseId(target, 'tools.execute: tool'));
+    const known = registry.get(target.name);
+    if (known === target) return known;
+    throw new HoldfastError('not-found', 'the tool of that name is another one', {
+      hint: 'Call it by its name, or register this one with { replace: true }.',
+      details: { tool: target.name },
+    });
+  }
+
+  #stateOf(tool: Tool): ToolState {
+    let state = this.#states.get(tool);
+    if (!state) {
+      state = new ToolState(tool, this.#context);
+      this.#states.set(tool, state);
+    }
+    return state;
+  }
+
+  #tell<T extends keyof ToolEvents>(type: T, event: ToolEvents[T]): void {
+    for (const listener of this.#listeners[type]) {
+      try {
+        listener({ ...event });
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closing) throw new ClosedError('engine');
+  }
+}
+
+type Listener = (event: ToolCallEvent) => void;
+
+function eventOf({ facts }: Running): ToolCallEvent {
+  const { tool, tenant, sessionId, userId, toolCallId } = facts;
+  return {
+    tool,
+    tenant,
+    ...(sessionId !== undefined && { sessionId }),
+    ...(userId !== undefined && { userId }),
+    ...(toolCallId !== undefined && { toolCallId }),
+  };
+}
+
+function aborted(): HoldfastError {
+  return new HoldfastError('aborted', 'the caller ended the call');
+}
+
+async function atMost(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, over]);
+  clearTimeout(timer);
+}
