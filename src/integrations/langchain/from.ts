@@ -1,5 +1,4 @@
 /** Tools of LangChain as tools of Holdfast. */
-import type { StructuredToolInterface } from '@langchain/core/tools';
 import { HoldfastError } from '../../core/errors.ts';
 import { newId } from '../../core/ids.ts';
 import { isStandard, type JsonSchema } from '../../core/tools/schema.ts';
@@ -12,18 +11,23 @@ import {
 } from '../../core/tools/tool.ts';
 import { loadLangChain } from './host.ts';
 
+/** What is used of a tool of LangChain: every `StructuredTool` has it. */
+export interface LangChainTool {
+  readonly name: string;
+  readonly description: string;
+  readonly schema: unknown;
+  invoke(call: never, config: never): Promise<unknown>;
+}
+
 /**
  * A tool of LangChain as one of Holdfast: what `tool()` makes, `DynamicTool`, and any `StructuredTool`. Its result is the
  * content of its message; where it has an artifact, `{content, artifact}`.
  * @param overrides settings that LangChain's tools don't have: permission, rate limit, cache, …
  * @throws InvalidInputError, MissingPackageError
  */
-export async function fromLangChainTool(
-  tool: StructuredToolInterface,
-  overrides: ToolOverrides = {},
-): Promise<Tool> {
+export async function fromLangChainTool(tool: LangChainTool, overrides: ToolOverrides = {}): Promise<Tool> {
   const { toJsonSchema } = await loadLangChain();
-  const json = toJsonSchema(tool.schema) as JsonSchema;
+  const json = toJsonSchema(tool.schema as never) as JsonSchema;
   return defineTool({
     description: tool.description,
     ...overrides,
@@ -34,14 +38,14 @@ export async function fromLangChainTool(
   });
 }
 
-async function invoke(tool: StructuredToolInterface, args: unknown, call: ToolCall): Promise<unknown> {
+async function invoke(tool: LangChainTool, args: unknown, call: ToolCall): Promise<unknown> {
   const toolCall = {
     type: 'tool_call' as const,
     id: call.toolCallId ?? newId(),
     name: tool.name,
     args: args as Record<string, unknown>,
   };
-  const given: unknown = await tool.invoke(toolCall, { signal: call.signal });
+  const given = await tool.invoke(toolCall as never, { signal: call.signal } as never);
   if (!isMessage(given)) return given;
   const { content, artifact, status } = given;
   if (status === 'error') {

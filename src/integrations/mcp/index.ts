@@ -88,8 +88,13 @@ export class McpTools implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const name of this.#known.keys()) this.#source.settings.register?.unregister(name);
     await this.#source.connection.close();
+    try {
+      for (const name of this.#known.keys()) this.#source.settings.register?.unregister(name);
+    } catch (error) {
+      // An engine that is closed has no tools any more.
+      if (!isHoldfastError(error) || error.code !== 'closed') throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -113,13 +118,15 @@ export class McpTools implements AsyncDisposable {
     const known = new Map<string, Known>();
     const refused: RefusedTool[] = [];
     const left = new Map(this.#known);
+    const { register } = this.#source.settings;
     for (const one of said) {
       try {
         const taken = this.#knownOf(one);
         if (!taken) continue;
         const { name } = taken.tool;
         if (known.has(name)) throw unusable('name', `is that of another tool of this server: ${name}`);
-        if (left.get(name) !== taken) this.#register(taken.tool, left.has(name));
+        const before = left.get(name);
+        if (before !== taken) register?.register(taken.tool, { replace: before !== undefined });
         left.delete(name);
         known.set(name, taken);
       } catch (error) {
@@ -127,7 +134,7 @@ export class McpTools implements AsyncDisposable {
         refused.push({ name: shownName(one), reason: error.message });
       }
     }
-    for (const name of left.keys()) this.#source.settings.register?.unregister(name);
+    for (const name of left.keys()) register?.unregister(name);
     return { known, refused };
   }
 
@@ -138,11 +145,5 @@ export class McpTools implements AsyncDisposable {
     if (before) return before;
     const tool = toolOf(told, this.#source);
     return tool && { said, tool };
-  }
-
-  #register(tool: Tool, instead: boolean): void {
-    const { register } = this.#source.settings;
-    if (instead) register?.unregister(tool.name);
-    register?.register(tool);
   }
 }

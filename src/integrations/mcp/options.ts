@@ -46,7 +46,7 @@ export interface McpProgress {
 
 /** What holds tools for a program: `engine.tools`. */
 export interface ToolRegistry {
-  register(tool: Tool): unknown;
+  register(tool: Tool, options: { replace: boolean }): unknown;
   unregister(name: string): unknown;
 }
 

@@ -1,0 +1,47 @@
+/** Tools of Holdfast as tools of LangChain. */
+import type { DynamicStructuredTool, ToolRunnableConfig } from '@langchain/core/tools';
+import { errorOf } from '../../core/tools/failure.ts';
+import type { ToolCallOptions, ToolService } from '../../core/tools/tools.ts';
+import { contentOf } from './content.ts';
+import { loadLangChain } from './host.ts';
+
+/** For whom the tools are called, and which of them are offered. */
+export interface ToLangChainOptions extends Omit<ToolCallOptions, 'signal' | 'toolCallId'> {
+  /** The tools to offer, by name. All that are registered unless given. */
+  names?: readonly string[];
+}
+
+/**
+ * The tools of an engine as tools of LangChain, for `bindTools`, agents and graphs. Each call goes through
+ * `engine.tools.execute`: what holds there, holds here. The content of a message is the result as text; its artifact is
+ * the `ToolResult`. A call that fails throws an error with our code and message.
+ * @param tools `engine.tools`
+ * @throws NotFoundError for a name that is not registered, MissingPackageError
+ */
+export async function toLangChainTools(
+  tools: ToolService,
+  options: ToLangChainOptions = {},
+): Promise<DynamicStructuredTool[]> {
+  const { DynamicStructuredTool } = await loadLangChain();
+  const { names, ...who } = options;
+  const offered = names ? names.map((name) => tools.get(name)) : tools.list();
+  return offered.map(
+    ({ name, description, inputJsonSchema }) =>
+      new DynamicStructuredTool({
+        name,
+        description,
+        schema: inputJsonSchema ?? { type: 'object' },
+        responseFormat: 'content_and_artifact',
+        func: async (input, _manager, config) => {
+          const { signal, toolCall } = (config ?? {}) as ToolRunnableConfig;
+          const result = await tools.execute(name, input, {
+            ...who,
+            ...(signal && { signal }),
+            ...(toolCall?.id !== undefined && { toolCallId: toolCall.id }),
+          });
+          if (!result.success) throw errorOf(result.error);
+          return [contentOf(result.result), result];
+        },
+      }),
+  );
+}

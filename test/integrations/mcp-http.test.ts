@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js';
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ContextEngine } from '../../src/index.ts';
+import { connectMcpTools } from '../../src/integrations/mcp/index.ts';
+import { mcpServer } from '../support/mcp-server.ts';
+
+let engine: ContextEngine;
+let http: Server;
+let url: string;
+/** By their ids, as such a server keeps them. */
+const sessions = new Map<string, StreamableHTTPServerTransport>();
+
+beforeEach(async () => {
+  engine = await ContextEngine.open('memory:');
+  http = await listen(0);
+  url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`;
+});
+afterEach(async () => {
+  await engine.close();
+  await stop();
+});
+
+async function listen(port: number): Promise<Server> {
+  const server = createServer(async (request, response) => {
+    if (request.headers.authorization !== 'Bearer kettle') {
+      response.writeHead(401).end('the token was kettle');
+      return;
+    }
+    const id = request.headers['mcp-session-id'];
+    if (id !== undefined && !sessions.has(String(id))) {
+      response.writeHead(404).end();
+      return;
+    }
+    await (sessions.get(String(id)) ?? (await newSession())).handleRequest(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return server;
+}
+
+async function newSession(): Promise<StreamableHTTPServerTransport> {
+  const transport = new StreamableHTTPServerTransport({
+    sessionIdGenerator: randomUUID,
+    onsessioninitialized: (id) => void sessions.set(id, transport),
+    onsessionclosed: (id) => void sessions.delete(id),
+  });
+  await mcpServer().connect(transport as Transport);
+  return transport;
+}
+
+async function stop(): Promise<void> {
+  sessions.clear();
+  http.closeAllConnections();
+  await new Promise((resolve) => http.close(resolve));
+}
+
+const connect = () =>
+  connectMcpTools({ url, headers: { authorization: 'Bearer kettle' } }, { register: engine.tools });
+const call = (name: string, input: unknown = {}, signal?: AbortSignal) =>
+  engine.tools.execute(name, input, signal ? { signal } : {});
+
+test('calls the tools of a server over HTTP, and takes leave of it', async () => {
+  {
+    await using mcp = await connect();
+    expect(mcp.tools).toHaveLength(12);
+    expect((await call('add', { a: 1, b: 2 })).result).toEqual({ sum: 3 });
+    expect((await call('fail')).error).toMatchObject({ code: 'tool-failed', message: 'the kettle is empty' });
+    expect(sessions.size).toBe(1);
+  }
+  expect(sessions.size).toBe(0);
+});
+
+test('passes a cancellation on over HTTP', async () => {
+  await using _mcp = await connect();
+  const caller = new AbortController();
+  const waiting = call('wait', { id: 'soup' }, caller.signal);
+  caller.abort();
+  expect((await waiting).error).toMatchObject({ code: 'aborted' });
+  const again = new AbortController();
+  const second = call('wait', { id: 'stew' }, again.signal);
+  await expect.poll(async () => (await call('cancelled')).success).toBe(true);
+  again.abort();
+  await second;
+  await expect.poll(async () => (await call('cancelled')).result).toContain('stew');
+});
+
+test('hears over HTTP that the list of tools has changed', async () => {
+  await using mcp = await connect();
+  await expect
+    .poll(async () => {
+      await call('grow');
+      return mcp.tools.some(({ name }) => name === 'grown');
+    })
+    .toBe(true);
+});
+
+test('begins a new session where the server has forgotten the old one', async () => {
+  await using _mcp = await connect();
+  sessions.clear();
+  expect((await call('add', { a: 1, b: 2 })).result).toEqual({ sum: 3 });
+});
+
+test('finds a server again that was started anew, and says so while it is away', async () => {
+  await using _mcp = await connect();
+  const { port } = http.address() as AddressInfo;
+  await stop();
+  expect((await call('add', { a: 1, b: 2 })).error).toMatchObject({ code: 'tool-unavailable' });
+  http = await listen(port);
+  expect((await call('add', { a: 1, b: 2 })).result).toEqual({ sum: 3 });
+});
+
+test('ends a call whose server goes away while it waits', async () => {
+  await using _mcp = await connect();
+  const waiting = call('wait', { id: 'soup' });
+  await expect.poll(async () => (await call('shout', { text: 'x' })).result).toBe('X');
+  await stop();
+  expect((await waiting).error).toMatchObject({ code: 'tool-unavailable' });
+  http = await listen(0);
+});
+
+test('says that the server refuses us, and not in its words', async () => {
+  const refused = connectMcpTools({ url, headers: { authorization: 'Bearer teapot' } });
+  await expect(refused).rejects.toMatchObject({ code: 'forbidden' });
+  await expect(refused).rejects.not.toThrow(/kettle|teapot/);
+});
+
+test('uses a client that was connected by the program, and leaves it open', async () => {
+  const [ours, theirs] = InMemoryTransport.createLinkedPair();
+  const server = mcpServer();
+  await server.connect(theirs);
+  const client = new Client({ name: 'mine', version: '1.0.0' });
+  await client.connect(ours);
+  const mcp = await connectMcpTools(client, { register: engine.tools });
+  expect((await call('add', { a: 1, b: 2 })).result).toEqual({ sum: 3 });
+  const add = mcp.tools.find(({ name }) => name === 'add')!;
+  await mcp.close();
+  await client.ping();
+  await client.close();
+  await expect(connectMcpTools(client)).rejects.toMatchObject({ code: 'tool-unavailable' });
+  engine.tools.register(add);
+  expect((await call('add', { a: 1, b: 2 })).success).toBe(false);
+});
