@@ -28,12 +28,11 @@ export interface HealthCheck {
 }
 
 /**
- * Looks at something. One that throws, or takes too long, has failed.
+ * Looks at something. One that throws, or takes too long, has failed; null says that there is nothing to look at.
  * @param signal is aborted when its time is over
  */
-export type CheckFunction = (
-  signal: AbortSignal,
-) => CheckOutcome | undefined | Promise<CheckOutcome | undefined>;
+export type CheckFunction = (signal: AbortSignal) => Found | Promise<Found>;
+type Found = CheckOutcome | null | undefined;
 
 /** A check, as it is run. */
 export interface Check {
@@ -44,11 +43,12 @@ export interface Check {
   readonly timeoutMs: number;
 }
 
-/** Runs a check. It never throws, and is over when its time is. */
-export async function runCheck(check: Check, closing: AbortSignal): Promise<HealthCheck> {
+/** Runs a check. It never throws, and is over when its time is. @returns undefined where there was nothing to look at */
+export async function runCheck(check: Check, closing: AbortSignal): Promise<HealthCheck | undefined> {
   const { name, timeoutMs } = check;
   const start = performance.now();
   const outcome = await settle(check, closing);
+  if (outcome === null) return undefined;
   const { status, message = 'is well', hint, facts } = outcome;
   return {
     name,
@@ -60,10 +60,13 @@ export async function runCheck(check: Check, closing: AbortSignal): Promise<Heal
   };
 }
 
-async function settle({ run, critical, timeoutMs }: Check, closing: AbortSignal): Promise<CheckOutcome> {
+async function settle(
+  { run, critical, timeoutMs }: Check,
+  closing: AbortSignal,
+): Promise<CheckOutcome | null> {
   try {
-    const outcome = await timed(async (signal) => run(signal), { timeoutMs, signal: closing });
-    return (outcome as CheckOutcome | undefined) ?? { status: 'healthy' };
+    const found = await timed(async (signal) => run(signal), { timeoutMs, signal: closing });
+    return found === undefined ? { status: 'healthy' } : found;
   } catch (error) {
     return { status: critical ? 'unhealthy' : 'degraded', ...told(error, timeoutMs) };
   }

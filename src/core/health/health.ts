@@ -162,16 +162,19 @@ export class HealthService {
 
   async #look(): Promise<HealthReport> {
     const checks = [...this.#ownChecks(), ...this.#custom.values()];
+    const counted: HealthStatus[] = [];
+    const looked: HealthCheck[] = [];
     const results = await Promise.all(checks.map((check) => runCheck(check, this.#closing.signal)));
-    const looked = results.filter(
-      ({ name, facts, message }) => name !== 'disk' || facts || message !== NO_ROOM,
-    );
-    const counted = looked.map((result, i) => (checks[i]!.critical ? result.status : atMost(result.status)));
+    for (const [i, result] of results.entries()) {
+      if (!result) continue;
+      looked.push(result);
+      counted.push(checks[i]!.critical ? result.status : atMost(result.status));
+    }
     const bad = looked.filter(({ status }) => status !== 'healthy');
     const report: HealthReport = {
       status: worst(counted),
-      reasons: [...bad]
-        .sort((a, b) => statuses.indexOf(b.status) - statuses.indexOf(a.status))
+      reasons: bad
+        .toSorted((a, b) => statuses.indexOf(b.status) - statuses.indexOf(a.status))
         .map(({ name, message }) => `${name}: ${message}`),
       at: this.#parts.clock.now(),
       checks: looked,
@@ -192,7 +195,7 @@ export class HealthService {
     const runs: Record<(typeof own)[number], CheckFunction> = {
       store: async () => checkStore(store, await asked, thresholds),
       schema: async () => checkSchema(await asked),
-      disk: async () => (await checkRoom(await asked, thresholds)) ?? { status: 'healthy', message: NO_ROOM },
+      disk: async () => checkRoom(await asked, thresholds),
       journal: () => checkJournal(store, thresholds, { now: clock.now(), keepMs }),
       memory: () => checkMemory(facts(), thresholds),
       'event-loop': () => checkEventLoop(facts(), thresholds),
@@ -231,9 +234,6 @@ export class HealthService {
     if (this.#closing.signal.aborted) throw new ClosedError('engine');
   }
 }
-
-/** What a check for room says where there is nothing to look at; it is not told. */
-const NO_ROOM = 'is not known';
 
 /** What is not critical makes the whole degraded at most. */
 function atMost(status: HealthStatus): HealthStatus {

@@ -53,7 +53,7 @@ export function checkSchema({ facts }: StoreAnswer): CheckOutcome {
 export async function checkRoom(
   { facts }: StoreAnswer,
   { diskFreeBytes, serverMemory }: Thresholds,
-): Promise<CheckOutcome | undefined> {
+): Promise<CheckOutcome | null> {
   const { path, usedMemoryBytes, maxMemoryBytes } = facts;
   if (typeof path === 'string' && !path.startsWith(':')) {
     const { bavail, bsize, blocks } = await statfs(dirname(path));
@@ -68,7 +68,7 @@ export async function checkRoom(
     };
   }
   if (typeof usedMemoryBytes !== 'number' || typeof maxMemoryBytes !== 'number' || maxMemoryBytes === 0)
-    return undefined;
+    return null;
   const share = usedMemoryBytes / maxMemoryBytes;
   const status = levelOf(share, serverMemory);
   return {

@@ -1,0 +1,265 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { HealthStatus } from '../../../src/core/health/check.ts';
+import { thresholdsOf } from '../../../src/core/health/options.ts';
+import { checkEventLoop, checkMemory } from '../../../src/core/health/process-checks.ts';
+import { ProcessWatch } from '../../../src/core/monitor/process.ts';
+import { ContextEngine } from '../../../src/index.ts';
+import { inMemory, newSession } from '../../support/engines.ts';
+
+const statusesOf = (report: { checks: { name: string; status: HealthStatus }[] }) =>
+  Object.fromEntries(report.checks.map(({ name, status }) => [name, status]));
+
+async function onFile(options = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-'));
+  const path = join(folder, 'a.db');
+  const engine = await ContextEngine.open(`file:${path}`, { maintenanceIntervalMs: 0, ...options });
+  onTestFinished(async () => {
+    await engine.close();
+    rmSync(folder, { recursive: true });
+  });
+  return { engine, path };
+}
+
+describe('engine.health.check', () => {
+  it('finds a new store on a file well, with facts and the time that each check took', async () => {
+    const { engine } = await onFile();
+    const report = await engine.health.check();
+    expect(report).toMatchObject({ status: 'healthy', reasons: [], at: expect.any(Number) });
+    expect(statusesOf(report)).toEqual({
+      store: 'healthy',
+      schema: 'healthy',
+      disk: 'healthy',
+      journal: 'healthy',
+      memory: 'healthy',
+      'event-loop': 'healthy',
+      clock: 'healthy',
+    });
+    for (const { durationMs, message } of report.checks) {
+      expect(durationMs).toBeGreaterThanOrEqual(0);
+      expect(message).not.toBe('');
+    }
+    const disk = report.checks.find(({ name }) => name === 'disk');
+    expect(disk?.facts?.freeBytes).toBeGreaterThan(0);
+  });
+
+  it('looks at no disk where there is none', async () => {
+    const engine = await inMemory();
+    expect(statusesOf(await engine.health.check())).not.toHaveProperty('disk');
+  });
+
+  it('goes by thresholds that are options, and tells what to do', async () => {
+    const thresholds = { diskFreeBytes: { degraded: 2 ** 60, unhealthy: 0 } };
+    const { engine } = await onFile({ health: { thresholds } });
+    const report = await engine.health.check();
+    expect(report.status).toBe('degraded');
+    expect(report.reasons).toEqual([expect.stringMatching(/^disk: \d+ MiB free where the store is$/)]);
+    expect(report.checks.find(({ name }) => name === 'disk')?.hint).toMatch(/^Make room/);
+    const full = await onFile({ health: { thresholds: { diskFreeBytes: { unhealthy: 2 ** 60 } } } });
+    expect((await full.engine.health.check()).status).toBe('unhealthy');
+  });
+
+  it('refuses thresholds that there are none of, all problems at once', async () => {
+    const health = { thresholds: { diskFre: {} }, timeoutMs: 0 };
+    await expect(ContextEngine.open('memory:', { health } as never)).rejects.toMatchObject({
+      code: 'invalid-input',
+      issues: [{ path: 'health.timeoutMs' }, { path: 'health.thresholds.diskFre' }],
+    });
+  });
+
+  it('is unhealthy once a newer version has migrated the store', async () => {
+    const { engine, path } = await onFile();
+    const db = new Sqlite(path);
+    db.pragma('user_version = 999');
+    db.close();
+    const report = await engine.health.check();
+    expect(report.status).toBe('unhealthy');
+    expect(report.reasons[0]).toMatch(/^schema: is 999, this version knows \d+$/);
+  });
+
+  it('tells of a clock that jumps, and that it is off the way it went', async () => {
+    const clock = { ahead: 0, now: () => Date.now() + clock.ahead };
+    const engine = await inMemory({ clock });
+    expect((await engine.health.check()).status).toBe('healthy');
+    clock.ahead = -60_000;
+    const report = await engine.health.check();
+    expect(report.reasons).toEqual(['clock: has moved by -60.0 s against the time that passed']);
+    expect(report.status).toBe('degraded');
+  });
+
+  it('tells how far the index is behind, until it has caught up', async () => {
+    const thresholds = { journalLag: { degraded: 5 } };
+    const engine = await inMemory({ health: { thresholds } });
+    await newSession(engine);
+    await engine.messages.append('s', { role: 'user', content: 'first' });
+    await engine.messages.search('first', { sessionId: 's' });
+    await engine.health.recover('catch-up-index');
+    expect((await engine.health.check()).status).toBe('healthy');
+    for (let i = 0; i < 6; i++) await engine.messages.append('s', { role: 'user', content: `${i}` });
+    const report = await engine.health.check();
+    expect(report.status).toBe('degraded');
+    expect(report.reasons).toEqual([expect.stringMatching(/^journal: the index is \d+ changes behind$/)]);
+    await expect(engine.health.recover('catch-up-index')).resolves.toMatchObject({ done: true });
+    expect((await engine.health.check()).status).toBe('healthy');
+  });
+
+  it('tells which subscriber is behind, and of a journal that nobody trims', async () => {
+    const clock = { ahead: 0, now: () => Date.now() + clock.ahead };
+    const thresholds = { journalLag: { degraded: 3 }, clockJumpMs: { degraded: 1e12 } };
+    const engine = await inMemory({ clock, health: { thresholds }, journalKeepMs: 1000 });
+    await newSession(engine);
+    for await (const _ of engine.events.subscribe({ consumer: 'slow', after: 'oldest' })) break;
+    for (let i = 0; i < 4; i++) await engine.messages.append('s', { role: 'user', content: `${i}` });
+    clock.ahead = 3 * 3_600_000;
+    const { checks } = await engine.health.check();
+    const journal = checks.find(({ name }) => name === 'journal');
+    expect(journal?.message).toMatch(/^consumer 'slow' is \d+ changes behind; is not trimmed/);
+    expect(journal?.hint).toContain("events.forget('slow')");
+  });
+});
+
+describe('the checks of the process', () => {
+  const facts = () => {
+    using watch = new ProcessWatch().start();
+    return watch.read();
+  };
+
+  it('tell of a heap that is nearly full, and of a container that is', () => {
+    const now = facts();
+    const full = { ...now, memory: { ...now.memory, heapUsedBytes: now.memory.heapLimitBytes * 0.9 } };
+    expect(checkMemory(full, thresholdsOf())).toMatchObject({ status: 'degraded' });
+    const memory = { ...now.memory, rssBytes: 99, limitBytes: 100 };
+    expect(checkMemory({ ...now, memory }, thresholdsOf())).toMatchObject({ status: 'unhealthy' });
+  });
+
+  it('tell of an event loop that is held up', () => {
+    const now = facts();
+    const held = { ...now, eventLoop: { ...now.eventLoop, delayP99Ms: 300 } };
+    expect(checkEventLoop(held, thresholdsOf())).toMatchObject({
+      status: 'degraded',
+      message: 'timers come 300 ms late at the 99th percentile',
+    });
+  });
+});
+
+describe('checks of your own', () => {
+  it('are in the report, and make the whole degraded at most unless they are critical', async () => {
+    const engine = await inMemory();
+    const off = engine.health.register('model', () => ({ status: 'unhealthy', message: 'gives no answer' }));
+    const report = await engine.health.check();
+    expect(report).toMatchObject({ status: 'degraded', reasons: ['model: gives no answer'] });
+    engine.health.register('model', () => ({ status: 'unhealthy' }), { critical: true });
+    expect((await engine.health.check()).status).toBe('unhealthy');
+    // The one that was replaced takes nothing away any more.
+    off();
+    expect((await engine.health.check()).status).toBe('unhealthy');
+    engine.health.register('model', () => undefined)();
+    expect((await engine.health.check()).status).toBe('healthy');
+  });
+
+  it('that hang or throw have failed, and the report comes nevertheless', async () => {
+    const engine = await inMemory({ health: { timeoutMs: 1000 } });
+    engine.health.register('hangs', () => new Promise(() => {}), { timeoutMs: 20 });
+    engine.health.register('throws', () => {
+      throw new TypeError('the secret of the house');
+    });
+    engine.health.register(
+      'heeds its signal',
+      (signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      { timeoutMs: 20 },
+    );
+    const report = await engine.health.check();
+    expect(report.status).toBe('degraded');
+    expect(report.reasons).toEqual([
+      'hangs: gave no answer within 20 ms',
+      'throws: failed with TypeError',
+      'heeds its signal: gave no answer within 20 ms',
+    ]);
+    expect(JSON.stringify(report)).not.toContain('secret');
+  });
+
+  it('can not have the name of one of ours, nor be no function', async () => {
+    const engine = await inMemory();
+    expect(() => engine.health.register('store', () => undefined)).toThrow(/is one of the checks/);
+    expect(() => engine.health.register('own', 'no' as never)).toThrow(/expected a function/);
+  });
+});
+
+describe('engine.health.onChange', () => {
+  it('tells at once when it gets worse, and after two good reports when it gets better', async () => {
+    const engine = await inMemory();
+    let status: HealthStatus = 'healthy';
+    engine.health.register('own', () => ({ status }), { critical: true });
+    const told: unknown[] = [];
+    const off = engine.health.onChange((now, before) => told.push([before, now.status]));
+    const look = async (next: HealthStatus) => {
+      status = next;
+      await engine.health.check();
+    };
+    await look('healthy');
+    expect(told).toEqual([]);
+    await look('degraded');
+    await look('unhealthy');
+    // It comes and goes: nobody is told.
+    await look('healthy');
+    await look('unhealthy');
+    await look('healthy');
+    expect(told).toEqual([
+      ['healthy', 'degraded'],
+      ['degraded', 'unhealthy'],
+    ]);
+    await look('healthy');
+    expect(told.at(-1)).toEqual(['unhealthy', 'healthy']);
+    off();
+    await look('unhealthy');
+    expect(told).toHaveLength(3);
+  });
+
+  it('lets no listener that throws keep others from being told', async () => {
+    const errors: unknown[] = [];
+    const engine = await inMemory({ onError: (error) => errors.push(error) });
+    engine.health.register('own', () => ({ status: 'degraded' }));
+    const hears = vi.fn();
+    engine.health.onChange(() => {
+      throw new Error('deaf');
+    });
+    engine.health.onChange(hears);
+    await engine.health.check();
+    expect(hears).toHaveBeenCalledOnce();
+    expect(errors).toEqual([new Error('deaf')]);
+  });
+
+  it('hears of what is found by itself, where it looks regularly', async () => {
+    const engine = await inMemory({ health: { intervalMs: 5 } });
+    const changed = new Promise((resolve) => engine.health.onChange(({ status }) => resolve(status)));
+    engine.health.register('own', () => ({ status: 'degraded' }));
+    await expect(changed).resolves.toBe('degraded');
+  });
+});
+
+describe('engine.health', () => {
+  it('gives who asks at the same time the same report, and the last one without looking', async () => {
+    const engine = await inMemory();
+    const looks = vi.fn();
+    engine.health.register('own', looks);
+    const [one, two] = await Promise.all([engine.health.check(), engine.health.check()]);
+    expect(two).toBe(one);
+    expect(await engine.health.report()).toBe(one);
+    expect(looks).toHaveBeenCalledOnce();
+  });
+
+  it('is the same in the view of every tenant', async () => {
+    const engine = await inMemory();
+    expect(engine.tenant('other').health).toBe(engine.health);
+  });
+
+  it('is closed with the engine', async () => {
+    const engine = await inMemory();
+    await engine.close();
+    await expect(engine.health.check()).rejects.toMatchObject({ code: 'closed' });
+    await expect(engine.health.recover('catch-up-index')).rejects.toMatchObject({ code: 'closed' });
+  });
+});
