@@ -19,6 +19,10 @@ import { Maintenance } from './maintenance.ts';
 import { MemoryService } from './memory/memory.ts';
 import { type MemoryOptions, memoryOptionsSchema } from './memory/options.ts';
 import { MessageService } from './messages/messages.ts';
+import { instrument } from './monitor/instrument.ts';
+import { Instruments } from './monitor/instruments.ts';
+import { MonitorService } from './monitor/monitor.ts';
+import { type MonitorOptions, monitorOptionsSchema } from './monitor/options.ts';
 import { Records } from './records.ts';
 import {
   type EmbedderLike,
@@ -33,9 +37,14 @@ import { SessionService } from './sessions/sessions.ts';
 import { StateService } from './state/state.ts';
 import type { Store, StoreHealth } from './store.ts';
 import { MAX_TIMER_MS, storeOptionsShape } from './store-options.ts';
+import { TaskService } from './tasks/tasks.ts';
+import { Timeline } from './tasks/timeline.ts';
 import { type TokenCounter, TokenCounters } from './tokens/counter.ts';
 import { TokenLedger } from './tokens/ledger.ts';
 import { TokenSettler } from './tokens/settler.ts';
+import { type ToolOptions, toolOptionsSchema } from './tools/options.ts';
+import { ToolRegistry } from './tools/registry.ts';
+import { ToolService } from './tools/tools.ts';
 import { WindowService } from './window/window.ts';
 
 export interface EngineOptions {
@@ -70,6 +79,10 @@ export interface EngineOptions {
   health?: HealthOptions | undefined;
   /** Is told what happens, one event a line, with ids and never with content: a `pino()`, or what is like it. */
   logger?: Logger | undefined;
+  /** What is watched, and how often a point of its history is taken: see docs/monitoring.md. */
+  monitor?: MonitorOptions | undefined;
+  /** How tools are called: see docs/tools.md. */
+  tools?: ToolOptions | undefined;
   clock?: Clock;
 }
 
@@ -88,10 +101,12 @@ const optionsSchema = z.strictObject({
   onError: storeOptionsShape.onError,
   compaction: compactionOptionsSchema.optional(),
   concurrency: engineConcurrencySchema.optional(),
+  monitor: monitorOptionsSchema.optional(),
   sessionTtlMs: durationSchema.optional(),
   maxTokens: z.int().min(1).max(100_000_000).optional(),
   health: healthOptionsSchema.optional(),
   logger: loggerSchema.optional(),
+  tools: toolOptionsSchema.optional(),
   clock: z
     .custom<Clock>(
       (value) => typeof (value as Clock | null)?.now === 'function',
@@ -119,8 +134,12 @@ export class ContextEngine implements AsyncDisposable {
   readonly events: EventService;
   readonly window: WindowService;
   readonly memory: MemoryService;
+  readonly tasks: TaskService;
+  readonly tools: ToolService;
   /** Jobs of your own, and the numbers of all work in the background: one for all tenants. */
   readonly concurrency: ConcurrencyController;
+  /** How the engine is doing: numbers, a score, and what would help. */
+  readonly monitor: MonitorService;
   /** How the store, its journal and this process are: one for all tenants. */
   readonly health: HealthService;
   readonly #store: Store;
@@ -129,6 +148,10 @@ export class ContextEngine implements AsyncDisposable {
   /** One for all tenants, as is the text index. */
   readonly #background: BackgroundWork;
   readonly #compactions: CompactionService;
+  /** What watches all tenants; undefined where monitoring is switched off. */
+  readonly #instruments: Instruments | undefined;
+  /** What is registered here; in a tenant's view also what is registered in the engine that was opened. */
+  readonly #toolRegistry: ToolRegistry;
   /** One for all tenants of a store. */
   readonly #textIndex: TextIndex;
   /** The engine that was opened, where this one is only its view of a tenant. */
@@ -141,13 +164,16 @@ export class ContextEngine implements AsyncDisposable {
    * Use `ContextEngine.open` unless you have made the store yourself; the engine closes it.
    * @param root for {@link tenant} only
    */
-  constructor(store: Store, options: EngineOptions = {}, root?: ContextEngine) {
+  constructor(given: Store, options: EngineOptions = {}, root?: ContextEngine) {
     parseInput(optionsSchema, options, 'engine');
     const { tenant = 'default', clock = systemClock, logger } = options;
     const log = new EngineLog(logger, tenant);
     const onError = options.onError ?? (logger ? (error: unknown) => log.failed(error) : warn);
     this.#root = root;
     this.tenantName = tenant;
+    const isWatched = options.monitor?.enabled !== false;
+    this.#instruments = root ? root.#instruments : isWatched ? new Instruments(given) : undefined;
+    const store = root ? given : (this.#instruments?.store ?? given);
     this.#store = store;
     this.#options = options;
     const { maxCompactions, ...concurrency } = options.concurrency ?? {};
@@ -177,10 +203,14 @@ export class ContextEngine implements AsyncDisposable {
     });
     this.channels = new ChannelService(context, { messages: this.messages, activity });
     this.state = new StateService(context, activity);
-    this.events = new EventService(context, {
-      onError,
-      closing: root ? AbortSignal.any([root.#closing.signal, this.#closing.signal]) : this.#closing.signal,
-    });
+    const timeline = new Timeline(context, activity);
+    this.tasks = new TaskService(context, { sessions: this.sessions, timeline });
+    this.#toolRegistry = root ? root.#toolRegistry.of(tenant) : new ToolRegistry();
+    const called = { registry: this.#toolRegistry, timeline, activity, onError, options: options.tools };
+    this.tools = new ToolService(context, called);
+    const own = this.#closing.signal;
+    const closing = root ? AbortSignal.any([root.#closing.signal, own]) : own;
+    this.events = new EventService(context, { onError, closing });
     this.memory = new MemoryService(context, {
       searcher,
       userOf: async (sessionId) => (await this.sessions.get(sessionId)).userId,
@@ -191,6 +221,8 @@ export class ContextEngine implements AsyncDisposable {
     this.window = new WindowService(context, { activity, ledger, compactions, searcher, memory });
     const { maintenanceIntervalMs = 60_000, journalKeepMs = 7 * DAY_MS } = options;
     this.health = root?.health ?? this.#makeHealth({ clock, journalKeepMs, log, onError });
+    this.monitor = this.#makeMonitor(context, { maintenanceIntervalMs, closing });
+    this.#watch(tenant);
     if (root) return;
     const housekeeping = { intervalMs: maintenanceIntervalMs, journalKeepMs, onError };
     this.#maintenance = new Maintenance(
@@ -198,6 +230,29 @@ export class ContextEngine implements AsyncDisposable {
       { events: this.events, textIndex: this.#textIndex, sweepMemories: () => this.#sweepMemories() },
       housekeeping,
     );
+  }
+
+  #makeMonitor(
+    context: ServiceContext,
+    lives: { maintenanceIntervalMs: number; closing: AbortSignal },
+  ): MonitorService {
+    return new MonitorService(context, this.#instruments, {
+      ...lives,
+      options: this.#options.monitor,
+      root: this.#root?.monitor,
+      concurrency: this.concurrency,
+      waiting: () => ({ tokens: this.#settler.waiting, index: this.#textIndex.waiting }),
+      toolCache: () => undefined,
+    });
+  }
+
+  /** Whoever hears of calls hears of those of the services that are listed here. */
+  #watch(tenant: string): void {
+    const { sessions, messages, channels, state, events, window, memory, concurrency } = this;
+    const { leases } = sessions;
+    const own = { sessions, leases, messages, channels, state, events, window, memory };
+    const observers = this.#instruments?.observers ?? [];
+    instrument({ ...own, ...(!this.#root && { concurrency }) }, { tenant, observers });
   }
 
   /** A session's services, with its id filled in. Nothing is read or written: the session need not exist yet. */
@@ -268,6 +323,9 @@ export class ContextEngine implements AsyncDisposable {
     await Promise.all([...this.#tenants.values()].map((engine) => engine.close()));
     if (!this.#root) await this.health.close();
     await this.#maintenance?.close();
+    await this.monitor.close();
+    await this.tools.close();
+    await this.tasks.close();
     await this.#compactions.close();
     await this.memory.close();
     await this.#settler.close();

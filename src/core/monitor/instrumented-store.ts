@@ -45,6 +45,9 @@ export function instrumented(store: Store, observer: StoreObserver): Store {
     get groups() {
       return store.groups;
     },
+    get recovery() {
+      return store.recovery;
+    },
     waitForChanges: (after, signal) => store.waitForChanges(after, signal),
     health: () => store.health(),
     close: () => store.close(),

@@ -1,51 +1,48 @@
-import { isHoldfastError } from '../errors.ts';
-import { decodeJson } from '../json.ts';
-import { kinds, SYSTEM_PARTITION } from '../partitions.ts';
-import type { Cursor, Store } from '../store.ts';
+import { type ConsumerState, readJournalState } from '../health/journal-state.ts';
+import type { Store } from '../store.ts';
 
-const PAGE = 1000;
+/** Consumers save their place about once in so many changes: with fewer of them outstanding, all may be handled. */
+const UNSAVED = 1024;
 
-/** How far a consumer of the journal is behind. */
-export interface ConsumerLag {
-  name: string;
-  /** How long ago the first change was committed that it has not handled (milliseconds); 0 where there is none. */
-  lagMs: number;
-  /** The journal no longer has what it has not handled. */
+/** How far a consumer of the journal is behind, as far as its saved place tells. */
+export interface Lag {
+  /** Changes after its saved place; up to 1024 of them it may have handled. */
+  behind: number;
+  /** There are more than were counted. */
+  more: boolean;
+  /** How long ago the first of them was committed (milliseconds). */
+  ms: number;
+  /** The journal no longer has what comes next. */
   expired: boolean;
 }
 
-/** The named consumers of a tenant's events, by name. */
-export async function consumerLags(store: Store, tenant: string, now: number): Promise<ConsumerLag[]> {
-  const lags: ConsumerLag[] = [];
-  let after: string | undefined;
-  do {
-    const range = { limit: PAGE, ...(after !== undefined && { after }) };
-    const page = await store.listRecords(SYSTEM_PARTITION, kinds.consumer, range);
-    for (const { id, value } of page.items) {
-      const name = nameIn(id, tenant);
-      if (name === undefined) continue;
-      const lagMs = await lagOf(store, decodeJson<{ cursor: Cursor }>(value).cursor, now);
-      lags.push({ name, lagMs: lagMs ?? 0, expired: lagMs === undefined });
-    }
-    after = page.next;
-  } while (after !== undefined);
-  return lags;
+export interface Lags {
+  /** How far the slowest consumer, the text index among them, really is behind (milliseconds); 0 where none is. */
+  journalMs: number;
+  /** The tenant's named consumers of events. */
+  consumers: (Lag & { name: string })[];
+  /** The text index; absent where nobody has searched yet. */
+  index?: Lag & { building: boolean };
 }
 
-/** How old the first change after a cursor is (milliseconds); undefined where the journal no longer has it. */
-export async function lagOf(store: Store, cursor: Cursor, now: number): Promise<number | undefined> {
-  try {
-    const [change] = (await store.readChanges(cursor, 1)).changes;
-    return change ? Math.max(0, now - change.at) : 0;
-  } catch (error) {
-    if (isHoldfastError(error) && error.code === 'cursor-expired') return undefined;
-    throw error;
-  }
+/** Reads how far the journal's consumers are: a page or two of the journal for each. */
+export async function readLags(store: Store, tenant: string, now: number): Promise<Lags> {
+  const { consumers } = await readJournalState(store, UNSAVED + 1);
+  const lagOf = ({ behind, more, oldestAt = now, expired }: ConsumerState): Lag => ({
+    behind,
+    more,
+    ms: Math.max(0, now - oldestAt),
+    expired,
+  });
+  const index = consumers.find(({ name, tenant: of }) => name === '$search' && of === undefined);
+  return {
+    journalMs: Math.max(0, ...consumers.map((one) => sureMs(lagOf(one)))),
+    consumers: consumers.flatMap((one) => (one.tenant === tenant ? { name: one.name, ...lagOf(one) } : [])),
+    ...(index && { index: { ...lagOf(index), building: index.building === true } }),
+  };
 }
 
-/** Consumers are kept by tenant and name, as JSON; others than of events are not. */
-function nameIn(id: string, tenant: string): string | undefined {
-  if (!id.startsWith('[')) return undefined;
-  const [of, name] = decodeJson<[string, string]>(id);
-  return of === tenant ? name : undefined;
+/** How far a consumer is behind for sure. */
+export function sureMs({ behind, ms }: Lag): number {
+  return behind > UNSAVED ? ms : 0;
 }

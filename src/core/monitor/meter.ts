@@ -45,7 +45,14 @@ export class Meter {
   /** Timed by users, by the name they gave. */
   readonly operations = new Map<string, Series>();
   readonly errors = new Map<string, number>();
-  readonly rates = { calls: new Rate(), faults: new Rate(), commits: new Rate(), messages: new Rate() };
+  readonly rates = {
+    calls: new Rate(),
+    faults: new Rate(),
+    commits: new Rate(),
+    messages: new Rate(),
+    /** Calls of the store that found it away, or locked. */
+    unavailable: new Rate(),
+  };
   readonly recentCommits = new RecentLatency();
   /** Operations in the batches that were committed. */
   readonly batchOperations = { batches: 0, operations: 0, largest: 0 };
@@ -69,12 +76,13 @@ export class Meter {
   };
 
   /** Hears of the store. */
-  readonly onStore: StoreObserver = {
+  readonly onStore: Required<Omit<StoreObserver, 'around'>> = {
     started: (verb) => {
       if (verb === 'commit') this.commitsUnderWay++;
     },
     ended: (verb, durationMs, outcome) => {
       seriesIn(this.store, verb).add(durationMs, outcome);
+      if (outcome === 'store-unavailable') this.rates.unavailable.add(1);
       if (verb !== 'commit') return;
       this.commitsUnderWay--;
       this.recentCommits.record(durationMs);

@@ -7,6 +7,7 @@ export class Rate {
   readonly #startedAt: number;
   /** The second that is being counted. */
   #second: number;
+  #total = 0;
 
   constructor(nowMs = performance.now()) {
     this.#startedAt = nowMs;
@@ -16,6 +17,12 @@ export class Rate {
   add(count: number, nowMs = performance.now()): void {
     this.#turn(nowMs);
     this.#seconds[this.#second % RATE_SECONDS]! += count;
+    this.#total += count;
+  }
+
+  /** How many ever. */
+  get total(): number {
+    return this.#total;
   }
 
   /** How many in the last minute, or since it was made. */

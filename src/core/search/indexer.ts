@@ -116,6 +116,11 @@ export class TextIndexer {
     return { complete: done === due.length && !this.#isShort, behind: due.length - done };
   }
 
+  /** How many partitions have something that is not in the index yet, or no longer belongs there, as far as is known. */
+  get waiting(): number {
+    return this.#dirty.size + this.#outdated.size;
+  }
+
   /** Indexes all there is to index, and remembers how far it is. Nothing where nobody has searched the store yet. */
   drain(): Promise<void> {
     this.#draining ??= this.#background

@@ -59,6 +59,11 @@ export class TextIndex {
     await this.embeddings?.catchUp();
   }
 
+  /** How many partitions have something for it, as far as is known. */
+  get waiting(): number {
+    return this.#indexer.waiting;
+  }
+
   /** After texts of a partition were taken away or edited: the index does not keep them until somebody searches. */
   settle(partition: Partition): void {
     this.#indexer.settle(partition);

@@ -42,6 +42,11 @@ export class TokenSettler {
     if (!this.#timer) this.#schedule(QUIET_MS);
   }
 
+  /** How many stretches of logs wait to be counted. */
+  get waiting(): number {
+    return [...this.#due.values()].reduce((sum, partitions) => sum + partitions.size, 0);
+  }
+
   /** Resolves when everything that was appended is counted. */
   async settled(): Promise<void> {
     while (this.#due.size > 0 && !this.#closed) await this.#work();
