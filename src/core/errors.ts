@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'result-too-large'
   | 'config'
   | 'import'
+  | 'release'
   | 'internal';
 
 export interface ErrorOptions {
@@ -278,6 +279,22 @@ export class MissingPackageError extends HoldfastError {
 export class EmbedderError extends HoldfastError {
   constructor(message: string, options: ErrorOptions = {}) {
     super('embedder', message, options);
+  }
+}
+
+/** Resources of a task that could not be released. Everything else of the task was closed and saved. */
+export class ReleaseError extends HoldfastError {
+  /** What each of them threw, in the order in which they were released. */
+  readonly errors: readonly unknown[];
+
+  constructor(failures: readonly { name: string; error: unknown }[]) {
+    const names = failures.map(({ name }) => name);
+    super('release', `could not be released: ${names.map(quote).join(', ')}`, {
+      cause: failures[0]?.error,
+      hint: 'See `errors` for what each of them threw.',
+      details: { resources: names },
+    });
+    this.errors = failures.map(({ error }) => error);
   }
 }
 

@@ -21,6 +21,13 @@ import type { Lease } from './sessions/lease.ts';
 import type { LeaseOptions } from './sessions/leases.ts';
 import type { CreateSession, SessionService, UpdateSession } from './sessions/sessions.ts';
 import type { StateDocument, StateService, WriteState } from './state/state.ts';
+import type { TaskContext } from './tasks/context.ts';
+import type { TimelineItem, TimelineOptions } from './tasks/read-timeline.ts';
+import type { RunBody } from './tasks/run.ts';
+import type { ListTasks, OpenTask, Task, TaskService } from './tasks/tasks.ts';
+import type { RecordUpdate } from './tasks/timeline.ts';
+import type { TimelineUpdate } from './tasks/update.ts';
+import type { TaskUsage } from './tasks/usage.ts';
 import type { ReplayedWindow } from './window/manifests.ts';
 import type { SessionUsage, UsageReport } from './window/usage.ts';
 import type { BuildWindow, BuiltWindow, WindowService } from './window/window.ts';
@@ -34,6 +41,7 @@ export interface SessionServices {
   readonly events: EventService;
   readonly window: WindowService;
   readonly memory: MemoryService;
+  readonly tasks: TaskService;
 }
 
 /** One session's services, with its id filled in: the same verbs, the same meaning. */
@@ -45,6 +53,7 @@ export class SessionHandle {
   readonly window: SessionWindow;
   /** Memories of the session's user. */
   readonly memory: SessionMemory;
+  readonly tasks: SessionTasks;
   readonly #engine: SessionServices;
 
   constructor(engine: SessionServices, id: string) {
@@ -55,6 +64,7 @@ export class SessionHandle {
     this.state = new SessionState(engine, id);
     this.window = new SessionWindow(engine, id);
     this.memory = new SessionMemory(engine, id);
+    this.tasks = new SessionTasks(engine, id);
   }
 
   create(input: Omit<CreateSession, 'id'>): Promise<Session> {
@@ -216,5 +226,26 @@ export class SessionMemory extends Scoped {
   }
   extract(options: ExtractMemories): Promise<Extraction> {
     return this.engine.memory.extract(this.id, options);
+  }
+}
+
+export class SessionTasks extends Scoped {
+  open(input?: Omit<OpenTask, 'sessionId'>): Promise<TaskContext> {
+    return this.engine.tasks.open({ ...input, sessionId: this.id });
+  }
+  run<T>(input: Omit<OpenTask, 'sessionId'>, body: RunBody<T>): Promise<T> {
+    return this.engine.tasks.run({ ...input, sessionId: this.id }, body);
+  }
+  list(options?: Pick<ListTasks, 'after' | 'limit'>): Promise<{ tasks: Task[]; next?: string }> {
+    return this.engine.tasks.list({ ...options, sessionId: this.id });
+  }
+  record(update: RecordUpdate): Promise<TimelineUpdate> {
+    return this.engine.tasks.record(this.id, update);
+  }
+  timeline(options?: TimelineOptions): Promise<{ items: TimelineItem[]; next?: string }> {
+    return this.engine.tasks.timeline(this.id, options);
+  }
+  usage(): Promise<TaskUsage> {
+    return this.engine.tasks.usage({ sessionId: this.id });
   }
 }

@@ -23,6 +23,7 @@ const statuses: Record<ErrorCode, number> = {
   internal: 500,
   'missing-package': 500,
   embedder: 502,
+  release: 500,
   'tool-unavailable': 502,
   'store-corrupt': 500,
   'store-newer-schema': 500,

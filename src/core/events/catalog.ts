@@ -1,4 +1,11 @@
-import { channelOfCompactions, channelOfLog, kinds, SHARED_USER, WINDOW_LOG } from '../partitions.ts';
+import {
+  channelOfCompactions,
+  channelOfLog,
+  kinds,
+  SHARED_USER,
+  TIMELINE_LOG,
+  WINDOW_LOG,
+} from '../partitions.ts';
 import type { Change, ChangeOperation, Cursor, Partition } from '../store.ts';
 
 /** What an event carries whatever its type. */
@@ -18,6 +25,12 @@ interface SessionEvent extends EventBase {
 interface MemoryEvent extends EventBase {
   userId?: string;
   sessionId?: undefined;
+}
+
+/** Tasks belong to a session, or to none: then `sessionId` is absent. */
+interface TaskEvent extends EventBase {
+  sessionId?: string;
+  taskId: string;
 }
 
 /** Fields that tell of entries of a message log. `channel` is absent for the conversation itself. */
@@ -42,7 +55,10 @@ export type EngineEvent =
       type: 'memory.added' | 'memory.updated' | 'memory.deleted' | 'memory.superseded';
       memoryId: string;
     })
-  | (MemoryEvent & { type: 'memory.consolidated' });
+  | (MemoryEvent & { type: 'memory.consolidated' })
+  | (TaskEvent & { type: 'task.opened' | 'task.updated' | 'task.closed' })
+  /** Updates of tasks, calls of tools: what happened beside the conversation. */
+  | (SessionEvent & { type: 'timeline.appended'; firstSeq: number; lastSeq: number; count: number });
 
 export type EventType = EngineEvent['type'];
 
@@ -64,6 +80,10 @@ export const eventTypes = [
   'memory.deleted',
   'memory.superseded',
   'memory.consolidated',
+  'task.opened',
+  'task.updated',
+  'task.closed',
+  'timeline.appended',
 ] as const satisfies readonly EventType[];
 
 /**
@@ -81,7 +101,7 @@ export function eventsOf(
   if (!whose) return [];
   const base = { cursor, at, tenant: partition.tenant, ...whose };
   const events = new Map<string, EngineEvent>();
-  const all = partition.type === 'user' ? memoryEvents(change) : change.operations.map(eventOf);
+  const all = partition.type === 'user' ? memoryEvents(change) : told(change);
   for (const told of all) {
     if (!told) continue;
     const event = { ...base, ...told } as EngineEvent;
@@ -90,12 +110,19 @@ export function eventsOf(
   return [...events.values()].map((event, i) => (i < events.size - 1 ? { ...event, cursor: before } : event));
 }
 
+/** The events of a session's partition, or of a task that belongs to none: only those of the task. */
+function told({ partition, operations }: Change): (Told | undefined)[] {
+  const all = operations.map(eventOf);
+  return partition.type === 'session' ? all : all.filter((event) => event?.type.startsWith('task.'));
+}
+
 /** An event without the fields that all have. */
 type Told<E = EngineEvent> = E extends EngineEvent ? Omit<E, keyof SessionEvent> : never;
 
 /** Whose an event of a partition is; undefined for a partition that has none. */
 function ownerOf({ type, id }: Partition): { sessionId: string } | { userId?: string } | undefined {
   if (type === 'session') return { sessionId: id };
+  if (type === 'task') return {};
   if (type === 'user') return id === SHARED_USER ? {} : { userId: id };
   return undefined;
 }
@@ -149,11 +176,16 @@ function recordEvent({
   if (kind === kinds.state) return { type: 'state.changed', version };
   if (kind === kinds.channel && created) return { type: 'channel.opened', channel: id };
   if (kind === kinds.usage) return { type: 'usage.reported' };
+  if (kind === kinds.task) return { type: created ? 'task.opened' : 'task.updated', taskId: id };
+  if (kind === kinds.taskCounters) return { type: 'task.updated', taskId: id };
+  if (kind === kinds.taskEnd) return { type: 'task.closed', taskId: id };
   return undefined;
 }
 
 function appendEvent({ log, firstSeq, count }: ChangeOperation & { op: 'append' }): Told | undefined {
   if (log === WINDOW_LOG) return { type: 'window.recorded', seq: firstSeq };
+  if (log === TIMELINE_LOG)
+    return { type: 'timeline.appended', firstSeq, lastSeq: firstSeq + count - 1, count };
   const compacted = channelOfCompactions(log);
   if (compacted !== undefined) {
     const event = { type: 'window.compacted', id: String(firstSeq) } as const;

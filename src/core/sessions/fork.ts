@@ -1,7 +1,14 @@
 import { forkedHead, within } from '../compaction/fork-head.ts';
 import { ConflictError, isConflict, quote } from '../errors.ts';
 import { encodeJson, type JsonObject } from '../json.ts';
-import { channelOfCompactions, compactionLog, kinds, messageLog, WINDOW_LOG } from '../partitions.ts';
+import {
+  channelOfCompactions,
+  compactionLog,
+  kinds,
+  messageLog,
+  TIMELINE_LOG,
+  WINDOW_LOG,
+} from '../partitions.ts';
 import { noSession, partitionOf, type ServiceContext } from '../services.ts';
 import type { AppendEntry, Entry, LogInfo, Operation, Partition, Store } from '../store.ts';
 
@@ -23,6 +30,12 @@ const notCopied: readonly string[] = [
   kinds.lastUser,
   kinds.memoryExtraction,
   kinds.compaction,
+  // What was done and used in the source stays its own, as the timeline does.
+  kinds.task,
+  kinds.taskEnd,
+  kinds.taskTrim,
+  kinds.taskCounters,
+  kinds.taskTotals,
   // Tells of the index's documents, which a fork has none of yet.
   kinds.textIndex,
 ];
@@ -56,7 +69,7 @@ export async function forkSession(
     const copy = await Copy.begin(store, to, context.clock.now());
     for (let i = 0; i < records.length; i += PAGE) await copy.write(records.slice(i, i + PAGE));
     for (const { log, lastSeq } of logs) {
-      if (log === WINDOW_LOG) continue;
+      if (log === WINDOW_LOG || log === TIMELINE_LOG) continue;
       const upTo = log === messageLog() ? end : lastSeq;
       await copyLog(store, from, copy, { log, upTo, keep: log === compactionLog() ? within(end) : all });
     }

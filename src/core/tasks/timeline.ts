@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isConflict, NotFoundError } from '../errors.ts';
 import { newId } from '../ids.ts';
-import { parseId, parseInput } from '../input.ts';
+import { idSchema, parseId, parseInput } from '../input.ts';
 import { decodeJson, encodeJson, type Json } from '../json.ts';
 import { copyOf } from '../metadata.ts';
 import { kinds, sessionExists, TIMELINE_LOG } from '../partitions.ts';
@@ -11,13 +11,12 @@ import type { Operation } from '../store.ts';
 import {
   type ContextUpdate,
   type TimelineUpdate,
-  taskIdSchema,
   type UpdateInput,
   updateEntry,
   updateShape,
 } from './update.ts';
 
-const recordSchema = z.strictObject({ ...updateShape, taskId: taskIdSchema.optional() });
+const recordSchema = z.strictObject({ ...updateShape, taskId: idSchema.optional() });
 
 export interface RecordUpdate extends UpdateInput {
   /** The task in whose history it belongs as well. */
@@ -58,7 +57,8 @@ export class Timeline {
       log: TIMELINE_LOG,
       entries: [updateEntry(update, 'update', id, taskId)],
     };
-    const operations = [sessionExists, append, ...(taskId === undefined ? [] : [taskExists(taskId)])];
+    const operations = [sessionExists, append];
+    if (taskId !== undefined) operations.push(taskExists(taskId), counted(taskId, { updates: 1 }));
     const partition = partitionOf(this.#context, session);
     const receipt = await this.#activity
       .using(session, (used) =>
@@ -74,6 +74,11 @@ export class Timeline {
 /** A batch with this goes ahead only where the task is in that partition. */
 export function taskExists(taskId: string): Operation {
   return { op: 'check', kind: kinds.task, id: taskId, ifVersion: 'present' };
+}
+
+/** Adds to a task's counters. */
+export function counted(taskId: string, deltas: Record<string, number>): Operation {
+  return { op: 'add', kind: kinds.taskCounters, id: taskId, deltas };
 }
 
 export function noTask(taskId: string): NotFoundError {

@@ -46,9 +46,6 @@ export interface UpdateInput {
   timestamp?: number | undefined;
 }
 
-/** A task's id labels its entries and names its records: it is shorter than other ids. */
-export const taskIdSchema = idSchema.max(128);
-
 export const updateShape = {
   updateType: idSchema,
   data: z.unknown().optional(),

@@ -1,0 +1,100 @@
+import type { Json } from '../json.ts';
+import type { ContextUpdate } from './update.ts';
+
+/** An update in a context's history, with what its storage knows of it. */
+export interface Tracked {
+  /** Counts what happened in this context, so that nothing is taken in twice. */
+  readonly n: number;
+  readonly update: ContextUpdate;
+  /** Characters of its data. */
+  readonly size: number;
+  /** Its place in a log, once it is there. */
+  seq?: number;
+}
+
+/** The part of the limit that is left after the history was cut by itself: what is added next finds room. */
+const LEFT = 0.75;
+
+/** A task's updates, oldest first, and how many characters of data they have. */
+export class History {
+  /** Replaced when it gets shorter, so that a list that was handed out stays what it was. */
+  updates: ContextUpdate[] = [];
+  size = 0;
+  #tracked: Tracked[] = [];
+
+  get tracked(): readonly Tracked[] {
+    return this.#tracked;
+  }
+
+  add(tracked: Tracked): void {
+    this.#tracked.push(tracked);
+    this.updates.push(tracked.update);
+    this.size += tracked.size;
+  }
+
+  /**
+   * Keeps the newest of equal updates (same type, same data), and of those, from the newest on, each that still fits
+   * into `maxSize` characters. Takes time in proportion to the history. @returns what was removed
+   */
+  optimize(maxSize: number): Tracked[] {
+    const seen = new Set<string>();
+    const keep = new Uint8Array(this.#tracked.length);
+    let size = 0;
+    for (let i = this.#tracked.length - 1; i >= 0; i--) {
+      const { update, size: own } = this.#tracked[i]!;
+      const key = keyOf(update);
+      if (seen.has(key)) continue;
+      seen.add(key);
+      if (size + own > maxSize) continue;
+      keep[i] = 1;
+      size += own;
+    }
+    return this.#keep((_, i) => keep[i] === 1);
+  }
+
+  /** Cuts a history that has grown beyond `maxSize` characters, or as many updates, so that some room is left. */
+  bound(maxSize: number): Tracked[] {
+    if (this.size <= maxSize && this.#tracked.length <= maxSize) return [];
+    const newest = this.#tracked.at(-1)!.size;
+    const removed = this.optimize(Math.max(Math.floor(maxSize * LEFT), newest <= maxSize ? newest : 0));
+    const most = Math.floor(maxSize * LEFT);
+    if (this.#tracked.length <= maxSize) return removed;
+    const from = this.#tracked.length - most;
+    return [...removed, ...this.#keep((_, i) => i >= from)];
+  }
+
+  /** Takes away what came after a time (epoch milliseconds). @returns what was removed */
+  truncate(timestamp: number): Tracked[] {
+    return this.#keep(({ update }) => update.timestamp <= timestamp);
+  }
+
+  #keep(wanted: (tracked: Tracked, i: number) => boolean): Tracked[] {
+    const kept: Tracked[] = [];
+    const removed: Tracked[] = [];
+    for (const [i, tracked] of this.#tracked.entries()) (wanted(tracked, i) ? kept : removed).push(tracked);
+    if (removed.length === 0) return removed;
+    this.#tracked = kept;
+    this.updates = kept.map(({ update }) => update);
+    this.size = kept.reduce((sum, { size }) => sum + size, 0);
+    return removed;
+  }
+}
+
+/** How many characters the data has: of text its own, of anything else those of its JSON. */
+export function sizeOf(data: Json): number {
+  return typeof data === 'string' ? data.length : JSON.stringify(data).length;
+}
+
+/** What makes two updates equal: the same type, and data that differ in the order of fields at most. */
+export function keyOf({ updateType, data }: ContextUpdate): string {
+  const text = typeof data === 'object' ? JSON.stringify(sorted(data)) : JSON.stringify(data);
+  return `${updateType.length}:${updateType}${text}`;
+}
+
+/** Fields as a sorted list of pairs: no field name can be mistaken, and none is lost. */
+function sorted(value: Json): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(sorted);
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return { f: fields.map(([name, field]) => [name, sorted(field)]) };
+}
