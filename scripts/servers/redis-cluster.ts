@@ -58,7 +58,8 @@ async function allOf<T>(promises: Promise<T>[]): Promise<T[]> {
 
 async function join(nodes: readonly Server[], masters: number): Promise<void> {
   const replicas = nodes.slice(masters);
-  await Promise.all(nodes.map((node, index) => introduce(node, index, nodes, masters)));
+  await Promise.all(nodes.map((node, index) => prepare(node, index, masters)));
+  await Promise.all(nodes.map((node) => introduce(node, nodes)));
   // A node has a made-up name while it is shaken hands with.
   const met = (lines: string[]) =>
     lines.length === nodes.length && lines.every((line) => !line.includes('handshake'));
@@ -70,20 +71,21 @@ async function join(nodes: readonly Server[], masters: number): Promise<void> {
   await Promise.all(replicas.map((node) => until(node, ['INFO', 'replication'], linked)));
 }
 
-/** Gives a master its slots, and a node everybody else's address: to wait for gossip takes longer. */
-async function introduce(
-  node: Server,
-  index: number,
-  nodes: readonly Server[],
-  masters: number,
-): Promise<void> {
+/** Gives a node its epoch, which it takes only while it knows no other, and a master its slots. */
+async function prepare({ port }: Server, index: number, masters: number): Promise<void> {
   const boundary = (place: number) => Math.round((place * SLOTS) / masters);
-  await onRedis(node.port, async (client) => {
+  await onRedis(port, async (client) => {
     // Nodes that find that they share a configuration epoch take time to part.
     await client.sendCommand(['CLUSTER', 'SET-CONFIG-EPOCH', `${index + 1}`]);
     if (index < masters) {
       await client.clusterAddSlotsRange({ start: boundary(index), end: boundary(index + 1) - 1 });
     }
+  });
+}
+
+/** Gives a node everybody else's address: to wait for gossip takes longer. */
+async function introduce(node: Server, nodes: readonly Server[]): Promise<void> {
+  await onRedis(node.port, async (client) => {
     for (const { port } of nodes) if (port !== node.port) await client.clusterMeet('127.0.0.1', port);
   });
 }
