@@ -74,7 +74,10 @@ test('a model is told of a call that failed, with our message', async () => {
     }),
   );
   const tools = await toAiSdkTools(engine.tools);
-  expect(await shown(tools, 'kettle', {})).toEqual({ type: 'error-text', value: 'the kettle is empty' });
+  expect(await shown(tools, 'kettle', {})).toMatchObject({
+    type: 'error-text',
+    value: expect.stringMatching(/the kettle is empty$/),
+  });
 });
 
 test('an input that does not fit is refused by the engine, which counts it', async () => {
