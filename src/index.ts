@@ -54,8 +54,8 @@ export class ContextEngine extends Engine {
     if (typeof store !== 'string') return new ContextEngine(store, options);
     checkOpenOptions(options);
     const { durability, lockTimeoutMs, timeoutMs, fallback, ...engineOptions } = options;
-    const { onError } = options;
-    const given = { durability, lockTimeoutMs, timeoutMs, fallback, onError };
+    const { onError, logger } = options;
+    const given = { durability, lockTimeoutMs, timeoutMs, fallback, onError, logger };
     return new ContextEngine(await openStore(store, given), engineOptions);
   }
 }

@@ -1,5 +1,6 @@
 /** Which URL leads to which store: the one list of them. A store's driver is loaded when it is opened. */
 import { ConfigError } from './core/errors.ts';
+import { type Logger, loggable } from './core/logger.ts';
 import type { Store } from './core/store.ts';
 import { checkStoreOptions, type Durability, type StoreOptions } from './core/store-options.ts';
 import { filePathOf, schemeOf } from './core/store-url.ts';
@@ -97,7 +98,8 @@ const schemes = kinds.flatMap((kind) => kind.schemes);
 export async function openStore(url: string, options: StoreOptions = {}): Promise<Store> {
   checkStoreOptions(options);
   checkDurability(url, options.durability);
-  const { fallback = 'none', onError } = options;
+  const { fallback = 'none', logger } = options;
+  const onError = options.onError ?? (logger && logFailure(logger));
   if (fallback === 'none') return kindOf(url).open(url, options);
   checkFallbackUrl(fallback);
   if (fallback === url) throw new ConfigError([{ path: 'fallback', message: 'is the store itself' }]);
@@ -108,6 +110,7 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
     return await withFallback(() => kindOf(url).open(url, options), spool, {
       ...(timeoutMs !== undefined && { timeoutMs }),
       ...(onError && { onError }),
+      ...(logger && { onStateChange: logStates(logger) }),
     });
   } catch (error) {
     await spool.close();
@@ -174,6 +177,20 @@ export function checkDurability(url: string, durability: Durability | undefined)
 
 function noHost(url: string): string | undefined {
   return /^[^:]+:\/\/[^/?#]/.test(url) ? undefined : 'names no host';
+}
+
+function logFailure(logger: Logger): (error: unknown) => void {
+  return (error) => logger.error({ error: loggable(error) }, 'background work failed');
+}
+
+/** Tells of a store that goes away, and of one that is back and has all that the fallback held. */
+function logStates(logger: Logger): (fallback: 'normal' | 'degraded' | 'replaying') => void {
+  let wasAway = false;
+  return (fallback) => {
+    if (fallback === 'degraded') logger.warn({ fallback }, 'store away');
+    else if (wasAway && fallback === 'normal') logger.info({ fallback }, 'store back');
+    if (fallback !== 'replaying') wasAway = fallback === 'degraded';
+  };
 }
 
 /** What a store with a server is told. */

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import type { ResolvedConfig } from '../core/config.ts';
 import type { ContextEngine, EngineOptions } from '../core/engine.ts';
+import type { Logger } from '../core/logger.ts';
 import type { Config } from '../core/settings.ts';
 import type { Store } from '../core/store.ts';
 import { readConfigFile } from './config-file.ts';
@@ -27,8 +29,8 @@ interface OpenOptions {
   create?: boolean;
   /** Sweep and trim regularly, as a long-lived process should. */
   maintain?: boolean;
-  /** Hears of failures in the background. */
-  onError?: (error: unknown) => void;
+  /** Is told what happens, also in the background. */
+  logger?: Logger;
 }
 
 /** What a command is given: the two streams, the settings, and the engine when it asks for it. */
@@ -64,9 +66,10 @@ export class Cli {
     const { store: url, durability, lockTimeoutMs, timeoutMs, fallback } = resolved.config;
     const { checkStoreFile } = await import('./store-file.ts');
     checkStoreFile(url, options);
-    const { onError } = options;
+    await this.#tellOtherStore(resolved);
+    const { logger } = options;
     const { ContextEngine, openStore } = await import('../index.ts');
-    const store = await openStore(url, { durability, lockTimeoutMs, timeoutMs, fallback, onError });
+    const store = await openStore(url, { durability, lockTimeoutMs, timeoutMs, fallback, logger });
     const engine = new ContextEngine(store, await engineOptions(resolved.config, options));
     try {
       return await work({ engine, store, ...resolved });
@@ -74,11 +77,22 @@ export class Cli {
       await engine.close();
     }
   }
+
+  /** Another program's variable may lead away from what was kept in the default file: nobody is to wonder where it is. */
+  async #tellOtherStore({ config, sources: { store } }: ResolvedConfig): Promise<void> {
+    const { settings } = await import('../core/settings.ts');
+    const { redactUrl } = await import('../core/redact-url.ts');
+    const { default: usual } = settings.store;
+    const isAlias = store.from === 'environment' && store.name !== settings.store.env;
+    if (this.json || !isAlias || !existsSync(usual.slice('file:'.length))) return;
+    const where = `${redactUrl(config.store)}, as ${store.name} says; ${usual} is here, and not used`;
+    this.err.line(`holdfast: the store is ${where}. HOLDFAST_STORE settles it.`);
+  }
 }
 
 async function engineOptions(
   config: Config,
-  { maintain = false, onError }: OpenOptions,
+  { maintain = false, logger }: OpenOptions,
 ): Promise<EngineOptions> {
   const { strategiesIn } = await import('../core/settings.ts');
   const { tenant, journalKeepMs, highWater, lowWater, compressionRatio } = config;
@@ -100,6 +114,9 @@ async function engineOptions(
       lowWater,
       compressionRatio,
     },
-    ...(onError && { onError }),
+    ...(config.sessionTtlMs > 0 && { sessionTtlMs: config.sessionTtlMs }),
+    ...(config.maxTokens > 0 && { maxTokens: config.maxTokens }),
+    health: { intervalMs: maintain ? config.healthIntervalMs : 0 },
+    ...(logger && { logger }),
   };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseInput } from './input.ts';
+import { type Logger, loggerSchema } from './logger.ts';
 
 /** How sure an acknowledged write is, the least first. Each store says which of them it can promise. */
 export const DURABILITIES = ['normal', 'full', 'replicated'] as const;
@@ -25,8 +26,10 @@ export interface StoreOptions {
    * (default): they fail with `StoreUnavailableError`, at once where the server is known to be away.
    */
   fallback?: string | undefined;
-  /** Hears of failures in the background. Default: a process warning. */
+  /** Hears of failures in the background. Default: the logger, and without one a process warning. */
   onError?: ((error: unknown) => void) | undefined;
+  /** Is told of a store that goes away behind a fallback, and comes back. */
+  logger?: Logger | undefined;
 }
 
 /** Timers of Node take no more. */
@@ -40,6 +43,7 @@ export const storeOptionsShape = {
   onError: z
     .custom<(error: unknown) => void>((value) => typeof value === 'function', 'expected a function')
     .optional(),
+  logger: loggerSchema.optional(),
 };
 const storeOptionsSchema = z.strictObject(storeOptionsShape);
 

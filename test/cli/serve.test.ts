@@ -79,7 +79,14 @@ describe('holdfast serve', () => {
     server.kill('SIGINT');
     const { code, stderr } = await server.ended;
     const logged = lines<{ msg: string }>(stderr);
-    expect(logged.map(({ msg }) => msg)).toEqual(['listening', 'request', 'request', 'stopping', 'stopped']);
+    expect(logged.map(({ msg }) => msg)).toEqual([
+      'listening',
+      'session created',
+      'request',
+      'request',
+      'stopping',
+      'stopped',
+    ]);
     expect(stderr).not.toContain('private');
     expect(code).toBe(0);
   });

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { isHoldfastError } from '../../core/errors.ts';
+import type { ResolvedConfig } from '../../core/config.ts';
 import { redactUrl } from '../../core/redact-url.ts';
 import type { Config } from '../../core/settings.ts';
 import type { Cli } from '../cli.ts';
@@ -40,20 +40,20 @@ async function serve(cli: Cli, options: Options): Promise<number> {
   const stopped = stopSignal();
   const { config } = await cli.settings(settings);
   const logger = await openLog(config.logLevel);
-  const onError = (error: unknown) => logger.error({ error: describe(error) }, 'background work failed');
   return cli.withEngine(
-    async ({ engine }) => {
+    async ({ engine, sources }) => {
       const { startServer } = await import('../../server/index.ts');
       const server = await startServer(engine, { host: config.host, port: config.port, logger });
-      announce(cli, server.url, config);
-      logger.info({ url: server.url, store: redactUrl(config.store) }, 'listening');
+      announce(cli, server.url, { config, sources });
+      const from = sources.store.name;
+      logger.info({ url: server.url, store: redactUrl(config.store), from }, 'listening');
       const signal = await stopped;
       logger.info({ signal }, 'stopping');
       await server.close();
       logger.info({ signal }, 'stopped');
       return exitCodes.ok;
     },
-    { settings, create: true, maintain: true, onError },
+    { settings, create: true, maintain: true, logger },
   );
 }
 
@@ -76,20 +76,19 @@ async function openLog(level: Config['logLevel']): Promise<Logger> {
   return pino(options, pino.destination({ fd: process.stderr.fd, sync: true }));
 }
 
-/** Of a failure, what may stand in a log: messages of ours carry no content, others might. */
-function describe(error: unknown): Record<string, unknown> {
-  if (isHoldfastError(error)) return { code: error.code, message: error.message };
-  return { code: 'internal', name: error instanceof Error ? error.name : typeof error };
-}
-
-function announce({ json, out }: Cli, url: string, { store, tenant }: Config): void {
+function announce(
+  { json, out }: Cli,
+  url: string,
+  { config: { store, tenant }, sources }: Pick<ResolvedConfig, 'config' | 'sources'>,
+): void {
+  const from = sources.store.from === 'default' ? '' : ` (${sources.store.name})`;
   if (json) {
     out.json({ url, store: redactUrl(store), tenant });
     return;
   }
   out.line(`${out.style('bold', 'Holdfast')} listens on ${out.style('cyan', url)}`);
   const entries: [string, string][] = [
-    ['store', redactUrl(store)],
+    ['store', redactUrl(store) + from],
     ['tenant', tenant],
   ];
   for (const line of facts(entries)) out.line(`  ${line}`);
