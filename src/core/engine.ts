@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { callLog } from './call-log.ts';
 import { ChannelService } from './channels/channels.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { CompactionService } from './compaction/compactions.ts';
@@ -14,7 +15,7 @@ import { HealthService } from './health/health.ts';
 import { type HealthOptions, healthOptionsSchema } from './health/options.ts';
 import { Recovery } from './health/recovery.ts';
 import { durationSchema, idSchema, parseInput } from './input.ts';
-import { EngineLog, type Logger, loggerSchema } from './logger.ts';
+import { EngineLog, type Logger } from './logger.ts';
 import { Maintenance } from './maintenance.ts';
 import { MemoryService } from './memory/memory.ts';
 import { type MemoryOptions, memoryOptionsSchema } from './memory/options.ts';
@@ -43,7 +44,6 @@ import { type TokenCounter, TokenCounters } from './tokens/counter.ts';
 import { TokenLedger } from './tokens/ledger.ts';
 import { TokenSettler } from './tokens/settler.ts';
 import { type ToolOptions, toolOptionsSchema } from './tools/options.ts';
-import { ToolRegistry } from './tools/registry.ts';
 import { ToolService } from './tools/tools.ts';
 import { WindowService } from './window/window.ts';
 
@@ -105,7 +105,7 @@ const optionsSchema = z.strictObject({
   sessionTtlMs: durationSchema.optional(),
   maxTokens: z.int().min(1).max(100_000_000).optional(),
   health: healthOptionsSchema.optional(),
-  logger: loggerSchema.optional(),
+  logger: storeOptionsShape.logger,
   tools: toolOptionsSchema.optional(),
   clock: z
     .custom<Clock>(
@@ -150,8 +150,6 @@ export class ContextEngine implements AsyncDisposable {
   readonly #compactions: CompactionService;
   /** What watches all tenants; undefined where monitoring is switched off. */
   readonly #instruments: Instruments | undefined;
-  /** What is registered here; in a tenant's view also what is registered in the engine that was opened. */
-  readonly #toolRegistry: ToolRegistry;
   /** One for all tenants of a store. */
   readonly #textIndex: TextIndex;
   /** The engine that was opened, where this one is only its view of a tenant. */
@@ -205,8 +203,7 @@ export class ContextEngine implements AsyncDisposable {
     this.state = new StateService(context, activity);
     const timeline = new Timeline(context, activity);
     this.tasks = new TaskService(context, { sessions: this.sessions, timeline });
-    this.#toolRegistry = root ? root.#toolRegistry.of(tenant) : new ToolRegistry();
-    const called = { registry: this.#toolRegistry, timeline, activity, onError, options: options.tools };
+    const called = { root: root?.tools, timeline, activity, onError, options: options.tools };
     this.tools = new ToolService(context, called);
     const own = this.#closing.signal;
     const closing = root ? AbortSignal.any([root.#closing.signal, own]) : own;
@@ -222,7 +219,7 @@ export class ContextEngine implements AsyncDisposable {
     const { maintenanceIntervalMs = 60_000, journalKeepMs = 7 * DAY_MS } = options;
     this.health = root?.health ?? this.#makeHealth({ clock, journalKeepMs, log, onError });
     this.monitor = this.#makeMonitor(context, { maintenanceIntervalMs, closing });
-    this.#watch(tenant);
+    this.#watch(tenant, log);
     if (root) return;
     const housekeeping = { intervalMs: maintenanceIntervalMs, journalKeepMs, onError };
     this.#maintenance = new Maintenance(
@@ -247,11 +244,11 @@ export class ContextEngine implements AsyncDisposable {
   }
 
   /** Whoever hears of calls hears of those of the services that are listed here. */
-  #watch(tenant: string): void {
-    const { sessions, messages, channels, state, events, window, memory, concurrency } = this;
+  #watch(tenant: string, log: EngineLog): void {
+    const { sessions, messages, channels, state, events, window, memory, tasks, concurrency } = this;
     const { leases } = sessions;
-    const own = { sessions, leases, messages, channels, state, events, window, memory };
-    const observers = this.#instruments?.observers ?? [];
+    const own = { sessions, leases, messages, channels, state, events, window, memory, tasks };
+    const observers = [...(this.#instruments?.observers ?? []), callLog(log)];
     instrument({ ...own, ...(!this.#root && { concurrency }) }, { tenant, observers });
   }
 
