@@ -71,7 +71,10 @@ test('brings what a fallback holds into the store when it is told to', async (co
   await using server = await ownRedis(context);
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const engine = await opened(server.url, { fallback: `file:${folder}/spool.db` });
+  const told: string[] = [];
+  const tell = (_: object, message: string) => told.push(message);
+  const logger = { debug() {}, info: tell, warn: tell, error: tell };
+  const engine = await opened(server.url, { fallback: `file:${folder}/spool.db`, logger });
   await newSession(engine);
   await server.kill();
   await engine.messages.append('s', { role: 'user', content: 'kept' });
@@ -84,6 +87,7 @@ test('brings what a fallback holds into the store when it is told to', async (co
     done: true,
     message: 'the spool is empty',
   });
+  expect(told).toEqual(['session created', 'store away', 'health changed', 'store back']);
   const other = await opened(server.url);
   expect((await other.messages.list('s')).map(({ content }) => content)).toEqual(['kept']);
 }, 30_000);

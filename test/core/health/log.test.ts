@@ -1,0 +1,131 @@
+/** What an engine tells its log. */
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { expect, onTestFinished, test } from 'vitest';
+import { ContextEngine, type EngineOptions } from '../../../src/index.ts';
+import { inMemory } from '../../support/engines.ts';
+
+type Line = Record<string, unknown> & { msg: string; level: number };
+
+/** A real pino, and what it wrote. */
+function log(level = 'trace') {
+  let text = '';
+  const stream = new Writable({
+    write(chunk: Buffer, _, done) {
+      text += chunk.toString();
+      done();
+    },
+  });
+  const logger = pino({ level, base: null }, stream);
+  const lines = () =>
+    text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Line);
+  return { logger, lines, text: () => text };
+}
+
+const CANARY = 'canary-7431';
+const said = (role: 'user' | 'assistant', i: number) => ({
+  role,
+  content: `${CANARY} says ${i} things at length`,
+});
+
+async function busySession(engine: ContextEngine): Promise<void> {
+  await engine.sessions.create({ id: 's', userId: 'u', metadata: { note: CANARY } });
+  const talk = Array.from({ length: 40 }, (_, i) => said(i % 2 ? 'assistant' : 'user', i));
+  await engine.messages.append('s', talk);
+  await engine.messages.edit('s', (await engine.messages.list('s'))[0]!.id, { content: `${CANARY} anew` });
+  await engine.state.merge('s', { secret: CANARY });
+  await engine.memory.add({ userId: 'u', content: `likes ${CANARY}`, tags: [CANARY] }).catch(() => {});
+  await engine.window.build('s', { maxTokens: 400, query: CANARY });
+  await engine.window.compact('s', { targetTokens: 200 });
+  await engine.messages.search(CANARY, { sessionId: 's' });
+  await engine.sessions.fork('s', { id: 'f' });
+  await engine.sessions.delete('f');
+  await engine.sessions.create({ id: 's', userId: 'u' }).catch(() => {});
+  await engine.sessions.create({ id: CANARY.repeat(90), userId: 'u' }).catch(() => {});
+  await engine.window.build('s', { maxTokens: 1, query: CANARY }).catch(() => {});
+}
+
+test('tells what happens in a session full of canaries, each line valid JSON, and no canary in any', async () => {
+  const { logger, lines, text } = log();
+  const engine = await inMemory({ logger });
+  await busySession(engine);
+  await engine.health.check();
+  await engine.close();
+  const told = lines();
+  const messages = new Set(told.map(({ msg }) => msg));
+  for (const event of ['session created', 'session forked', 'session deleted', 'compaction made', 'call'])
+    expect(messages).toContain(event);
+  expect(told.find(({ msg }) => msg === 'session created')).toMatchObject({
+    tenant: 'default',
+    sessionId: 's',
+    userId: 'u',
+  });
+  expect(told.find(({ msg, call }) => msg === 'call' && call === 'messages.append')).toMatchObject({
+    sessionId: 's',
+    outcome: 'ok',
+    ms: expect.any(Number),
+  });
+  expect(text()).not.toContain('canary');
+});
+
+test('tells no calls at level info', async () => {
+  const { logger, lines } = log('info');
+  const engine = await inMemory({ logger });
+  await busySession(engine);
+  expect(lines().every(({ level }) => level >= 30)).toBe(true);
+  expect(lines().map(({ msg }) => msg)).toEqual([
+    'session created',
+    'compaction made',
+    'session forked',
+    'session deleted',
+  ]);
+});
+
+test('tells that health has changed, and why', async () => {
+  const { logger, lines } = log('info');
+  const engine = await inMemory({ logger });
+  engine.health.register('own', () => ({ status: 'degraded', message: 'limps' }));
+  await engine.health.check();
+  expect(lines()).toEqual([
+    expect.objectContaining({
+      msg: 'health changed',
+      level: 40,
+      status: 'degraded',
+      before: 'healthy',
+      reasons: ['own: limps'],
+    }),
+  ]);
+});
+
+test('tells of failures in the background, without what others have put into their messages', async () => {
+  const { logger, lines, text } = log();
+  const options: EngineOptions = { logger, maintenanceIntervalMs: 0 };
+  const engine = await ContextEngine.open('memory:', options);
+  onTestFinished(() => engine.close());
+  engine.health.onChange(() => {
+    throw new RangeError(CANARY);
+  });
+  engine.health.register('own', () => ({ status: 'degraded' }));
+  await engine.health.check();
+  const failed = lines().find(({ msg }) => msg === 'background work failed');
+  expect(failed).toMatchObject({ level: 50, error: { name: 'RangeError', stack: expect.any(Array) } });
+  expect(text()).not.toContain(CANARY);
+});
+
+test('does everything as usual with a logger that throws', async () => {
+  const broken = () => {
+    throw new Error('full');
+  };
+  const engine = await inMemory({ logger: { debug: broken, info: broken, warn: broken, error: broken } });
+  await expect(engine.sessions.create({ id: 's', userId: 'u' })).resolves.toMatchObject({ id: 's' });
+});
+
+test('refuses a logger that is none', async () => {
+  await expect(ContextEngine.open('memory:', { logger: { info() {} } as never })).rejects.toMatchObject({
+    code: 'invalid-input',
+    issues: [{ path: 'logger' }],
+  });
+});
