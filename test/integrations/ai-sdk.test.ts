@@ -1,4 +1,12 @@
-import { dynamicTool, generateText, isStepCount, jsonSchema, type ToolSet, tool } from 'ai';
+import {
+  dynamicTool,
+  generateText,
+  isStepCount,
+  jsonSchema,
+  type ModelMessage,
+  type ToolSet,
+  tool,
+} from 'ai';
 import { MockLanguageModelV4 } from 'ai/test';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -216,6 +224,32 @@ test('what needs approval there has to be asked for here', async () => {
   const paying = tool({ inputSchema: z.object({}), needsApproval: true, execute: () => 'paid' });
   expect(await fromAiSdkTool('pay', paying)).toMatchObject({ permission: 'ask' });
   expect(await fromAiSdkTool('pay', paying, { permission: 'admin' })).toMatchObject({ permission: 'admin' });
+});
+
+test('the AI SDK asks a person where it is told to, and a call goes through after a yes alone', async () => {
+  engine.tools.register(defineTool({ ...plain, name: 'pay', permission: 'ask' }));
+  const there = await toAiSdkTools(engine.tools, { approval: 'ai-sdk' });
+  const messages: ModelMessage[] = [{ role: 'user', content: 'Pay.' }];
+  const first = await generateText({ model: modelThatCalls('pay', {}), tools: there, messages });
+  const request = first.content.find(({ type }) => type === 'tool-approval-request');
+  expect(engine.tools.stats('pay').calls).toBe(0);
+
+  messages.push(...first.response.messages, {
+    role: 'tool',
+    content: [
+      {
+        type: 'tool-approval-response',
+        approvalId: (request as { approvalId: string }).approvalId,
+        approved: true,
+      },
+    ],
+  });
+  await generateText({ model: modelThatCalls('pay', {}), tools: there, messages });
+  expect(engine.tools.stats('pay')).toMatchObject({ calls: 1, succeeded: 1 });
+
+  // Where the engine asks, and has nobody to ask, the answer is no.
+  const output = await shown(await toAiSdkTools(engine.tools), 'pay', {});
+  expect(output).toMatchObject({ type: 'error-text', value: expect.stringContaining('approval') });
 });
 
 test('tools that a client runs are named all at once, unless they are left out or told how to run', async () => {

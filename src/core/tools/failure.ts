@@ -59,7 +59,8 @@ export function errorOf({ code, message, hint, details }: ToolFailure): Holdfast
   });
 }
 
-function isOurs(error: unknown): error is HoldfastError {
+/** Whether it is an error of ours. Anything may be asked. */
+export function isOurs(error: unknown): error is HoldfastError {
   try {
     return isHoldfastError(error);
   } catch {

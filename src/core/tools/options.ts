@@ -68,6 +68,8 @@ export interface ToolCallOptions {
   userId?: string | undefined;
   /** What the caller may call: see `ToolPermission`. Nobody's word but the program's. */
   role?: string | undefined;
+  /** A person has said yes to this call: what would be asked for is allowed. Nobody's word but the program's. */
+  approved?: boolean | undefined;
   /** The model's id of the call. */
   toolCallId?: string | undefined;
   /** The task in whose history the call is recorded. */
@@ -92,4 +94,5 @@ export const executeShape = {
   timeoutMs: timer.optional(),
   signal: z.instanceof(AbortSignal).optional(),
 };
-export const executeSchema = z.strictObject(executeShape);
+/** Of a program. Nobody else's calls are approved by their own word. */
+export const executeSchema = z.strictObject({ ...executeShape, approved: z.boolean().optional() });

@@ -62,10 +62,10 @@ export function defaultPolicy({ permission, role = 'public' }: PermissionRequest
 export async function checkPermission(
   tool: Tool,
   request: PermissionRequest,
-  { options, halt }: { options: PermissionOptions; halt: Halt },
+  { options, halt, approved }: { options: PermissionOptions; halt: Halt; approved: boolean },
 ): Promise<void> {
   const { decision, reason } = await judge(request, options, halt);
-  if (decision === 'allow') return;
+  if (decision === 'allow' || (decision === 'ask' && approved)) return;
   if (decision === 'deny') throw denied(tool, reason ?? roleReason(request), roleHint(tool));
   if (!options.approve) {
     throw denied(tool, 'needs the approval of a person, and there is nobody to ask', {

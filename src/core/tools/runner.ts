@@ -24,6 +24,7 @@ export interface Running {
   readonly facts: CallFacts;
   readonly timeoutMs: number;
   readonly halt: Halt;
+  readonly approved: boolean;
   /** What is told of it in the end. */
   cached: boolean;
   attempts: number;
@@ -44,13 +45,13 @@ export class Runner {
 
   /** @throws HoldfastError, whatever goes wrong */
   async run(call: Running, params: unknown): Promise<Shaped> {
-    const { tool, facts, halt } = call;
+    const { tool, facts, halt, approved } = call;
     const own = copyOf(tool, params);
     const input = await this.#checkedInput(call, own);
     if (tool.permission !== 'public' || this.#settings.permission.policy) {
       const { description, permission, category, tags } = tool;
       const request = { description, permission, category, tags, input, ...facts };
-      await checkPermission(tool, request, { options: this.#settings.permission, halt });
+      await checkPermission(tool, request, { options: this.#settings.permission, halt, approved });
     }
     // A retry is given what the first attempt was given, whatever that has made of it.
     const again = tool.retries && (() => this.#checkedInput(call, copyOf(tool, params)));
@@ -84,8 +85,7 @@ export class Runner {
 
   async #takeRate({ tool, state, facts, halt }: Running): Promise<void> {
     if (!tool.rateLimit) return;
-    const limiter = await state.limiter;
-    await halt.race(limiter.take(scopeKey(tool.rateLimit.scope, facts)));
+    await halt.race(state.limiter.take(scopeKey(tool.rateLimit.scope, facts)));
   }
 
   /** Calls the tool, as often as it takes and may be done. */

@@ -5,13 +5,13 @@ import type { ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
 import type { Timeline } from '../tasks/timeline.ts';
 import { type Chain, type ChainResult, runChain } from './chain.ts';
-import { failureOf } from './failure.ts';
+import { failureOf, isOurs } from './failure.ts';
 import { Halt } from './halt.ts';
 import type { Shaped } from './large.ts';
 import { type ReadResult, type ResultPart, readResult, readResultSchema } from './offloaded.ts';
 import { executeSchema, runSettings, type ToolCallOptions, type ToolOptions } from './options.ts';
 import { type EndedCall, recordOf, TOOL_CALL } from './record.ts';
-import type { ToolRegistry } from './registry.ts';
+import { ToolRegistry } from './registry.ts';
 import { Runner, type Running } from './runner.ts';
 import { ToolState } from './state.ts';
 import type { ToolStats } from './stats.ts';
@@ -45,10 +45,10 @@ export interface ToolEvents {
 }
 
 export interface ToolServices {
-  readonly registry: ToolRegistry;
+  /** That of the engine that was opened, for a tenant's view. */
+  readonly root: ToolService | undefined;
   readonly timeline: Timeline;
   readonly activity: Activity;
-  readonly options: ToolOptions | undefined;
   onError(error: unknown): void;
 }
 
@@ -62,6 +62,7 @@ const RECORD_WAIT_MS = 1000;
 export class ToolService {
   readonly #context: ServiceContext;
   readonly #services: ToolServices;
+  readonly #registry: ToolRegistry;
   readonly #runner: Runner;
   readonly #onError: (error: unknown) => void;
   readonly #timeoutMs: number;
@@ -73,10 +74,11 @@ export class ToolService {
   readonly #recording = new Set<Promise<void>>();
   #closing: { promise: Promise<void>; resolve: () => void } | undefined;
 
-  constructor(context: ServiceContext, services: ToolServices) {
+  constructor(context: ServiceContext, services: ToolServices, options: ToolOptions = {}) {
     this.#context = context;
     this.#services = services;
-    const { options = {} } = services;
+    const { root } = services;
+    this.#registry = root ? root.#registry.of(context.tenant) : new ToolRegistry();
     // A call never throws, not even for what is told of it.
     this.#onError = (error) => {
       try {
@@ -96,26 +98,26 @@ export class ToolService {
   register(tools: Tool | readonly Tool[], options: { replace?: boolean | undefined } = {}): void {
     this.#throwIfClosed();
     const { replace = false } = parseInput(registerSchema, options, 'tools.register');
-    this.#services.registry.add(Array.isArray(tools) ? tools : [tools], replace);
+    this.#registry.add(Array.isArray(tools) ? tools : [tools], replace);
   }
 
   /** Calls that are under way go on. @returns whether there was such a tool */
   unregister(name: string): boolean {
     this.#throwIfClosed();
-    return this.#services.registry.delete(parseId(name, 'tools.unregister: name')) !== undefined;
+    return this.#registry.delete(parseId(name, 'tools.unregister: name')) !== undefined;
   }
 
   /** @throws NotFoundError */
   get(name: string): Tool {
     this.#throwIfClosed();
-    return this.#services.registry.get(parseId(name, 'tools.get: name'));
+    return this.#registry.get(parseId(name, 'tools.get: name'));
   }
 
   /** In the order of their names; all, or those of a category, with a tag. */
   list(options: ListTools = {}): Tool[] {
     this.#throwIfClosed();
     const { category, tag } = parseInput(listSchema, options, 'tools.list');
-    return this.#services.registry
+    return this.#registry
       .all()
       .filter((tool) => category === undefined || tool.category === category)
       .filter((tool) => tag === undefined || tool.tags.includes(tag));
@@ -143,6 +145,7 @@ export class ToolService {
       shaped = await this.#runner.run(call, params);
     } catch (error) {
       failure = error;
+      if (!isOurs(error)) this.#onError(error);
     }
     const told = {
       durationMs: performance.now() - startedAt,
@@ -215,12 +218,13 @@ export class ToolService {
 
   #begin(target: string | Tool, options: ToolCallOptions): Running {
     const tool = this.#find(target);
-    const { sessionId, userId, role, toolCallId, task } = options;
+    const { sessionId, userId, role, toolCallId, task, approved = false } = options;
     const { tenant } = this.#context;
     const { timeoutMs = tool.timeoutMs ?? this.#timeoutMs } = options;
     const state = this.#stateOf(tool);
     const facts = { tool: tool.name, tenant, sessionId, userId, role, toolCallId, task };
-    const call: Running = { tool, state, facts, timeoutMs, halt: new Halt(), cached: false, attempts: 0 };
+    const of = { tool, state, facts, timeoutMs, approved };
+    const call: Running = { ...of, halt: new Halt(), cached: false, attempts: 0 };
     state.counts.running++;
     this.#running.add(call.halt);
     if (this.#listeners.started.size > 0) this.#tell('started', eventOf(call));
@@ -259,9 +263,8 @@ export class ToolService {
   }
 
   #find(target: string | Tool): Tool {
-    const { registry } = this.#services;
-    if (!isTool(target)) return registry.get(parseId(target, 'tools.execute: tool'));
-    const known = registry.get(target.name);
+    if (!isTool(target)) return this.#registry.get(parseId(target, 'tools.execute: tool'));
+    const known = this.#registry.get(target.name);
     if (known === target) return known;
     throw new HoldfastError('not-found', 'the tool of that name is another one', {
       hint: 'Call it by its name, or register this one with { replace: true }.',

@@ -1,29 +1,36 @@
 /** Tools of Holdfast as tools of LangChain. */
 import type { DynamicStructuredTool, ToolRunnableConfig } from '@langchain/core/tools';
+import { z } from 'zod';
+import { parseInput } from '../../core/input.ts';
 import { errorOf } from '../../core/tools/failure.ts';
+import { executeSchema } from '../../core/tools/options.ts';
 import type { ToolCallOptions, ToolService } from '../../core/tools/tools.ts';
 import { contentOf } from './content.ts';
 import { loadLangChain } from './host.ts';
 
 /** For whom the tools are called, and which of them are offered. */
-export interface ToLangChainOptions extends Omit<ToolCallOptions, 'signal' | 'toolCallId'> {
+export interface ToLangChainOptions extends Omit<ToolCallOptions, 'signal' | 'toolCallId' | 'approved'> {
   /** The tools to offer, by name. All that are registered unless given. */
   names?: readonly string[];
 }
+
+const optionsSchema = executeSchema
+  .omit({ signal: true, toolCallId: true, approved: true })
+  .extend({ names: z.array(z.string()).optional() });
 
 /**
  * The tools of an engine as tools of LangChain, for `bindTools`, agents and graphs. Each call goes through
  * `engine.tools.execute`: what holds there, holds here. The content of a message is the result as text; its artifact is
  * the `ToolResult`. A call that fails throws an error with our code and message.
  * @param tools `engine.tools`
- * @throws NotFoundError for a name that is not registered, MissingPackageError
+ * @throws InvalidInputError, NotFoundError for a name that is not registered, MissingPackageError
  */
 export async function toLangChainTools(
   tools: ToolService,
   options: ToLangChainOptions = {},
 ): Promise<DynamicStructuredTool[]> {
   const { DynamicStructuredTool } = await loadLangChain();
-  const { names, ...who } = options;
+  const { names, ...who } = parseInput(optionsSchema, options, 'toLangChainTools');
   const offered = names ? names.map((name) => tools.get(name)) : tools.list();
   return offered.map(
     ({ name, description, inputJsonSchema }) =>
@@ -36,8 +43,8 @@ export async function toLangChainTools(
           const { signal, toolCall } = (config ?? {}) as ToolRunnableConfig;
           const result = await tools.execute(name, input, {
             ...who,
-            ...(signal && { signal }),
-            ...(toolCall?.id !== undefined && { toolCallId: toolCall.id }),
+            signal,
+            toolCallId: toolCall?.id,
           });
           if (!result.success) throw errorOf(result.error);
           return [contentOf(result.result), result];
