@@ -28,6 +28,10 @@ import type { ListTasks, OpenTask, Task, TaskService } from './tasks/tasks.ts';
 import type { RecordUpdate } from './tasks/timeline.ts';
 import type { TimelineUpdate } from './tasks/update.ts';
 import type { TaskUsage } from './tasks/usage.ts';
+import type { Chain, ChainResult } from './tools/chain.ts';
+import type { ReadResult, ResultPart } from './tools/offloaded.ts';
+import type { Tool, ToolResult } from './tools/tool.ts';
+import type { ToolCallOptions, ToolService } from './tools/tools.ts';
 import type { ReplayedWindow } from './window/manifests.ts';
 import type { SessionUsage, UsageReport } from './window/usage.ts';
 import type { BuildWindow, BuiltWindow, WindowService } from './window/window.ts';
@@ -42,6 +46,7 @@ export interface SessionServices {
   readonly window: WindowService;
   readonly memory: MemoryService;
   readonly tasks: TaskService;
+  readonly tools: ToolService;
 }
 
 /** One session's services, with its id filled in: the same verbs, the same meaning. */
@@ -54,6 +59,7 @@ export class SessionHandle {
   /** Memories of the session's user. */
   readonly memory: SessionMemory;
   readonly tasks: SessionTasks;
+  readonly tools: SessionTools;
   readonly #engine: SessionServices;
 
   constructor(engine: SessionServices, id: string) {
@@ -65,6 +71,7 @@ export class SessionHandle {
     this.window = new SessionWindow(engine, id);
     this.memory = new SessionMemory(engine, id);
     this.tasks = new SessionTasks(engine, id);
+    this.tools = new SessionTools(engine, id);
   }
 
   create(input: Omit<CreateSession, 'id'>): Promise<Session> {
@@ -249,3 +256,20 @@ export class SessionTasks extends Scoped {
     return this.engine.tasks.usage({ sessionId: this.id });
   }
 }
+
+/** Calls of the session: each is in its timeline. */
+export class SessionTools extends Scoped {
+  execute<P, R>(tool: Tool<P, R>, params: P, options?: SessionCallOptions): Promise<ToolResult<R>>;
+  execute(tool: string | Tool, params?: unknown, options?: SessionCallOptions): Promise<ToolResult>;
+  execute(tool: string | Tool, params?: unknown, options?: SessionCallOptions): Promise<ToolResult> {
+    return this.engine.tools.execute(tool, params, { ...options, sessionId: this.id });
+  }
+  chain(chain: Chain, options?: SessionCallOptions): Promise<ChainResult> {
+    return this.engine.tools.chain(chain, { ...options, sessionId: this.id });
+  }
+  readResult(handle: string, options?: ReadResult): Promise<ResultPart> {
+    return this.engine.tools.readResult(this.id, handle, options);
+  }
+}
+
+type SessionCallOptions = Omit<ToolCallOptions, 'sessionId'>;

@@ -9,6 +9,7 @@ import { HoldfastError } from '../errors.ts';
 import { kinds, toolRatePartition } from '../partitions.ts';
 import type { ServiceContext } from '../services.ts';
 import type { Operation } from '../store.ts';
+import { loadRateLimiter } from './libraries.ts';
 import type { Tool, ToolScope } from './tool.ts';
 
 /** How long after its window a count may be swept away (milliseconds): clocks differ. */
@@ -31,10 +32,10 @@ export function scopeKey(
 }
 
 /** What a tool's calls of one tenant are counted with. The library is loaded when the first limit is needed. */
-export async function rateLimiterOf(tool: Tool, context: ServiceContext): Promise<RateLimiter> {
+export function rateLimiterOf(tool: Tool, context: ServiceContext): RateLimiter {
   const { calls, perMs, scope = 'tool' } = tool.rateLimit!;
-  const library = await import('rate-limiter-flexible');
-  const StoreLimiter = storeLimiter(library.RateLimiterStoreAbstract, library.RateLimiterRes);
+  const { Base, Result } = loadRateLimiter();
+  const StoreLimiter = storeLimiter(Base, Result);
   const name = createHash('sha256')
     .update(JSON.stringify([tool.name, scope, perMs]))
     .digest('base64url');
@@ -50,7 +51,7 @@ export async function rateLimiterOf(tool: Tool, context: ServiceContext): Promis
       try {
         await limiter.consume(key);
       } catch (error) {
-        throw error instanceof library.RateLimiterRes ? limited(tool, error) : error;
+        throw error instanceof Result ? limited(tool, error) : error;
       }
     },
   };
@@ -71,7 +72,7 @@ interface Count {
 }
 
 /** The library's limiter on our port: a counter for each key and window, which every process adds to without reading. */
-function storeLimiter(Base: typeof RateLimiterStoreAbstract, Res: typeof RateLimiterRes) {
+function storeLimiter(Base: typeof RateLimiterStoreAbstract, Result: typeof RateLimiterRes) {
   return class StoreLimiter extends Base {
     readonly #context: ServiceContext;
     readonly #name: string;
@@ -119,7 +120,7 @@ function storeLimiter(Base: typeof RateLimiterStoreAbstract, Res: typeof RateLim
     }
 
     _getRateLimiterRes(_key: string, changed: number, { consumed, leftMs }: Count): RateLimiterRes {
-      return new Res(Math.max(0, this.points - consumed), leftMs, consumed, consumed === changed);
+      return new Result(Math.max(0, this.points - consumed), leftMs, consumed, consumed === changed);
     }
   };
 }

@@ -8,24 +8,18 @@ import { isTool, type Tool } from './tool.ts';
  */
 export class ToolRegistry {
   readonly #shared: ToolRegistry | undefined;
+  readonly #tenant: string | undefined;
   readonly #own = new Map<string, Tool>();
   readonly #tenants = new Map<string, ToolRegistry>();
 
-  constructor(shared?: ToolRegistry) {
+  constructor(shared?: ToolRegistry, tenant?: string) {
     this.#shared = shared;
+    this.#tenant = tenant;
   }
 
-  /** That of a tenant: the same one each time, however often views of it come and go. */
+  /** That of a tenant. It stays, however often views of the tenant come and go, once it has tools of its own. */
   of(tenant: string): ToolRegistry {
-    const registry = this.#tenants.get(tenant) ?? new ToolRegistry(this);
-    this.#tenants.set(tenant, registry);
-    return registry;
-  }
-
-  /** Forgets a tenant that has no tools of its own. */
-  leave(tenant: string): void {
-    const registry = this.#tenants.get(tenant);
-    if (registry && registry.#own.size === 0) this.#tenants.delete(tenant);
+    return this.#tenants.get(tenant) ?? new ToolRegistry(this, tenant);
   }
 
   /** All or none. */
@@ -40,6 +34,7 @@ export class ToolRegistry {
       names.add(name);
     }
     for (const tool of tools as readonly Tool[]) this.#own.set(tool.name, tool);
+    if (this.#shared) this.#shared.#tenants.set(this.#tenant!, this);
   }
 
   delete(name: string): Tool | undefined {

@@ -1,11 +1,12 @@
 /** Schemas of tools: checking values by them, and telling them as JSON Schema. */
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
-import { Ajv, type AnySchemaObject, type ErrorObject, type ValidateFunction } from 'ajv';
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { Ajv, AnySchemaObject, ErrorObject, ValidateFunction } from 'ajv';
+import type { Ajv2020 } from 'ajv/dist/2020.js';
 import { z } from 'zod';
 import { type InputIssue, InvalidInputError } from '../errors.ts';
 import { kindOf } from '../ids.ts';
 import { fieldPath } from '../input.ts';
+import { loadAjv, loadAjv2020 } from './libraries.ts';
 
 /** A JSON Schema that is an object, as those of tools are. */
 export type JsonSchema = { readonly [keyword: string]: unknown };
@@ -65,8 +66,11 @@ const ajvOptions = {
 } as const;
 /** By what `$schema` names: made when first needed, since each compiles its meta-schema. */
 const drafts: { readonly names: RegExp; readonly make: () => Ajv | Ajv2020; ajv?: Ajv | Ajv2020 }[] = [
-  { names: /^https?:\/\/json-schema\.org\/draft\/2020-12\/schema#?$/, make: () => new Ajv2020(ajvOptions) },
-  { names: /^https?:\/\/json-schema\.org\/draft-07\/schema#?$/, make: () => new Ajv(ajvOptions) },
+  {
+    names: /^https?:\/\/json-schema\.org\/draft\/2020-12\/schema#?$/,
+    make: () => new (loadAjv2020())(ajvOptions),
+  },
+  { names: /^https?:\/\/json-schema\.org\/draft-07\/schema#?$/, make: () => new (loadAjv())(ajvOptions) },
 ];
 
 function jsonSchemaChecker(schema: JsonSchema, field: string): Checker {

@@ -15,7 +15,7 @@ export class ToolState {
   readonly queue: PQueue | undefined;
   readonly #tool: Tool;
   readonly #context: ServiceContext;
-  #limiter: Promise<RateLimiter> | undefined;
+  #limiter: RateLimiter | undefined;
 
   constructor(tool: Tool, context: ServiceContext) {
     this.#tool = tool;
@@ -25,7 +25,7 @@ export class ToolState {
       tool.maxConcurrent === undefined ? undefined : new PQueue({ concurrency: tool.maxConcurrent });
   }
 
-  get limiter(): Promise<RateLimiter> {
+  get limiter(): RateLimiter {
     this.#limiter ??= rateLimiterOf(this.#tool, this.#context);
     return this.#limiter;
   }
