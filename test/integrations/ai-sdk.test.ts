@@ -144,6 +144,11 @@ test('only the tools that are named are offered, and one that is not there is an
 
 const plain = { description: '', input: { type: 'object' }, execute: () => 'ok' };
 
+test('an option that there is not is told when the tools are handed out, not at each call', async () => {
+  const wrong = { name: 'weather' } as never;
+  await expect(toAiSdkTools(engine.tools, wrong)).rejects.toThrow(/name/);
+});
+
 test('a model sees the image that a tool gives', async () => {
   engine.tools.register(
     defineTool({
