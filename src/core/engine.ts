@@ -203,8 +203,7 @@ export class ContextEngine implements AsyncDisposable {
     this.state = new StateService(context, activity);
     const timeline = new Timeline(context, activity);
     this.tasks = new TaskService(context, { sessions: this.sessions, timeline });
-    const called = { root: root?.tools, timeline, activity, onError, options: options.tools };
-    this.tools = new ToolService(context, called);
+    this.tools = new ToolService(context, { root: root?.tools, timeline, activity, onError }, options.tools);
     const own = this.#closing.signal;
     const closing = root ? AbortSignal.any([root.#closing.signal, own]) : own;
     this.events = new EventService(context, { onError, closing });
@@ -239,15 +238,15 @@ export class ContextEngine implements AsyncDisposable {
       root: this.#root?.monitor,
       concurrency: this.concurrency,
       waiting: () => ({ tokens: this.#settler.waiting, index: this.#textIndex.waiting }),
-      toolCache: () => undefined,
+      toolCache: () => this.tools.cacheUse,
     });
   }
 
   /** Whoever hears of calls hears of those of the services that are listed here. */
   #watch(tenant: string, log: EngineLog): void {
-    const { sessions, messages, channels, state, events, window, memory, tasks, concurrency } = this;
+    const { sessions, messages, channels, state, events, window, memory, tasks, tools, concurrency } = this;
     const { leases } = sessions;
-    const own = { sessions, leases, messages, channels, state, events, window, memory, tasks };
+    const own = { sessions, leases, messages, channels, state, events, window, memory, tasks, tools };
     const observers = [...(this.#instruments?.observers ?? []), callLog(log)];
     instrument({ ...own, ...(!this.#root && { concurrency }) }, { tenant, observers });
   }

@@ -70,6 +70,8 @@ export class ToolService {
   readonly #states = new WeakMap<Tool, ToolState>();
   readonly #listeners = { started: new Set<Listener>(), ended: new Set<Listener>() };
   readonly #running = new Set<Halt>();
+  #cacheHits = 0;
+  #cacheMisses = 0;
   /** Records that are being written. */
   readonly #recording = new Set<Promise<void>>();
   #closing: { promise: Promise<void>; resolve: () => void } | undefined;
@@ -182,6 +184,13 @@ export class ToolService {
     return Object.fromEntries(this.list().map((tool) => [tool.name, this.#stateOf(tool).counts.stats()]));
   }
 
+  /** How often calls of tools with a cache were given a result from it; undefined before the first such call. */
+  get cacheUse(): { hits: number; misses: number; hitRate: number } | undefined {
+    const hits = this.#cacheHits;
+    const misses = this.#cacheMisses;
+    return hits + misses === 0 ? undefined : { hits, misses, hitRate: hits / (hits + misses) };
+  }
+
   /**
    * Hears of calls in this process and tenant. What a listener throws goes to `onError`.
    * @returns a function that takes the listener away
@@ -240,6 +249,8 @@ export class ToolService {
     const { counts } = call.state;
     counts.running--;
     counts.ended({ code: error?.code, cached, attempts, durationMs });
+    if (call.tool.cache && cached) this.#cacheHits++;
+    else if (call.tool.cache && attempts > 0) this.#cacheMisses++;
     if (this.#listeners.ended.size === 0) return;
     const event = { ...eventOf(call), success, durationMs, cached, attempts };
     this.#tell('ended', error ? { ...event, code: error.code } : event);
