@@ -245,7 +245,7 @@ export const StateValue = z.unknown().openapi({ description: 'Any JSON value' })
 // Windows
 export const WindowRequest = z
   .object({
-    maxTokens: z.int().min(1),
+    maxTokens: z.int().min(1).optional(),
     replyTokens: tokens.optional(),
     tools: z.union([tokens, z.array(z.unknown()), object]).optional(),
     model: z.string().optional(),

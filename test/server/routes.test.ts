@@ -415,6 +415,18 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
     expectError(await call('GET', '/healthz?verbose=1'), 400, 'invalid-input');
   });
 
+  test('tells its health check by check, and does what helps', async () => {
+    const { status, body } = await call('GET', '/v1/health');
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ status: 'healthy', reasons: [], checks: expect.any(Array) });
+    expect(body.checks.map(({ name }: { name: string }) => name)).toContain('journal');
+    expectError(await call('GET', '/v1/health?deep=1'), 400, 'invalid-input');
+    const done = await call('POST', '/v1/health/recover/rebuild-index');
+    expect(done.body).toMatchObject({ action: 'rebuild-index', done: true });
+    expectError(await call('POST', '/v1/health/recover/reconnect'), 501, 'unsupported');
+    expectError(await call('POST', '/v1/health/recover/reboot?timeoutMs=0'), 400, 'invalid-input');
+  });
+
   test('keeps tenants apart', async () => {
     const tenant = { 'holdfast-tenant': 'caf%C3%A9' };
     await call('POST', '/v1/sessions', { id: 'shared-name', userId: 'ada' }, tenant);

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { ClosedError, InvalidInputError } from '../errors.ts';
 import { idSchema, parseInput } from '../input.ts';
-import { ProcessWatch } from '../monitor/process.ts';
-import type { Store } from '../store.ts';
+import { type ProcessFacts, ProcessWatch } from '../monitor/process.ts';
+import type { Store, StoreFeatures } from '../store.ts';
 import { MAX_TIMER_MS } from '../store-options.ts';
+import { timed } from '../timed.ts';
 import {
   type Check,
   type CheckFunction,
@@ -14,6 +15,7 @@ import {
   statuses,
   worst,
 } from './check.ts';
+import { type JournalState, readJournalState } from './journal-state.ts';
 import { type HealthOptions, type Thresholds, thresholdsOf } from './options.ts';
 import { ClockWatch, checkEventLoop, checkMemory } from './process-checks.ts';
 import { type Recovery, type RecoveryAction, type RecoveryResult, recoveryActions } from './recovery.ts';
@@ -27,6 +29,16 @@ export interface HealthReport {
   /** When it was looked at (epoch ms). */
   at: number;
   checks: HealthCheck[];
+}
+
+/** All that is known of how a system is, for whoever has to find out what is wrong. */
+export interface HealthDiagnosis extends HealthReport {
+  store: { name: string; features: StoreFeatures };
+  /** Absent where the store can't be asked. */
+  journal?: JournalState;
+  process: ProcessFacts;
+  /** What helps, of what is not well. */
+  recommendations: string[];
 }
 
 export interface RegisterOptions {
@@ -101,6 +113,27 @@ export class HealthService {
   async report(): Promise<HealthReport> {
     this.#checkOpen();
     return this.#last ?? this.check();
+  }
+
+  /** Looks at everything, and gives what else there is to know: the journal's consumers, the process. @throws ClosedError */
+  async diagnose(): Promise<HealthDiagnosis> {
+    const report = await this.check();
+    const { store } = this.#parts;
+    const { name, features } = store;
+    const timeoutMs = this.#timeoutMs;
+    const journal = await timed(() => readJournalState(store, this.#thresholds.journalLag.degraded), {
+      timeoutMs,
+      signal: this.#closing.signal,
+    }).catch(ignore);
+    return {
+      ...report,
+      store: { name, features },
+      ...(journal && { journal }),
+      process: this.#process.read(),
+      recommendations: report.checks.flatMap((check) =>
+        check.hint === undefined ? [] : [`${check.name}: ${check.hint}`],
+      ),
+    };
   }
 
   /**
