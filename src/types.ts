@@ -1,5 +1,13 @@
 /** Types that programs name less often than those of the root: of results, options and records. */
 export type { Channel } from './core/channels/channels.ts';
+export type { ConcurrencyController, ConcurrencyStats, EndedJob } from './core/concurrency/controller.ts';
+export type {
+  ConcurrencyOptions,
+  EngineConcurrencyOptions,
+  JobContext,
+  SubmitOptions,
+} from './core/concurrency/options.ts';
+export type { KindStats } from './core/concurrency/tally.ts';
 export type { CopyProgress, CopyResult } from './core/copy/copy.ts';
 export type { ReleaseError } from './core/errors.ts';
 export type { MessageHit } from './core/messages/search.ts';

@@ -54,9 +54,12 @@ export class ConcurrencyController implements AsyncDisposable {
   /** Those that have ended, the oldest first. */
   readonly #ended = new Map<string, EndedResult>();
   readonly #applicants = new Set<Applicant>();
+  /** Those that are closed with this one. */
+  readonly #pools = new Set<ConcurrencyController>();
   /** Jobs that are queued, and slots that are held. */
   #places = 0;
   #closing: Promise<void> | undefined;
+  #onClosed: () => void = () => undefined;
 
   /** @param tally where several count together */
   constructor(options: ConcurrencyOptions = {}, tally = new Tally()) {
@@ -134,12 +137,23 @@ export class ConcurrencyController implements AsyncDisposable {
     this.#queue.start();
   }
 
+  /** A controller with slots and ids of its own, which counts for itself. It is closed with this one, at the latest. */
+  pool(options: ConcurrencyOptions = {}): ConcurrencyController {
+    this.#checkOpen();
+    const pool = new ConcurrencyController(options);
+    pool.#onClosed = () => this.#pools.delete(pool);
+    this.#pools.add(pool);
+    return pool;
+  }
+
   /**
    * Accepts no more jobs, and finishes what runs and what is queued, a paused one as well. What takes longer than
    * `drainTimeoutMs` is cancelled.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= Promise.all([this.#close(), ...[...this.#pools].map((pool) => pool.close())]).then(() =>
+      this.#onClosed(),
+    );
     return this.#closing;
   }
 

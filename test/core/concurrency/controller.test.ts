@@ -446,6 +446,23 @@ describe('closing', () => {
     await controller.close();
   });
 
+  test('pools have slots and ids of their own, and are closed with the controller that made them', async () => {
+    const controller = new ConcurrencyController({ maxConcurrent: 1 });
+    const pool = controller.pool({ maxConcurrent: 1 });
+    const [one, two] = [gate(), gate()];
+    await controller.submit('a', one.fn);
+    await pool.submit('a', two.fn);
+    expect(pool.stats()).toMatchObject({ running: 1, queued: 0 });
+    expect(controller.stats()).toMatchObject({ running: 1, queued: 0 });
+    const closing = controller.close();
+    expect(await codeOf(pool.submit(() => 1))).toBe('closed');
+    one.end('1');
+    two.end('2');
+    await closing;
+    expect(await pool.wait('a')).toBe('2');
+    expect(() => controller.pool()).toThrow('closed');
+  });
+
   test('what takes longer than the drain is cancelled, and what ignores that is left behind', async () => {
     const controller = new ConcurrencyController({ maxConcurrent: 2, drainTimeoutMs: 5, graceMs: 5 });
     const deaf = gate();
