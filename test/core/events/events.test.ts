@@ -242,8 +242,12 @@ onEverySharedStore('consumers in several processes', (place) => {
     expect(seqs(await take(consume(engine), 3))).toEqual([1, 2, 3]);
     const other = await open();
     const second = consume(other);
-    const redelivered = seqs(await take(second, 3));
-    expect(redelivered.at(-1)).toBe(3);
+    // How many of them come again depends on how many came in one page.
+    let last: number | undefined;
+    while (last !== 3) {
+      [last] = seqs(await take(second, 1));
+      expect([1, 2, 3]).toContain(last);
+    }
     await second.return();
     await say(engine);
     const third = consume(await open());
