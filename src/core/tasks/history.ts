@@ -56,10 +56,11 @@ export class History {
   bound(maxSize: number): Tracked[] {
     if (this.size <= maxSize && this.#tracked.length <= maxSize) return [];
     const newest = this.#tracked.at(-1)!.size;
-    const removed = this.optimize(Math.max(Math.floor(maxSize * LEFT), newest <= maxSize ? newest : 0));
-    const most = Math.floor(maxSize * LEFT);
+    const left = Math.floor(maxSize * LEFT);
+    const removed = this.optimize(Math.max(left, newest <= maxSize ? newest : 0));
+    // Data of no size don't add up.
     if (this.#tracked.length <= maxSize) return removed;
-    const from = this.#tracked.length - most;
+    const from = this.#tracked.length - Math.min(maxSize, Math.max(1, left));
     return [...removed, ...this.#keep((_, i) => i >= from)];
   }
 

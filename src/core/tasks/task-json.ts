@@ -52,13 +52,18 @@ export function taskJsonOf(task: TaskLike, end: TaskEnd | undefined): TaskJson {
 const text = z.string().max(1024);
 const count = z.number().min(0);
 const sum = { calls: count, inputTokens: count, cachedTokens: count, outputTokens: count, cost: count };
+/** An object of such values: as pairs, so that no name is taken for more than data. */
+const entriesOf = <T>(value: z.ZodType<T>) =>
+  objectSchema
+    .transform((object) => Object.entries(object))
+    .pipe(z.array(z.tuple([text, value])) as z.ZodType<[string, T][], [string, unknown][]>);
 const jsonSchema = z.strictObject({
   id: idSchema,
   userId: idSchema,
   chatId: idSchema,
   sessionId: idSchema.optional(),
   metadata: objectSchema,
-  metadataToggles: z.record(z.string(), z.boolean()),
+  metadataToggles: entriesOf(z.boolean()),
   createdAt: timeSchema,
   closedAt: timeSchema.optional(),
   failed: z.boolean().optional(),
@@ -71,8 +76,7 @@ const jsonSchema = z.strictObject({
       metadata: objectSchema,
     }),
   ),
-  fileTracker: z.record(
-    text,
+  fileTracker: entriesOf(
     z.strictObject({
       operation: text,
       source: text,
@@ -107,10 +111,11 @@ export function readTaskJson(value: unknown): LoadedTask {
     chatId,
     ...(sessionId !== undefined && { sessionId }),
     metadata: copied(metadata, 'metadata') as JsonObject,
-    metadataToggles: { ...metadataToggles },
+    metadataToggles: Object.fromEntries(metadataToggles),
     createdAt,
   };
-  const { fileTracker: files, models, durationMs, closedAt, failed = false } = given;
+  const files = Object.fromEntries(given.fileTracker);
+  const { models, durationMs, closedAt, failed = false } = given;
   const end = closedAt === undefined ? undefined : { closedAt, failed, durationMs };
   const n = history.length;
   return { state, history, told: n, files, models, usage: usage.toJSON(), n, durationMs, end };
