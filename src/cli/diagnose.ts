@@ -2,11 +2,13 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { ConfigSource, ResolvedConfig } from '../core/config.ts';
+import type { AliasNote } from '../core/config-aliases.ts';
 import { ConfigError, isHoldfastError } from '../core/errors.ts';
 import { redactUrl } from '../core/redact-url.ts';
 import { type Config, type SettingName, settings } from '../core/settings.ts';
 import { checkDurability, migrateStore, openStore, storeFileOf } from '../open-store.ts';
 import type { Cli } from './cli.ts';
+import { type FullReport, fullReport } from './full-report.ts';
 import { Progress } from './progress.ts';
 import { checkStoreFile } from './store-file.ts';
 import { counted, size } from './text.ts';
@@ -27,12 +29,17 @@ export interface Diagnosis {
   versions: Record<string, string | number>;
   /** Absent when the settings are wrong: the checks say how. */
   settings?: Record<SettingName, { value: string | number | boolean; source: ConfigSource }>;
+  /** What became of each variable of a similar system that is set; absent where none is. */
+  aliases?: AliasNote[];
   checks: Check[];
+  /** Only where it was asked for. */
+  report?: FullReport;
 }
 
 type Facts = Readonly<Record<string, string | number | boolean>>;
 
-export async function diagnose(cli: Cli): Promise<Diagnosis> {
+/** @param options.full adds the {@link FullReport} */
+export async function diagnose(cli: Cli, { full = false }: { full?: boolean } = {}): Promise<Diagnosis> {
   const versions: Diagnosis['versions'] = { holdfast: version(), node: process.versions.node };
   const checks: Check[] = [];
   const resolved = await resolveSettings(cli, checks);
@@ -40,11 +47,15 @@ export async function diagnose(cli: Cli): Promise<Diagnosis> {
     const facts = await checkStore(cli, resolved.config, checks);
     Object.assign(versions, versionsIn(facts));
   }
+  const isWell = checks.every((check) => check.ok);
+  const report = full && resolved ? await fullReport(resolved.config, isWell) : undefined;
   return {
-    ok: checks.every((check) => check.ok),
+    ok: isWell && report?.health?.status !== 'unhealthy',
     versions,
     ...(resolved && { settings: settingsOf(resolved) }),
+    ...(resolved && resolved.aliases.length > 0 && { aliases: resolved.aliases }),
     checks,
+    ...(report && { report }),
   };
 }
 
@@ -52,6 +63,7 @@ async function resolveSettings(cli: Cli, checks: Check[]): Promise<ResolvedConfi
   try {
     const resolved = await cli.settings();
     checks.push({ name: 'settings', ok: true, message: 'are complete and valid' });
+    checks.push(...aliasChecks(resolved));
     return resolved;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -60,6 +72,18 @@ async function resolveSettings(cli: Cli, checks: Check[]): Promise<ResolvedConfi
     }
     return undefined;
   }
+}
+
+/** What variables of similar systems ask for, and do not get. */
+function aliasChecks({ aliases, config, sources: { store } }: ResolvedConfig): Check[] {
+  const checks = aliases.flatMap(({ variable, warning, message }): Check[] =>
+    warning ? [{ name: 'variable', ok: true, warning, message: `${variable}: ${message}` }] : [],
+  );
+  const { default: usual, env } = settings.store;
+  const path = storeFileOf(usual)!;
+  if (store.from !== 'environment' || store.name === env || !existsSync(path)) return checks;
+  const message = `the store is ${redactUrl(config.store)}, as ${store.name} says; ${path} is here, and not used`;
+  return [...checks, { name: 'variable', ok: true, warning: true, message, hint: `${env} settles it.` }];
 }
 
 /** The versions that a store tells of: of its driver or server, and of its schema. */

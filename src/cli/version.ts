@@ -1,7 +1,16 @@
 import { readFileSync } from 'node:fs';
 
-/** The version in the package's manifest. */
+interface Manifest {
+  version: string;
+  peerDependencies?: Record<string, string>;
+}
+
+/** The package's manifest. */
+export function packageJson(): Manifest {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Manifest;
+}
+
+/** The version in it. */
 export function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
+  return packageJson().version;
 }

@@ -2,11 +2,13 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
+import type { FullReport } from '../../src/cli/full-report.ts';
 import { fixture, folder, holdfast, json } from './program.ts';
 
 interface Diagnosis {
   ok: boolean;
   versions: Record<string, string | number>;
+  settings: Record<string, { value: unknown }>;
   checks: { name: string; ok: boolean; message: string; hint?: string }[];
 }
 
@@ -140,5 +142,83 @@ describe('holdfast doctor', () => {
     expect(stdout).toMatch(/✗ settings +HOLDFAST_PORT: must be at least 0/);
     expect(stdout + stderr).not.toContain('hunter2');
     expect(code).toBe(1);
+  });
+
+  it('shows where each value came from, also from a variable of a similar system, and warns of what is not done', async () => {
+    const env = {
+      REDIS_HOST: 'cache',
+      REDIS_PASSWORD: 'hunter2',
+      HOLDFAST_STORE: 'memory:',
+      AIECS_LOG_LEVEL: 'DEBUG',
+      CLICKHOUSE_ENABLED: 'true',
+      EVENT_EMISSION: 'true',
+    };
+    const { code, stdout } = await holdfast(['doctor'], { cwd: folder(), env });
+    expect(stdout).toMatch(/^store +memory: +environment HOLDFAST_STORE$/m);
+    expect(stdout).toMatch(/^logLevel +debug +environment AIECS_LOG_LEVEL$/m);
+    expect(stdout).toMatch(/^REDIS_HOST +does not count: HOLDFAST_STORE says store$/m);
+    expect(stdout).toMatch(/^EVENT_EMISSION +is as it is$/m);
+    expect(stdout).toMatch(/! variable +CLICKHOUSE_ENABLED: asks for an archive in clickhouse; /);
+    expect(stdout).not.toContain('hunter2');
+    expect(code).toBe(0);
+  });
+
+  it('warns of a store that a generic variable names where there is a file as well, and so does every command', async () => {
+    const cwd = folder();
+    await holdfast(['import', fixture], { cwd });
+    const env = { PYTHON_CONTEXT_MANAGER_CACHE_PATH: './other' };
+    const { stdout } = await holdfast(['doctor'], { cwd, env });
+    const told =
+      /the store is file:\.\/other\/holdfast\.db, as PYTHON_CONTEXT_MANAGER_CACHE_PATH says; \S+ is here/;
+    expect(stdout).toMatch(told);
+    await holdfast(['import', fixture], { cwd, env });
+    const sessions = await holdfast(['sessions'], { cwd, env });
+    expect(sessions.stderr).toMatch(told);
+    expect(sessions.stderr).toContain('HOLDFAST_STORE settles it');
+    const settled = await holdfast(['sessions', '--store', 'file:./holdfast.db'], { cwd, env });
+    expect([settled.code, settled.stderr]).toEqual([0, '']);
+  });
+
+  describe('with --full', () => {
+    it('reports health, versions, what there is and who is behind, and leaves no trace', async () => {
+      const cwd = folder();
+      await holdfast(['import', fixture], { cwd });
+      const { report, ok } = await json<Diagnosis & { report: FullReport }>(['doctor', '--full'], { cwd });
+      expect(ok).toBe(true);
+      expect(report).toMatchObject({
+        system: { cpus: expect.any(Number) },
+        packages: { redis: expect.stringMatching(/^\d/), pg: expect.stringMatching(/^\d/) },
+        totals: { sessions: expect.any(Number), complete: true },
+        health: { status: 'healthy', store: { name: 'sqlite' }, journal: { consumers: [] } },
+        recommendations: [],
+      });
+      expect(report.totals!.sessions).toBeGreaterThan(0);
+      expect(readdirSync(cwd)).toEqual(['holdfast.db']);
+      const { stdout, code } = await holdfast(['doctor', '--full'], { cwd });
+      expect(stdout).toMatch(/^HEALTH: healthy$/m);
+      expect(stdout).toMatch(/^sessions +\d+$/m);
+      expect(code).toBe(0);
+    });
+
+    it('writes the report to a file, without secrets', async () => {
+      const cwd = folder();
+      const env = { HOLDFAST_STORE: 'redis://:hunter2@127.0.0.1:1', HOLDFAST_TIMEOUT_MS: '200' };
+      const { code, stdout } = await holdfast(['doctor', '--full', '--output', 'report.json'], { cwd, env });
+      expect(stdout).toBe('report.json has the report. Something is wrong.\n');
+      expect(code).toBe(1);
+      const text = readFileSync(join(cwd, 'report.json'), 'utf8');
+      expect(text).not.toContain('hunter2');
+      const diagnosis = JSON.parse(text) as Diagnosis & { report: FullReport };
+      expect(diagnosis.settings.store.value).toBe('redis://:***@127.0.0.1:1');
+      expect(diagnosis.report.health).toBeUndefined();
+      expect(diagnosis.report.recommendations).toEqual([expect.stringMatching(/^fallback: /)]);
+    });
+
+    it('makes no store where there is none', async () => {
+      const cwd = folder();
+      const { report } = await json<{ report: FullReport }>(['doctor', '--full'], { cwd });
+      expect(report.health).toBeUndefined();
+      expect(readdirSync(cwd)).toEqual([]);
+    });
   });
 });
