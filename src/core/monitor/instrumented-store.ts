@@ -57,10 +57,10 @@ export function instrumented(store: Store, observer: StoreObserver): Store {
 type Method = (...args: unknown[]) => Promise<unknown>;
 
 function watch(store: Store, verb: StoreVerb, observer: StoreObserver): Method {
-  const method = (store[verb] as Method).bind(store);
   return (...args) => {
     const batch = verb === 'commit' ? (args[0] as Batch) : undefined;
-    const run = () => method(...args);
+    // Looked up at each call: a store may change what it does.
+    const run = () => (store[verb] as Method).apply(store, args);
     observer.started?.(verb);
     const start = performance.now();
     return whenSettled(observer.around ? () => observer.around!(verb, batch, run) : run, (error, result) => {
