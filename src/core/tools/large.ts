@@ -27,7 +27,7 @@ export interface ShapeOptions {
 
 /**
  * A tool's result as JSON, no larger than it may be. At once, unless it is offloaded. Reads no more of it than it must.
- * @throws InvalidInputError for what is no JSON, HoldfastError `result-too-large`
+ * @throws HoldfastError: `result-too-large`, `tool-failed` for what is no JSON
  */
 export function shaped(raw: unknown, options: ShapeOptions): Shaped | Promise<Shaped> {
   const { maxResultBytes, onLargeResult, offload } = options;

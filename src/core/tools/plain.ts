@@ -1,7 +1,8 @@
 /** Results of tools as plain JSON: what tools return is anybody's guess. */
 import { cut } from '../cut.ts';
-import { InvalidInputError } from '../errors.ts';
+import { HoldfastError } from '../errors.ts';
 import { kindOf } from '../ids.ts';
+import { fieldPath } from '../input.ts';
 import type { Json } from '../json.ts';
 
 const MAX_DEPTH = 64;
@@ -21,7 +22,7 @@ export interface Plain {
 /**
  * A copy of a value as JSON, as `JSON.stringify` would have it; but a BigInt is its digits, a Map an object, a Set an
  * array, bytes are base64, an error is its name and message, and a cycle says so. Looks at no more than `maxUnits` of it.
- * @throws InvalidInputError for what is no JSON at all (a function, a symbol), and where reading the value throws
+ * @throws HoldfastError `tool-failed` for what is no JSON at all (a function, a symbol), and where reading the value throws
  */
 export function plainOf(value: unknown, maxUnits: number): Plain {
   const copier = new Copier(maxUnits);
@@ -32,7 +33,7 @@ export function plainOf(value: unknown, maxUnits: number): Plain {
     // Getters, proxies and toJSON may do anything.
     throw notJson(copier.path, 'can not be read: reading it throws');
   }
-  if (copy === OMIT && value !== undefined) throw notJson([], `a ${kindOf(value)} is not JSON`);
+  if (copy === OMIT && value !== undefined) throw notJson([], `is a ${kindOf(value)}`);
   return { value: copy === OMIT ? null : copy, units: maxUnits - copier.left, isCut: copier.isFull };
 }
 
@@ -50,10 +51,11 @@ function setField(target: Record<string, Json>, key: string, value: Json): void 
   else Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-function notJson(path: readonly (string | number)[], problem: string): InvalidInputError {
-  return new InvalidInputError('the result is no JSON', [
-    { path: ['result', ...path].join('.'), message: problem },
-  ]);
+function notJson(path: readonly (string | number)[], problem: string): HoldfastError {
+  return new HoldfastError(
+    'tool-failed',
+    `the result is no JSON: ${fieldPath(['result', ...path])} ${problem}`,
+  );
 }
 
 /** What has no place in JSON: left out of an object, null in an array. */

@@ -175,7 +175,7 @@ export interface LargeResult {
 /** What comes of every call. `large` is there where `result` is a shortened text in place of what the tool gave. */
 export type ToolResult<R = unknown> =
   | (Told & { success: true; result: R; large?: LargeResult; error?: undefined })
-  | (Told & { success: false; error: ToolFailure; result?: undefined });
+  | (Told & { success: false; error: ToolFailure; result?: undefined; large?: undefined });
 
 /** A tool: made by {@link defineTool}, called through `engine.tools`. Frozen. */
 export interface Tool<Params = unknown, R = unknown> extends Readonly<ToolSettings> {

@@ -128,10 +128,11 @@ export class ToolService {
   /**
    * Calls a tool. Never throws: whatever goes wrong is in the result, by its code.
    * @param tool its name, or the tool itself, which types parameters and result; it has to be registered
+   * @param params `{}` where absent
    */
   execute<P, R>(tool: Tool<P, R>, params: P, options?: ToolCallOptions): Promise<ToolResult<R>>;
   execute(tool: string | Tool, params?: unknown, options?: ToolCallOptions): Promise<ToolResult>;
-  async execute(target: string | Tool, params?: unknown, given?: ToolCallOptions): Promise<ToolResult> {
+  async execute(target: string | Tool, params: unknown = {}, given?: ToolCallOptions): Promise<ToolResult> {
     const startedAt = performance.now();
     let call: Running | undefined;
     let options = NO_OPTIONS;
