@@ -1,3 +1,4 @@
+import { isUnavailable } from './errors.ts';
 import type { EventService } from './events/events.ts';
 import type { TextIndex } from './search/text-index.ts';
 import type { ServiceContext } from './services.ts';
@@ -52,15 +53,34 @@ export class Maintenance {
     await this.#running;
   }
 
+  /** A step that fails does not hold up the others, unless the store is away. */
   async #work(): Promise<void> {
-    const { log } = this.#context;
-    const expired = await sweepExpired(this.#context.store, undefined, this.#context.clock.now());
+    const failures: unknown[] = [];
+    for (const step of [this.#sweep, () => this.#services.sweepMemories(), this.#catchUp]) {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+        if (isUnavailable(error)) break;
+      }
+    }
+    const [first, ...others] = failures;
+    for (const error of others) this.#options.onError(error);
+    if (failures.length > 0) throw first;
+  }
+
+  readonly #sweep = async (): Promise<void> => {
+    const { store, clock, log } = this.#context;
+    const expired = await sweepExpired(store, undefined, clock.now());
     if (expired > 0) log.info({ expired }, 'sessions expired');
-    await this.#services.sweepMemories();
+  };
+
+  readonly #catchUp = async (): Promise<void> => {
+    const { log } = this.#context;
     // What the index has not taken in must not be forgotten.
     await this.#services.textIndex.drain();
     log.debug({}, 'index caught up');
     const trimmed = await this.#services.events.trim({ keepMs: this.#options.journalKeepMs });
     log.debug({ trimmed: trimmed !== undefined }, 'sweep done');
-  }
+  };
 }

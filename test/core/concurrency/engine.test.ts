@@ -147,6 +147,20 @@ test('sweeps and what memories settle are seen; a sweep that fails is told of an
   await vi.waitFor(() => expect(kind(engine, 'maintenance')!.failuresInARow).toBe(0));
 });
 
+test('a sweep that fails holds up neither the index nor the trimming of the journal', async () => {
+  const store = await openStore('memory:');
+  const errors: unknown[] = [];
+  const onError = (error: unknown) => errors.push(error);
+  const trim = vi.spyOn(store, 'trimChanges');
+  vi.spyOn(store, 'queryIndex').mockRejectedValue(new RangeError('a bad place'));
+  await using engine = new ContextEngine(store, { maintenanceIntervalMs: 5, journalKeepMs: 0, onError });
+  await engine.sessions.create({ id: 's', userId: 'u' });
+  await vi.waitFor(() => expect(trim).toHaveBeenCalled());
+  // Two steps need that index: each is told of.
+  await vi.waitFor(() => expect(kind(engine, 'maintenance')!.failed).toBeGreaterThan(1));
+  expect(errors.length).toBeGreaterThan(kind(engine, 'maintenance')!.failed);
+});
+
 test('a short-term memory that is deleted while its promotion waits does not come back', async () => {
   const store = await openStore('memory:');
   const commit = store.commit.bind(store);
