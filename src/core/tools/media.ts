@@ -2,12 +2,12 @@
 
 /** One piece of such a result. */
 export type ResultBlock = { type: 'text'; text: string } | MediaBlock;
-interface MediaBlock {
+type MediaBlock = {
   type: 'image' | 'audio';
   /** Base64. */
   data: string;
   mimeType: string;
-}
+};
 
 /**
  * The pieces of a result that has images or sounds among them; of what is neither these nor text, its JSON.

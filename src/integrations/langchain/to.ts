@@ -1,11 +1,12 @@
 /** Tools of Holdfast as tools of LangChain. */
+import type { MessageContent } from '@langchain/core/messages';
 import type { DynamicStructuredTool, ToolRunnableConfig } from '@langchain/core/tools';
 import { z } from 'zod';
 import { parseInput } from '../../core/input.ts';
 import { errorOf } from '../../core/tools/failure.ts';
+import { mediaOf } from '../../core/tools/media.ts';
 import { executeSchema } from '../../core/tools/options.ts';
 import type { ToolCallOptions, ToolService } from '../../core/tools/tools.ts';
-import { contentOf } from './content.ts';
 import { loadLangChain } from './host.ts';
 
 /** For whom the tools are called, and which of them are offered. */
@@ -51,4 +52,10 @@ export async function toLangChainTools(
         },
       }),
   );
+}
+
+/** What a model is shown of a result: a text as it is, images and sounds as blocks, all else as JSON. */
+function contentOf(result: unknown): MessageContent {
+  if (typeof result === 'string') return result;
+  return mediaOf(result) ?? JSON.stringify(result);
 }
