@@ -3,8 +3,10 @@
  * property in front of it that tells observers of the call; the services know nothing of it.
  */
 import { performance } from 'node:perf_hooks';
-import { isHoldfastError } from '../errors.ts';
 import { type CallIds, idsOf } from './call-ids.ts';
+import type { Meter } from './meter.ts';
+import { counted, type Method, outcomeOf, type Series } from './series.ts';
+import { whenSettled } from './settled.ts';
 
 /** A call as it begins. Its ids are all that is told of its arguments: never content. */
 export interface CallStart {
@@ -26,6 +28,8 @@ export interface ServiceCall extends CallStart {
 
 /** Hears of the calls of one verb of one service. It must not throw. */
 export interface Watcher {
+  /** Whether it listens just now. Absent: always. */
+  isOn?(): boolean;
   /** Runs the call, so that something can be in force while it runs (a span). Absent: it just runs. */
   around?<T>(call: CallStart, run: () => T): T;
   ended?(call: ServiceCall): void;
@@ -34,36 +38,43 @@ export interface Watcher {
 /** Gives a watcher for each verb, once; none where it is not interested. */
 export type CallObserver = (service: string, verb: string) => Watcher | undefined;
 
+export interface Watch {
+  readonly tenant: string;
+  /** Counts all calls; absent where nothing is to be counted. */
+  readonly meter?: Meter | undefined;
+  readonly observers: readonly CallObserver[];
+}
+
 /** Methods that belong to a service's life, not to its work. */
 const LIFE = ['constructor', 'close', 'start', 'stop'];
 
 /**
- * Lets observers hear of every call of the services' public methods, also of those that one service makes of another.
- * A generator counts as a call that is over as soon as it is given.
+ * Counts every call of the services' public methods, and lets observers hear of it; also of those that one service makes
+ * of another. A generator counts as a call that is over as soon as it is given.
  * @param services by name; a new service is taken in by naming it here
  */
 export function instrument(
   services: Readonly<Record<string, object>>,
-  { tenant, observers }: { tenant: string; observers: readonly CallObserver[] },
+  { tenant, meter, observers }: Watch,
 ): void {
   for (const [service, instance] of Object.entries(services)) {
     for (const [verb, method] of methodsOf(instance)) {
       const watchers = observers.flatMap((observer) => observer(service, verb) ?? []);
-      if (watchers.length === 0) continue;
-      const value = watch({ service, verb, tenant, method: method.bind(instance), watchers });
+      if (watchers.length === 0 && !meter) continue;
+      const value = watch({ service, verb, tenant, instance, method, watchers, meter });
       Object.defineProperty(instance, verb, { value, configurable: true, writable: true });
     }
   }
 }
 
-type Method = (...args: unknown[]) => unknown;
-
 interface Watched {
   readonly service: string;
   readonly verb: string;
   readonly tenant: string;
+  readonly instance: object;
   readonly method: Method;
   readonly watchers: readonly Watcher[];
+  readonly meter: Meter | undefined;
 }
 
 /** One call, from its start to its end. */
@@ -104,50 +115,28 @@ class Call implements ServiceCall {
 }
 
 function watch(watched: Watched): Method {
-  const { service, verb, method, watchers } = watched;
+  const { service, verb, instance, method, watchers, meter } = watched;
   const read = idsOf(service, verb);
-  const wraps = watchers.flatMap((watcher) => (watcher.around ? [watcher.around.bind(watcher)] : []));
-  const hears = watchers.flatMap((watcher) => (watcher.ended ? [watcher.ended.bind(watcher)] : []));
+  const listens = (watcher: Watcher) => watcher.isOn?.() ?? true;
+  let series: Series | undefined;
   return (...args) => {
+    series ??= meter?.call(service, verb);
+    let isHeard = false;
+    for (let i = 0; i < watchers.length; i++) isHeard ||= listens(watchers[i]!);
+    if (!isHeard) return series ? counted(series, method, instance, args) : method.apply(instance, args);
+    series?.begin();
     const call = new Call(watched, args, read);
-    const run = wraps.reduce(
-      (inner, wrap) => () => wrap(call, inner),
-      () => method(...args),
+    const on = watchers.filter(listens);
+    const run = on.reduce(
+      (inner, watcher) => (watcher.around ? () => watcher.around!(call, inner) : inner),
+      () => method.apply(instance, args),
     );
     return whenSettled(run, (error) => {
       call.end(error === undefined ? 'ok' : outcomeOf(error));
-      for (const hear of hears) hear(call);
+      series?.end(call.durationMs, call.outcome);
+      for (const watcher of on) watcher.ended?.(call);
     });
   };
-}
-
-/**
- * Runs something, and tells when it has ended, and how. What it gives is given on as it is: nobody waits longer for it.
- * @param end is told what went wrong, `undefined` where nothing did, and what came of it
- */
-export function whenSettled<T>(run: () => T, end: (error: unknown, result?: Awaited<T>) => void): T {
-  let given: T;
-  try {
-    given = run();
-  } catch (error) {
-    end(error ?? NOTHING);
-    throw error;
-  }
-  if (given instanceof Promise) {
-    given.then(
-      (result: Awaited<T>) => end(undefined, result),
-      (error: unknown) => end(error ?? NOTHING),
-    );
-  } else end(undefined, given as Awaited<T>);
-  return given;
-}
-
-/** Stands for an error that somebody threw as `undefined`. */
-const NOTHING = 'nothing';
-
-/** The code of an error, which says what went wrong without saying with what. */
-export function outcomeOf(error: unknown): string {
-  return isHoldfastError(error) ? error.code : 'internal';
 }
 
 /** The public methods of an instance, those of the classes that its class extends as well. */

@@ -1,9 +1,11 @@
 import { performance } from 'node:perf_hooks';
 import type { Batch, Receipt, Store } from '../store.ts';
-import { outcomeOf, whenSettled } from './instrument.ts';
+import type { Meter } from './meter.ts';
+import { counted, type Method, outcomeOf } from './series.ts';
+import { whenSettled } from './settled.ts';
 
 /** The calls of the port that are watched. Waiting for changes is not work, and closing comes once. */
-export const STORE_VERBS = [
+const STORE_VERBS = [
   'commit',
   'getRecords',
   'listRecords',
@@ -17,25 +19,25 @@ export const STORE_VERBS = [
 
 export type StoreVerb = (typeof STORE_VERBS)[number];
 
-/** Hears of calls of a store. It is told no keys and no values, and must not throw. */
+/** Hears of each call of a store while it is on. It is told no keys and no values, and must not throw. */
 export interface StoreObserver {
-  /** Runs the call, so that something can be in force while it runs (a span). Absent: it just runs. */
-  around?<T>(verb: StoreVerb, batch: Batch | undefined, run: () => T): T;
-  started?(verb: StoreVerb): void;
+  isOn(): boolean;
+  /** Runs the call, so that something can be in force while it runs (a span). */
+  around<T>(verb: StoreVerb, batch: Batch | undefined, run: () => T): T;
   /** @param outcome `ok`, or the error's code */
-  ended?(verb: StoreVerb, durationMs: number, outcome: string): void;
-  /** After `ended`, where a batch was committed. */
-  committed?(batch: Batch, receipt: Receipt): void;
+  ended(verb: StoreVerb, durationMs: number, outcome: string): void;
 }
 
 /**
- * A store whose calls are watched. It does what the store does, at the store's own pace: what the store gives is given on
- * as it is.
+ * A store whose calls are counted and watched. It does what the store does, at the store's own pace: what the store gives
+ * is given on as it is.
  */
-export function instrumented(store: Store, observer: StoreObserver): Store {
-  const watched = Object.fromEntries(STORE_VERBS.map((verb) => [verb, watch(store, verb, observer)]));
+export function instrumented(store: Store, meter: Meter, observer?: StoreObserver): Store {
+  const watched = Object.fromEntries(
+    STORE_VERBS.map((verb) => [verb, watch({ store, verb, meter, observer })]),
+  );
   return {
-    ...(watched as Pick<Store, StoreVerb>),
+    ...(watched as unknown as Pick<Store, StoreVerb>),
     get name() {
       return store.name;
     },
@@ -54,18 +56,41 @@ export function instrumented(store: Store, observer: StoreObserver): Store {
   };
 }
 
-type Method = (...args: unknown[]) => Promise<unknown>;
+interface Watched {
+  readonly store: Store;
+  readonly verb: StoreVerb;
+  readonly meter: Meter;
+  readonly observer: StoreObserver | undefined;
+}
 
-function watch(store: Store, verb: StoreVerb, observer: StoreObserver): Method {
+function watch({ store, verb, meter, observer }: Watched): Method {
+  const series = meter.storeCall(verb);
+  const both = (told: (receipt: Receipt) => void) => (receipt: Receipt) => {
+    series.ok();
+    told(receipt);
+  };
+  const appended = both(meter.appended);
   return (...args) => {
     const batch = verb === 'commit' ? (args[0] as Batch) : undefined;
+    const told = batch && meter.sent(batch);
     // Looked up at each call: a store may change what it does.
-    const run = () => (store[verb] as Method).apply(store, args);
-    observer.started?.(verb);
+    const method = store[verb] as Method;
+    if (!observer?.isOn()) {
+      const ok = !told ? series.ok : told === meter.appended ? appended : both(told);
+      return counted(series, method, store, args, ok);
+    }
+    series.begin();
     const start = performance.now();
-    return whenSettled(observer.around ? () => observer.around!(verb, batch, run) : run, (error, result) => {
-      observer.ended?.(verb, performance.now() - start, error === undefined ? 'ok' : outcomeOf(error));
-      if (batch && error === undefined) observer.committed?.(batch, result as Receipt);
-    });
+    const run = () => method.apply(store, args);
+    return whenSettled(
+      () => observer.around(verb, batch, run),
+      (error, result) => {
+        const durationMs = performance.now() - start;
+        const outcome = error === undefined ? 'ok' : outcomeOf(error);
+        series.end(durationMs, outcome);
+        observer.ended(verb, durationMs, outcome);
+        if (outcome === 'ok') told?.(result as Receipt);
+      },
+    );
   };
 }

@@ -1,6 +1,6 @@
-import type { Batch, Store } from '../store.ts';
+import type { Store } from '../store.ts';
 import type { CallObserver } from './instrument.ts';
-import { instrumented, type StoreObserver, type StoreVerb } from './instrumented-store.ts';
+import { instrumented } from './instrumented-store.ts';
 import { Meter } from './meter.ts';
 import { ProcessWatch } from './process.ts';
 import { Telemetry } from './telemetry.ts';
@@ -20,24 +20,12 @@ export class Instruments {
   constructor(store: Store) {
     this.bare = store;
     this.telemetry = new Telemetry(() => store.name);
-    this.store = instrumented(store, both(this.meter.onStore, this.telemetry.onStore));
-    this.observers = [this.meter.onCall, this.telemetry.onCall];
+    this.store = instrumented(store, this.meter, this.telemetry.onStore);
+    this.observers = [this.telemetry.onCall];
   }
 
   close(): void {
     this.process.stop();
+    this.meter[Symbol.dispose]();
   }
-}
-
-function both(meter: Required<Omit<StoreObserver, 'around'>>, telemetry: StoreObserver): StoreObserver {
-  return {
-    around: <T>(verb: StoreVerb, batch: Batch | undefined, run: () => T) =>
-      telemetry.around!(verb, batch, run),
-    started: meter.started,
-    ended: (verb, durationMs, outcome) => {
-      meter.ended(verb, durationMs, outcome);
-      telemetry.ended!(verb, durationMs, outcome);
-    },
-    committed: meter.committed,
-  };
 }

@@ -1,12 +1,12 @@
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
-
 /** Upper bounds of the buckets that Prometheus is given (seconds): from a tenth of a millisecond to ten seconds. */
 export const BUCKETS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ] as const;
 const US_PER_MS = 1000;
-/** Longer than this is taken for this: a quarter of an hour, in microseconds. */
-const MOST_US = 15 * 60 * 1e6;
+/** A slot's bound is by this factor beyond the one before it: what is told is within one percent. */
+const SLOTS_PER_E = 1 / Math.log(1.02);
+/** From a microsecond to a quarter of an hour; what is longer is taken for that. */
+const SLOTS = slotOf(15 * 60 * 1000) + 1;
 
 /** Latencies in milliseconds; all 0 where nothing was recorded. Percentiles are within one percent. */
 export interface LatencySummary {
@@ -18,25 +18,19 @@ export interface LatencySummary {
   maxMs: number;
 }
 
-/** How long something took, from when it was made on. Recording costs well under a microsecond. */
+/** How long something took: a histogram whose slots grow evenly, as those of HDR histograms and DDSketch do. */
 export class Latency {
-  readonly #histogram: RecordableHistogram = createHistogram({ lowest: 1, highest: MOST_US, figures: 2 });
-  /** How many were recorded up to each bound and beyond the one before; the last one is beyond all bounds. */
-  readonly #buckets = new Float64Array(BUCKETS.length + 1);
+  readonly #slots = new Float64Array(SLOTS);
   #count = 0;
   #sumMs = 0;
   #maxMs = 0;
 
-  record(ms: number): void {
-    const us = Math.round(ms * US_PER_MS);
-    this.#histogram.record(us < 1 ? 1 : us > MOST_US ? MOST_US : us);
-    this.#count++;
-    this.#sumMs += ms;
+  /** @param weight how many it stands for */
+  record(ms: number, weight = 1): void {
+    this.#slots[Math.min(SLOTS - 1, slotOf(ms))]! += weight;
+    this.#count += weight;
+    this.#sumMs += ms * weight;
     if (ms > this.#maxMs) this.#maxMs = ms;
-    const seconds = ms / 1000;
-    let bucket = 0;
-    while (bucket < BUCKETS.length && seconds > BUCKETS[bucket]!) bucket++;
-    this.#buckets[bucket]!++;
   }
 
   get count(): number {
@@ -49,57 +43,59 @@ export class Latency {
 
   /** How many took at most so long, for each of {@link BUCKETS}. */
   cumulative(): number[] {
+    let slot = 0;
     let sum = 0;
-    return BUCKETS.map((_, i) => {
-      sum += this.#buckets[i]!;
+    return BUCKETS.map((seconds) => {
+      const last = slotOf(seconds * 1000);
+      while (slot <= last) sum += this.#slots[slot++]!;
       return sum;
     });
   }
 
+  percentile(percent: number): number {
+    const wanted = (percent / 100) * this.#count;
+    let sum = 0;
+    for (let slot = 0; slot < SLOTS; slot++) {
+      sum += this.#slots[slot]!;
+      if (sum >= wanted && sum > 0) return Math.min(this.#maxMs, Math.exp(slot / SLOTS_PER_E) / US_PER_MS);
+    }
+    return 0;
+  }
+
   summary(): LatencySummary {
-    const at = (percentile: number) =>
-      Math.min(this.#maxMs, this.#histogram.percentile(percentile) / US_PER_MS);
-    return this.#count === 0
-      ? { count: 0, meanMs: 0, p50Ms: 0, p95Ms: 0, p99Ms: 0, maxMs: 0 }
-      : {
-          count: this.#count,
-          meanMs: this.#sumMs / this.#count,
-          p50Ms: at(50),
-          p95Ms: at(95),
-          p99Ms: at(99),
-          maxMs: this.#maxMs,
-        };
+    return {
+      count: this.#count,
+      meanMs: this.#count === 0 ? 0 : this.#sumMs / this.#count,
+      p50Ms: this.percentile(50),
+      p95Ms: this.percentile(95),
+      p99Ms: this.percentile(99),
+      maxMs: this.#maxMs,
+    };
   }
 }
 
-/** Latencies of the last one to two minutes: what counts for how things are now. */
+/** Latencies since the turn before the last one: what counts for how things are now. */
 export class RecentLatency {
-  static readonly SPAN_MS = 60_000;
   #now = new Latency();
   #before = new Latency();
-  #since = performance.now();
 
-  record(ms: number): void {
-    this.#turn();
-    this.#now.record(ms);
+  record(ms: number, weight = 1): void {
+    this.#now.record(ms, weight);
   }
 
-  /** Of the minute before and this one, the worse; their counts together. */
-  summary(): Pick<LatencySummary, 'count' | 'p50Ms' | 'p99Ms'> {
-    this.#turn();
-    const [now, before] = [this.#now.summary(), this.#before.summary()];
-    return {
-      count: now.count + before.count,
-      p50Ms: Math.max(now.p50Ms, before.p50Ms),
-      p99Ms: Math.max(now.p99Ms, before.p99Ms),
-    };
+  /** The worse of the two. */
+  percentile(percent: number): number {
+    return Math.max(this.#now.percentile(percent), this.#before.percentile(percent));
   }
 
-  #turn(): void {
-    const passed = performance.now() - this.#since;
-    if (passed < RecentLatency.SPAN_MS) return;
-    this.#before = passed < 2 * RecentLatency.SPAN_MS ? this.#now : new Latency();
+  /** To be called once a minute: what was recorded before the last call is forgotten. */
+  turn(): void {
+    this.#before = this.#now;
     this.#now = new Latency();
-    this.#since = performance.now();
   }
+}
+
+function slotOf(ms: number): number {
+  const us = ms * US_PER_MS;
+  return us <= 1 ? 0 : Math.round(Math.log(us) * SLOTS_PER_E);
 }

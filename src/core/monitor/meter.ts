@@ -1,10 +1,14 @@
 /** What is counted and timed while an engine works: numbers only, of all its tenants together. */
 import { channelOfLog, kinds } from '../partitions.ts';
 import type { Batch, Receipt } from '../store.ts';
-import type { CallObserver, Watcher } from './instrument.ts';
-import type { StoreObserver, StoreVerb } from './instrumented-store.ts';
-import { Latency, RecentLatency } from './latency.ts';
-import { Rate } from './rates.ts';
+import type { StoreVerb } from './instrumented-store.ts';
+import { RecentLatency } from './latency.ts';
+import { Rates } from './rates.ts';
+import { Series } from './series.ts';
+
+const TURN_MS = 5000;
+/** Turns of what is recent: a minute. */
+const RECENT_TURNS = 12;
 
 /** Codes of errors that tell of a caller's mistake or of a lost race: nothing is wrong with the system. */
 const CALLERS_OWN: ReadonlySet<string> = new Set([
@@ -26,95 +30,121 @@ export function isFault(outcome: string): boolean {
   return outcome !== 'ok' && !CALLERS_OWN.has(outcome);
 }
 
-/** One kind of call: how long it took, and how it ended. */
-export class Series {
-  readonly latency = new Latency();
-  readonly outcomes = new Map<string, number>();
-
-  add(durationMs: number, outcome: string): void {
-    this.latency.record(durationMs);
-    this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
-  }
-}
-
 /** The counts and latencies of one engine. */
-export class Meter {
+export class Meter implements Disposable {
   /** By `service.verb`. */
   readonly calls = new Map<string, Series>();
   readonly store = new Map<StoreVerb, Series>();
   /** Timed by users, by the name they gave. */
   readonly operations = new Map<string, Series>();
   readonly errors = new Map<string, number>();
-  readonly rates = {
-    calls: new Rate(),
-    faults: new Rate(),
-    commits: new Rate(),
-    messages: new Rate(),
-    /** Calls of the store that found it away, or locked. */
-    unavailable: new Rate(),
-  };
   readonly recentCommits = new RecentLatency();
-  /** Operations in the batches that were committed. */
-  readonly batchOperations = { batches: 0, operations: 0, largest: 0 };
+  /** Operations in the batches that were sent. */
+  readonly batchOperations = { operations: 0, largest: 0 };
   /** As providers reported it. */
   readonly promptTokens = { input: 0, cached: 0 };
-  commitsUnderWay = 0;
   readonly startedAt = Date.now();
+  messages = 0;
+  #faults = 0;
+  /** Calls of the store that found it away, or locked. */
+  #unavailable = 0;
+  #turns = 0;
+  readonly rates = new Rates(() => this.#counters());
+  readonly #timer = setInterval(() => this.#turn(), TURN_MS).unref();
 
-  /** Hears of service calls. */
-  readonly onCall: CallObserver = (service, verb): Watcher => {
-    const name = `${service}.${verb}`;
-    return {
-      ended: ({ durationMs, outcome }) => {
-        seriesIn(this.calls, name).add(durationMs, outcome);
-        this.rates.calls.add(1);
-        if (outcome === 'ok') return;
-        this.errors.set(outcome, (this.errors.get(outcome) ?? 0) + 1);
-        if (isFault(outcome)) this.rates.faults.add(1);
-      },
+  /** The series of a service's verb, made when it is first asked for. */
+  call(service: string, verb: string): Series {
+    const failure = (outcome: string) => {
+      this.errors.set(outcome, (this.errors.get(outcome) ?? 0) + 1);
+      if (isFault(outcome)) this.#faults++;
     };
-  };
+    return seriesIn(this.calls, `${service}.${verb}`, () => new Series({ failure }));
+  }
 
-  /** Hears of the store. */
-  readonly onStore: Required<Omit<StoreObserver, 'around'>> = {
-    started: (verb) => {
-      if (verb === 'commit') this.commitsUnderWay++;
-    },
-    ended: (verb, durationMs, outcome) => {
-      seriesIn(this.store, verb).add(durationMs, outcome);
-      if (outcome === 'store-unavailable') this.rates.unavailable.add(1);
-      if (verb !== 'commit') return;
-      this.commitsUnderWay--;
-      this.recentCommits.record(durationMs);
-      this.rates.commits.add(1);
-    },
-    committed: (batch, receipt) => this.#committed(batch, receipt),
-  };
+  storeCall(verb: StoreVerb): Series {
+    const failure = (outcome: string) => {
+      if (outcome === 'store-unavailable') this.#unavailable++;
+    };
+    const time = (ms: number, weight: number) => this.recentCommits.record(ms, weight);
+    return seriesIn(this.store, verb, () => new Series({ failure, ...(verb === 'commit' && { time }) }));
+  }
 
-  #committed({ partition, operations }: Batch, { results, replayed }: Receipt): void {
+  operation(name: string): Series {
+    return seriesIn(this.operations, name, () => new Series());
+  }
+
+  /** Commits that were not answered yet. */
+  get commitsUnderWay(): number {
+    const commits = this.store.get('commit');
+    if (!commits) return 0;
+    return commits.started - commits.succeeded - failuresOf(commits);
+  }
+
+  /**
+   * Notes a batch that is sent.
+   * @returns what hears of its receipt; undefined where nothing of that is counted
+   */
+  sent({ partition, operations }: Batch): ((receipt: Receipt) => void) | undefined {
     const { batchOperations } = this;
-    batchOperations.batches++;
     batchOperations.operations += operations.length;
     if (operations.length > batchOperations.largest) batchOperations.largest = operations.length;
-    if (replayed || partition.type !== 'session') return;
+    if (partition.type !== 'session') return undefined;
+    let messages = 0;
+    let others = 0;
     for (let i = 0; i < operations.length; i++) {
       const operation = operations[i]!;
       if (operation.op === 'append') {
-        if (channelOfLog(operation.log) !== undefined) this.rates.messages.add(results[i]?.count ?? 0);
-      } else if (operation.op === 'add' && operation.kind === kinds.usage) {
-        this.promptTokens.input += operation.deltas.inputTokens ?? 0;
-        this.promptTokens.cached += operation.deltas.cachedTokens ?? 0;
-      }
+        if (operation.log === 'messages' || channelOfLog(operation.log) !== undefined) messages++;
+        else others++;
+      } else if (operation.op === 'add' && operation.kind === kinds.usage) this.#reported(operation.deltas);
     }
+    if (messages === 0) return undefined;
+    return others === 0 ? this.appended : (receipt) => this.#countMessages(operations, receipt);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Hears of receipts of batches that append messages and nothing else: one function for all of them. */
+  readonly appended = ({ results, replayed }: Receipt): void => {
+    if (replayed) return;
+    for (let i = 0; i < results.length; i++) if (results[i]!.seqs) this.messages += results[i]!.count ?? 0;
+  };
+
+  #countMessages(operations: Batch['operations'], { results, replayed }: Receipt): void {
+    if (replayed) return;
+    for (const [i, operation] of operations.entries())
+      if (operation.op === 'append' && channelOfLog(operation.log) !== undefined)
+        this.messages += results[i]?.count ?? 0;
+  }
+
+  #reported({ inputTokens = 0, cachedTokens = 0 }: Readonly<Record<string, number>>): void {
+    this.promptTokens.input += inputTokens;
+    this.promptTokens.cached += cachedTokens;
+  }
+
+  #counters() {
+    let calls = 0;
+    for (const { started } of this.calls.values()) calls += started;
+    const commits = this.store.get('commit')?.succeeded ?? 0;
+    const { messages } = this;
+    return { calls, faults: this.#faults, commits, messages, unavailable: this.#unavailable };
+  }
+
+  #turn(): void {
+    this.rates.turn();
+    for (const series of [...this.calls.values(), ...this.store.values()]) series.turn();
+    if (++this.#turns % RECENT_TURNS === 0) this.recentCommits.turn();
   }
 }
 
-/** The series of a name, made when it is first asked for. */
-export function seriesIn<K>(all: Map<K, Series>, name: K): Series {
-  let series = all.get(name);
-  if (!series) {
-    series = new Series();
-    all.set(name, series);
-  }
+function failuresOf({ failures }: Series): number {
+  return [...failures.values()].reduce((sum, count) => sum + count, 0);
+}
+
+function seriesIn<K>(all: Map<K, Series>, name: K, make: () => Series): Series {
+  const series = all.get(name) ?? make();
+  all.set(name, series);
   return series;
 }

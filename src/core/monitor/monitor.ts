@@ -9,7 +9,7 @@ import { MAX_TIMER_MS } from '../store-options.ts';
 import { Census } from './census.ts';
 import type { Instruments } from './instruments.ts';
 import { type Lags, readLags, sureMs } from './lags.ts';
-import { type Meter, seriesIn } from './meter.ts';
+import type { Meter } from './meter.ts';
 import { OperationTimer } from './operation-timer.ts';
 import type { MonitorOptions } from './options.ts';
 import type { ProcessFacts } from './process.ts';
@@ -147,10 +147,11 @@ export class MonitorService {
     parseInput(idSchema, name, 'monitor.operationTimer: name');
     const known = meter.operations.has(name) || meter.operations.size < MAX_OPERATIONS;
     const counted = known ? name : OTHERS;
-    const series = seriesIn(meter.operations, counted);
+    const series = meter.operation(counted);
+    series.begin();
     const endSpan = telemetry.startOperation(counted);
     return new OperationTimer(name, (durationMs, outcome) => {
-      series.add(durationMs, outcome);
+      series.end(durationMs, outcome);
       endSpan(durationMs, outcome);
     });
   }
@@ -216,14 +217,13 @@ export class MonitorService {
     const { maxConcurrent, queued, kinds } = this.#work();
     const jobs = kinds.job ?? { queued: 0, running: 0, refused: 0 };
     const heapShare = memory.heapUsedBytes / memory.heapLimitBytes;
-    const recent = meter.recentCommits.summary();
     const slowest = lags?.consumers.map((one) => ({ name: one.name, lagMs: sureMs(one) }));
     slowest?.sort((a, b) => b.lagMs - a.lagMs);
     return {
       storeReadable: health !== undefined && lags !== undefined,
       ...faultsOf(meter),
-      commitP50Ms: recent.p50Ms,
-      commitP99Ms: recent.p99Ms,
+      commitP50Ms: meter.recentCommits.percentile(50),
+      commitP99Ms: meter.recentCommits.percentile(99),
       queued: meter.commitsUnderWay + queued,
       lagMs: lags?.journalMs ?? 0,
       indexMs: lags?.index ? sureMs(lags.index) : 0,
@@ -261,6 +261,6 @@ export class MonitorService {
   }
 }
 
-function faultsOf({ rates: { calls, faults, unavailable } }: Meter) {
-  return { calls: calls.sum(), faults: faults.sum(), unavailable: unavailable.sum() };
+function faultsOf({ rates }: Meter) {
+  return { calls: rates.sum('calls'), faults: rates.sum('faults'), unavailable: rates.sum('unavailable') };
 }

@@ -1,4 +1,4 @@
-import { outcomeOf } from './instrument.ts';
+import { outcomeOf } from './series.ts';
 
 /** Times an operation from when it was made to when it is stopped: `using timer = engine.monitor.operationTimer('plan')`. */
 export class OperationTimer implements Disposable {

@@ -2,7 +2,8 @@ import { type Metric, Registry } from 'prom-client';
 import type { CommitGroups } from '../store.ts';
 import type { Instruments } from './instruments.ts';
 import { BUCKETS, type Latency } from './latency.ts';
-import type { Meter, Series } from './meter.ts';
+import type { Meter } from './meter.ts';
+import type { Series } from './series.ts';
 import type { MonitorSnapshot } from './snapshot.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -105,7 +106,7 @@ const COUNTERS: readonly (readonly [
     'Calls of the store, by their outcome.',
     ({ store }) => outcomes(store, (verb) => ({ verb })),
   ],
-  ['holdfast_messages_appended_total', 'Messages that were appended.', (x) => one(x.rates.messages.total)],
+  ['holdfast_messages_appended_total', 'Messages that were appended.', (x) => one(x.messages)],
   [
     'holdfast_batch_operations_total',
     'Operations in committed batches.',
@@ -221,7 +222,10 @@ function callLabels(name: string): Labels {
 
 function outcomes<K>(all: ReadonlyMap<K, Series>, labelsOf: (name: K) => Labels): Figure[] {
   return [...all].flatMap(([name, series]) =>
-    [...series.outcomes].map(([outcome, value]) => ({ labels: { ...labelsOf(name), outcome }, value })),
+    Object.entries(series.outcomes()).map(([outcome, value]) => ({
+      labels: { ...labelsOf(name), outcome },
+      value,
+    })),
   );
 }
 

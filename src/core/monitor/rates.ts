@@ -1,48 +1,30 @@
-/** Over how many seconds rates are. */
-export const RATE_SECONDS = 60;
+/** Rates are of the last so many points. */
+const POINTS = 12;
 
-/** Counts by the second, for the last minute. */
-export class Rate {
-  readonly #seconds = new Float64Array(RATE_SECONDS);
-  readonly #startedAt: number;
-  /** The second that is being counted. */
-  #second: number;
-  #total = 0;
+/** How fast counters go up, over the last minute: their values are noted every five seconds. */
+export class Rates<K extends string> {
+  readonly #read: () => Record<K, number>;
+  readonly #points: { at: number; values: Record<K, number> }[] = [];
 
-  constructor(nowMs = performance.now()) {
-    this.#startedAt = nowMs;
-    this.#second = Math.floor(nowMs / 1000);
+  /** @param read the counters, which only go up */
+  constructor(read: () => Record<K, number>, now = performance.now()) {
+    this.#read = read;
+    this.turn(now);
   }
 
-  add(count: number, nowMs = performance.now()): void {
-    this.#turn(nowMs);
-    this.#seconds[this.#second % RATE_SECONDS]! += count;
-    this.#total += count;
+  /** To be called every five seconds. */
+  turn(now = performance.now()): void {
+    this.#points.push({ at: now, values: this.#read() });
+    if (this.#points.length > POINTS) this.#points.shift();
   }
 
-  /** How many ever. */
-  get total(): number {
-    return this.#total;
+  /** How much a counter has gone up in the last minute, or since it was made. */
+  sum(counter: K): number {
+    return this.#read()[counter] - this.#points[0]!.values[counter];
   }
 
-  /** How many in the last minute, or since it was made. */
-  sum(nowMs = performance.now()): number {
-    this.#turn(nowMs);
-    return this.#seconds.reduce((sum, count) => sum + count, 0);
-  }
-
-  /** How many a second, over the last minute, or the time since it was made where that is shorter. */
-  perSecond(nowMs = performance.now()): number {
-    const seconds = Math.min(RATE_SECONDS, Math.max(1, (nowMs - this.#startedAt) / 1000));
-    return this.sum(nowMs) / seconds;
-  }
-
-  #turn(nowMs: number): void {
-    const second = Math.floor(nowMs / 1000);
-    if (second <= this.#second) return;
-    // What was counted a minute ago and more makes room.
-    const passed = Math.min(second - this.#second, RATE_SECONDS);
-    for (let i = 1; i <= passed; i++) this.#seconds[(this.#second + i) % RATE_SECONDS] = 0;
-    this.#second = second;
+  /** The same, a second; of at least one second. */
+  perSecond(counter: K, now = performance.now()): number {
+    return this.sum(counter) / Math.max(1, (now - this.#points[0]!.at) / 1000);
   }
 }

@@ -1,29 +1,31 @@
 import type { CommitGroups, Store } from '../store.ts';
-import type { Meter, Series } from './meter.ts';
+import type { Meter } from './meter.ts';
+import type { Series } from './series.ts';
 import type { CallSummary, GroupSummary, Rates, StoreSummary } from './snapshot.ts';
 
 /** Each series as it is told, by name. */
 export function summaries(all: ReadonlyMap<string, Series>): Record<string, CallSummary> {
   const sorted = [...all].sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(
-    sorted.map(([name, { latency, outcomes }]) => [
+    sorted.map(([name, series]) => [
       name,
-      { ...latency.summary(), outcomes: Object.fromEntries(outcomes) },
+      { ...series.latency.summary(), count: series.started, outcomes: series.outcomes() },
     ]),
   );
 }
 
-export function rates({ rates: { calls, faults, commits, messages } }: Meter): Rates {
+export function rates({ rates }: Meter): Rates {
   return {
-    callsPerSecond: calls.perSecond(),
-    faultsPerSecond: faults.perSecond(),
-    commitsPerSecond: commits.perSecond(),
-    messagesPerSecond: messages.perSecond(),
+    callsPerSecond: rates.perSecond('calls'),
+    faultsPerSecond: rates.perSecond('faults'),
+    commitsPerSecond: rates.perSecond('commits'),
+    messagesPerSecond: rates.perSecond('messages'),
   };
 }
 
 export function storeSummary({ name, groups }: Store, { store, batchOperations }: Meter): StoreSummary {
-  const { batches, operations, largest } = batchOperations;
+  const { operations, largest } = batchOperations;
+  const batches = store.get('commit')?.started ?? 0;
   return {
     name,
     calls: summaries(store),

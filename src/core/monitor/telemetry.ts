@@ -5,9 +5,11 @@
 import {
   type Attributes,
   context,
+  createNoopMeter,
   isSpanContextValid,
   type Meter,
   metrics,
+  ProxyTracerProvider,
   type Span,
   SpanKind,
   SpanStatusCode,
@@ -16,11 +18,16 @@ import {
 } from '@opentelemetry/api';
 import type { Batch } from '../store.ts';
 import type { CallIds } from './call-ids.ts';
-import { type CallObserver, type CallStart, outcomeOf, type ServiceCall, whenSettled } from './instrument.ts';
+import type { CallObserver, CallStart, ServiceCall } from './instrument.ts';
 import type { StoreObserver, StoreVerb } from './instrumented-store.ts';
 import { BUCKETS } from './latency.ts';
+import { outcomeOf } from './series.ts';
+import { whenSettled } from './settled.ts';
 
 const SCOPE = 'holdfast';
+/** What stands in for a tracer provider until an SDK registers one. */
+const NOBODY = new ProxyTracerProvider().getDelegate();
+const NOOP_METER = createNoopMeter();
 /** How our stores' databases are called there. */
 const SYSTEMS: Readonly<Record<string, string>> = {
   postgres: 'postgresql',
@@ -39,8 +46,10 @@ const ID_ATTRIBUTES: Readonly<Record<keyof CallIds, string>> = {
 
 /** Hears of the services' calls and of the store's, and tells OpenTelemetry. */
 export class Telemetry {
-  readonly #tracer: Tracer = trace.getTracer(SCOPE);
+  readonly #provider = trace.getTracerProvider();
+  readonly #tracer: Tracer = this.#provider.getTracer(SCOPE);
   readonly #meter: Meter = metrics.getMeter(SCOPE);
+  readonly #isAlwaysOn = !(this.#provider instanceof ProxyTracerProvider) || this.#meter !== NOOP_METER;
   readonly #calls = this.#durations('holdfast.call.duration', 'How long calls of services took.');
   readonly #store = this.#durations('db.client.operation.duration', 'How long calls of the store took.');
   readonly #operations = this.#durations('holdfast.operation.duration', 'How long timed operations took.');
@@ -51,6 +60,11 @@ export class Telemetry {
     this.#system = () => SYSTEMS[storeName()] ?? storeName();
   }
 
+  /** Whether an SDK listens. One for metrics has to be registered before the engine is opened. */
+  readonly isOn = (): boolean => {
+    return this.#isAlwaysOn || (this.#provider as ProxyTracerProvider).getDelegate() !== NOBODY;
+  };
+
   readonly onCall: CallObserver = (service, verb) => {
     const name = `holdfast.${service}.${verb}`;
     const options = {
@@ -58,6 +72,7 @@ export class Telemetry {
       attributes: { 'holdfast.service': service, 'holdfast.verb': verb },
     };
     return {
+      isOn: this.isOn,
       around: (call, run) => {
         const span = this.#tracer.startSpan(name, options);
         return inSpan(span, () => attributesOf(call), run);
@@ -68,6 +83,7 @@ export class Telemetry {
   };
 
   readonly onStore: StoreObserver = {
+    isOn: () => this.isOn(),
     around: (verb, batch, run) => {
       const span = this.#tracer.startSpan(`holdfast.store.${verb}`, {
         kind: SpanKind.CLIENT,
