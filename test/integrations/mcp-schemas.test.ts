@@ -48,6 +48,7 @@ test('references that branch without end are told, and not followed', () => {
 
 test('a schema that calls itself by the name of another takes nobody its place', () => {
   const name = 'https://json-schema.org/draft/2020-12/schema';
+  expect(() => checkerOf({ $id: name, type: 'object' }, 'input')).toThrow(/\$id/);
   expect(check({ $id: name, type: 'object' }, {})).not.toHaveProperty('issues');
   const nonsense = { type: 'object', properties: { a: { type: 'nonsense' } } };
   expect(() => check(nonsense, {})).toThrow(/no JSON Schema/);

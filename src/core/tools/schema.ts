@@ -90,6 +90,8 @@ function compile(schema: JsonSchema, field: string): ValidateFunction {
   try {
     const own = structuredClone(schema) as AnySchemaObject;
     if (own.$async) throw new TypeError('$async is not JSON Schema');
+    // To forget it again would be to forget that one.
+    if (typeof own.$id === 'string' && ajv.getSchema(own.$id)) throw new TypeError('$id is that of a draft');
     const validate = ajv.compile(own);
     // It keeps every schema that it has seen; tools come and go.
     ajv.removeSchema(own);
