@@ -75,6 +75,8 @@ export interface EngineOptions {
   sessionTtlMs?: number | undefined;
   /** What a window may hold that says nothing else (tokens). Absent: each one has to say it. */
   maxTokens?: number | undefined;
+  /** What the history of a task may hold that says nothing else (characters of data; 1000). */
+  taskMaxSize?: number | undefined;
   /** How it is looked after whether all is well; only when asked for where absent. */
   health?: HealthOptions | undefined;
   /** Is told what happens, one event a line, with ids and never with content: a `pino()`, or what is like it. */
@@ -104,6 +106,7 @@ const optionsSchema = z.strictObject({
   monitor: monitorOptionsSchema.optional(),
   sessionTtlMs: durationSchema.optional(),
   maxTokens: z.int().min(1).max(100_000_000).optional(),
+  taskMaxSize: z.int().min(1).optional(),
   health: healthOptionsSchema.optional(),
   logger: storeOptionsShape.logger,
   tools: toolOptionsSchema.optional(),
@@ -248,7 +251,8 @@ export class ContextEngine implements AsyncDisposable {
     const { leases } = sessions;
     const own = { sessions, leases, messages, channels, state, events, window, memory, tasks, tools };
     const observers = [...(this.#instruments?.observers ?? []), callLog(log)];
-    instrument({ ...own, ...(!this.#root && { concurrency }) }, { tenant, observers });
+    const meter = this.#instruments?.meter;
+    instrument({ ...own, ...(!this.#root && { concurrency }) }, { tenant, meter, observers });
   }
 
   /** A session's services, with its id filled in. Nothing is read or written: the session need not exist yet. */
