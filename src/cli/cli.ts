@@ -116,6 +116,7 @@ async function engineOptions(
     },
     ...(config.sessionTtlMs > 0 && { sessionTtlMs: config.sessionTtlMs }),
     ...(config.maxTokens > 0 && { maxTokens: config.maxTokens }),
+    taskMaxSize: config.taskMaxSize,
     health: { intervalMs: maintain ? config.healthIntervalMs : 0 },
     ...(logger && { logger }),
   };

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import type { HealthDiagnosis } from '../core/health/health.ts';
 import type { Totals } from '../core/monitor/census.ts';
 import type { Config } from '../core/settings.ts';
+import { taskContext } from '../core/tasks/standalone.ts';
+import type { FolderReport } from '../core/tasks/task-folder.ts';
 import { migrateStore, storeFileOf } from '../open-store.ts';
 import { packageJson } from './version.ts';
 
@@ -21,6 +23,8 @@ export interface FullReport {
   };
   /** Versions of what is optional; `not installed` where it is not there. */
   packages: Record<string, string>;
+  /** The tasks in `taskDir` that are in no store; absent where there is no such folder. */
+  tasks?: FolderReport;
   /** Absent where there is no store yet, or it can't be opened: the checks say why. */
   health?: HealthDiagnosis;
   /** What there is in the tenant; absent where counting takes too long. */
@@ -34,6 +38,8 @@ const COUNTING_MS = 10_000;
 /** @param isWell whether nothing was found so far that keeps the store from being opened */
 export async function fullReport(config: Config, isWell: boolean): Promise<FullReport> {
   const asked = isWell ? await askEngine(config) : undefined;
+  const { taskDir } = config;
+  const tasks = existsSync(taskDir) ? await taskContext.diagnose({ taskDir }) : undefined;
   return {
     at: new Date().toISOString(),
     system: {
@@ -45,7 +51,12 @@ export async function fullReport(config: Config, isWell: boolean): Promise<FullR
     },
     packages: optionalPackages(),
     ...asked,
-    recommendations: [...(asked?.health.recommendations ?? []), ...adviceOn(config)],
+    ...(tasks && { tasks }),
+    recommendations: [
+      ...(asked?.health.recommendations ?? []),
+      ...(tasks?.suggestions ?? []),
+      ...adviceOn(config),
+    ],
   };
 }
 

@@ -8,7 +8,7 @@ import { count, facts, safeLine, size, when } from './text.ts';
 type Entry = [name: string, value: string];
 
 export function reportLines(out: Output, report: FullReport): string[] {
-  const { health, totals, packages, system, recommendations } = report;
+  const { health, totals, packages, system, tasks, recommendations } = report;
   const sections: [head: string, lines: string[]][] = [
     ['SYSTEM', facts(systemFacts(system, health))],
     ['OPTIONAL PACKAGES', facts(Object.entries(packages))],
@@ -23,6 +23,15 @@ export function reportLines(out: Output, report: FullReport): string[] {
     sections.push([`STORE: ${health.store.name}`, facts(storeFacts(health))]);
     const consumers = (health.journal?.consumers ?? []).map(consumerFact);
     if (consumers.length > 0) sections.push(['WHO READS THE JOURNAL', facts(consumers)]);
+  }
+  if (tasks) {
+    const { tasks: kept, bytes, unreadable, damaged } = tasks;
+    const told: Entry[] = [
+      ['tasks', `${count(kept)} (${size(bytes)})`],
+      ['damaged', count(damaged.length)],
+      ['unreadable', count(unreadable.length)],
+    ];
+    sections.push(['TASKS IN FILES', facts(told)]);
   }
   if (recommendations.length > 0) sections.push(['RECOMMENDED', recommendations]);
   return sections.flatMap(([head, lines]) => ['', out.style('bold', head), ...lines]);

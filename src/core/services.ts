@@ -23,6 +23,8 @@ export interface ServiceDefaults {
   readonly sessionTtlMs?: number | undefined;
   /** What a window may hold (tokens). Absent: each one has to say it. */
   readonly maxTokens?: number | undefined;
+  /** What a task's history may hold once it is optimised (characters of data). Absent: 1000. */
+  readonly taskMaxSize?: number | undefined;
 }
 
 /** The error for a session that is not there. */

@@ -209,7 +209,7 @@ describe('holdfast doctor', () => {
       const text = readFileSync(join(cwd, 'report.json'), 'utf8');
       expect(text).not.toContain('hunter2');
       const diagnosis = JSON.parse(text) as Diagnosis & { report: FullReport };
-      expect(diagnosis.settings.store.value).toBe('redis://:***@127.0.0.1:1');
+      expect(diagnosis.settings.store?.value).toBe('redis://:***@127.0.0.1:1');
       expect(diagnosis.report.health).toBeUndefined();
       expect(diagnosis.report.recommendations).toEqual([expect.stringMatching(/^fallback: /)]);
     });

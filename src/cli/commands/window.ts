@@ -6,7 +6,7 @@ import { renderMessage } from '../render-message.ts';
 import { count } from '../text.ts';
 
 interface Options {
-  maxTokens: number;
+  maxTokens?: number;
   query?: string;
   replyTokens?: number;
   model?: string;
@@ -25,7 +25,11 @@ export const windowCommand: Define = (program, run) => {
     .description(
       'Builds what a model would be given for its next call: the best of a session that fits a token budget.',
     )
-    .requiredOption('--max-tokens <n>', 'what the model takes in all', wholeNumber)
+    .option(
+      '--max-tokens <n>',
+      'what the model takes in all (default: as the setting maxTokens says)',
+      wholeNumber,
+    )
     .option('--query <text>', "recall what was said about this (default: the user's last turn)")
     .option('--no-recall', 'all of the budget for the newest messages')
     .option('--reply-tokens <n>', 'keep so many free for the reply', wholeNumber)

@@ -12,6 +12,8 @@ export interface LeaseBacking {
   /** @returns until when it is ours now (epoch milliseconds) */
   renew(): Promise<number>;
   release(): Promise<void>;
+  /** Hears that it was lost. */
+  lost(): void;
 }
 
 export interface LeaseTerms {
@@ -110,6 +112,7 @@ export class Lease implements Fence, AsyncDisposable {
   #lose(reason: unknown): void {
     if (this.#over) return;
     this.#end();
+    this.#backing.lost();
     this.#lost.abort(reason);
   }
 

@@ -145,6 +145,7 @@ export class Leases {
             clock: this.#context.clock,
             renew: () => this.renew(id, token, { ttlMs }),
             release: () => this.release(id, token),
+            lost: () => this.#context.log.warn({ sessionId: id }, 'lease lost'),
           },
         );
       } catch (error) {

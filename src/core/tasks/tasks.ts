@@ -126,7 +126,15 @@ export class TaskService {
    */
   async open(input: OpenTask = {}): Promise<TaskContext> {
     const given = parseInput(openSchema, input, 'tasks.open') as OpenTask;
-    const { autoOptimize, maxSize, releaseTimeoutMs, releaseOnSignals, sessionId, ...data } = given;
+    const { taskMaxSize } = this.#services.context.defaults;
+    const {
+      autoOptimize,
+      maxSize = taskMaxSize,
+      releaseTimeoutMs,
+      releaseOnSignals,
+      sessionId,
+      ...data
+    } = given;
     const options = { autoOptimize, maxSize, releaseTimeoutMs, releaseOnSignals };
     const known = data.id === undefined ? undefined : await this.#place(data.id);
     if (known) return this.#reopen(known, data, sessionId, options);

@@ -145,6 +145,25 @@ describe('the checks of the process', () => {
   });
 });
 
+describe('what holds where a call says nothing else', () => {
+  it('is what the engine was told', async () => {
+    const engine = await inMemory({ sessionTtlMs: 5000, maxTokens: 4000, taskMaxSize: 10 });
+    await newSession(engine);
+    expect((await engine.sessions.get('s')).ttlMs).toBe(5000);
+    await engine.sessions.create({ id: 'own', userId: 'u', ttlMs: 9000 });
+    expect((await engine.sessions.get('own')).ttlMs).toBe(9000);
+    expect((await engine.window.build('s')).budget.maxTokens).toBe(4000);
+    expect((await engine.window.build('s', { maxTokens: 500 })).budget.maxTokens).toBe(500);
+    await using task = await engine.tasks.open({ sessionId: 's' });
+    for (const data of ['first text', 'other text']) await task.addUpdate('note', data);
+    expect(task.optimize()).toBe(true);
+    expect(task.history.map((update) => update.data)).toEqual(['other text']);
+    const bare = await inMemory();
+    await newSession(bare);
+    await expect(bare.window.build('s')).rejects.toMatchObject({ code: 'invalid-input' });
+  });
+});
+
 describe('checks of your own', () => {
   it('are in the report, and make the whole degraded at most unless they are critical', async () => {
     const engine = await inMemory();
