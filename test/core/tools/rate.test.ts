@@ -1,0 +1,127 @@
+import { describe, expect, it, test } from 'vitest';
+import { toolRatePartition } from '../../../src/core/partitions.ts';
+import { sweepExpired } from '../../../src/core/sessions/sweep.ts';
+import { ContextEngine, defineTool, type Tool } from '../../../src/index.ts';
+import { MemoryStore } from '../../../src/stores/memory/index.ts';
+import { inMemory, onEverySharedStore } from '../../support/engines.ts';
+
+function limited(rateLimit: NonNullable<Tool['rateLimit']>): Tool {
+  return defineTool({
+    name: 'send',
+    description: 'Sends a letter.',
+    input: { type: 'object' },
+    rateLimit,
+    execute: () => 'sent',
+  });
+}
+
+const HOUR = 3_600_000;
+
+test('a call over the limit is told when to come again, and the tool is not called', async () => {
+  const engine = await inMemory();
+  engine.tools.register(limited({ calls: 2, perMs: HOUR }));
+  const codes: unknown[] = [];
+  for (let i = 0; i < 4; i++) {
+    const { error, attempts } = await engine.tools.execute('send');
+    codes.push([error?.code, attempts]);
+    if (!error) continue;
+    expect(error.details).toMatchObject({ scope: 'tool' });
+    expect(error.details!.retryAfterMs).toBeGreaterThan(0);
+    expect(error.details!.retryAfterMs).toBeLessThanOrEqual(HOUR);
+  }
+  expect(codes).toEqual([
+    [undefined, 1],
+    [undefined, 1],
+    ['rate-limited', 0],
+    ['rate-limited', 0],
+  ]);
+});
+
+test('calls are counted for each user, or each session, where the tool says so', async () => {
+  const engine = await inMemory();
+  engine.tools.register(limited({ calls: 1, perMs: HOUR, scope: 'user' }));
+  const code = async (userId?: string, tenant = 'default') =>
+    (await engine.tenant(tenant).tools.execute('send', {}, { userId })).error?.code ?? 'ok';
+  expect([await code('ada'), await code('ada'), await code('bob')]).toEqual(['ok', 'rate-limited', 'ok']);
+  // Who names no user is counted with all who name none, and another tenant on its own.
+  expect([await code(), await code(), await code('ada', 'other')]).toEqual(['ok', 'rate-limited', 'ok']);
+});
+
+test('what is given from the cache is no call', async () => {
+  const engine = await inMemory();
+  const { input } = limited({ calls: 1, perMs: HOUR });
+  engine.tools.register(
+    defineTool({
+      name: 'send',
+      description: 'Sends.',
+      input: input as { type: 'object' },
+      rateLimit: { calls: 1, perMs: HOUR },
+      cache: { ttlMs: HOUR },
+      execute: () => 'sent',
+    }),
+  );
+  const results = [];
+  for (let i = 0; i < 3; i++) results.push(await engine.tools.execute('send'));
+  expect(results.map(({ success }) => success)).toEqual([true, true, true]);
+  expect((await engine.tools.execute('send', { other: 1 })).error!.code).toBe('rate-limited');
+});
+
+test('counts of windows that are over go away, and in the end all of them', async () => {
+  let now = 1_000_000;
+  const clock = { now: () => now };
+  const store = new MemoryStore();
+  await using engine = new ContextEngine(store, { clock, maintenanceIntervalMs: 0 });
+  engine.tools.register(limited({ calls: 1000, perMs: 100 }));
+  for (let window = 0; window < 20; window++) {
+    await engine.tools.execute('send');
+    now += 100;
+  }
+  const partitions = await store.queryIndex({ index: '$partitions', key: 'tool-rate', limit: 10 });
+  expect(partitions.items).toHaveLength(1);
+  const { partition } = partitions.items[0]!;
+  const kept = await store.listRecords(partition, 'tool-rate', { limit: 100 });
+  expect(kept.items.length).toBeLessThanOrEqual(2);
+  expect(await sweepExpired(store, undefined, now + 61_000)).toBe(1);
+});
+
+test('a limit whose counts can not be kept lets nobody through', async () => {
+  const store = new MemoryStore();
+  await using engine = new ContextEngine(store, { maintenanceIntervalMs: 0, onError: () => {} });
+  engine.tools.register(limited({ calls: 10, perMs: HOUR }));
+  await store.close();
+  expect(await engine.tools.execute('send')).toMatchObject({ success: false, attempts: 0 });
+});
+
+test('no name is told of who is counted', () => {
+  expect(toolRatePartition('t', 'limit', 'ada').id).not.toContain('ada');
+});
+
+onEverySharedStore('a rate limit', (place) => {
+  it('is kept by all engines on a store together', async () => {
+    const open = await place();
+    const engines = [await open(), await open(), await open()];
+    for (const engine of engines) engine.tools.register(limited({ calls: 25, perMs: HOUR }));
+    const calls = engines.flatMap((engine) => Array.from({ length: 20 }, () => engine.tools.execute('send')));
+    const results = await Promise.all(calls);
+    expect(results.filter(({ success }) => success)).toHaveLength(25);
+    expect(new Set(results.map(({ error }) => error?.code))).toEqual(new Set([undefined, 'rate-limited']));
+  });
+});
+
+describe('a window of a limit', () => {
+  it('is followed by a new one', async () => {
+    // The library tells who is over the limit by the system's clock.
+    const engine = await inMemory();
+    engine.tools.register(limited({ calls: 1, perMs: 50 }));
+    await expect
+      .poll(
+        async () => {
+          const first = await engine.tools.execute('send');
+          return first.success;
+        },
+        { timeout: 5000 },
+      )
+      .toBe(true);
+    await expect.poll(async () => (await engine.tools.execute('send')).success, { timeout: 5000 }).toBe(true);
+  });
+});
