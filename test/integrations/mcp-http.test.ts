@@ -129,6 +129,19 @@ test('says that the server refuses us, and not in its words', async () => {
   await expect(refused).rejects.not.toThrow(/kettle|teapot/);
 });
 
+test.for(['', '__', '\u{1f375}'.repeat(500), 'a\ud800\u0000', '\u200b'])(
+  'takes the tools of a server that calls itself %j',
+  async (name) => {
+    const [ours, theirs] = InMemoryTransport.createLinkedPair();
+    await mcpServer({ name }).connect(theirs);
+    const client = new Client({ name: 'mine', version: '1.0.0' });
+    await client.connect(ours);
+    await using mcp = await connectMcpTools(client, { register: engine.tools });
+    expect(mcp.tools).toHaveLength(12);
+    await client.close();
+  },
+);
+
 test('uses a client that was connected by the program, and leaves it open', async () => {
   const [ours, theirs] = InMemoryTransport.createLinkedPair();
   const server = mcpServer();

@@ -63,6 +63,7 @@ const hostile: Record<string, unknown>[] = [
 ];
 
 export interface FixtureOptions {
+  name?: string;
   hostile?: boolean;
   /** Its list of tools goes on for ever. */
   endless?: boolean;
@@ -70,7 +71,7 @@ export interface FixtureOptions {
 
 export function mcpServer(options: FixtureOptions = {}): Server {
   const server = new Server(
-    { name: 'fixture', version: '1.0.0' },
+    { name: options.name ?? 'fixture', version: '1.0.0' },
     { capabilities: { tools: { listChanged: true } } },
   );
   const offered = [...tools, ...(options.hostile ? hostile : [])];

@@ -36,7 +36,7 @@ export function tameSchema(schema: JsonSchema, field: string): TameSchema {
 
 /** Without characters that are not seen, and not longer than a description has to be. */
 export function tameText(text: string): string {
-  return cut(text.replace(/(?![\n\t])[\p{Cc}\p{Cf}]/gu, ''), MAX_DESCRIPTION);
+  return cut(text.replace(/(?![\n\t])[\p{Cc}\p{Cf}]/gu, ''), MAX_DESCRIPTION).toWellFormed();
 }
 
 function tame(schema: unknown, forChecks: boolean): unknown {

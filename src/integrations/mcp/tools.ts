@@ -1,5 +1,6 @@
 /** The tools that a server lists, as tools of ours. */
 import type { Tool as McpTool } from '@modelcontextprotocol/sdk/types.js';
+import { cut } from '../../core/cut.ts';
 import { HoldfastError, InvalidInputError } from '../../core/errors.ts';
 import { kindOf } from '../../core/ids.ts';
 import { MAX_TIMER_MS } from '../../core/store-options.ts';
@@ -48,7 +49,7 @@ export async function listed({ sdk, connection, settings }: Source): Promise<unk
 }
 
 /**
- * One tool of the list as a tool of ours; undefined where the overrides leave it out.
+ * One tool of the list as a tool of ours, its category the server's name; undefined where the overrides leave it out.
  * @throws InvalidInputError that says what is wrong with it
  */
 export function toolOf(told: unknown, source: Source): Tool | undefined {
@@ -58,12 +59,13 @@ export function toolOf(told: unknown, source: Source): Tool | undefined {
     throw unusable('execution', 'only runs as a task of its server');
   const set = typeof overrides === 'function' ? overrides(theirs) : overrides;
   if (set === false) return undefined;
+  const category = cut(tameText(source.connection.serverName ?? '').trim(), MAX_NAME);
   const { told: inputJsonSchema, checked: input } = tameSchema(theirs.inputSchema, 'inputSchema');
   const checkOutput =
     theirs.outputSchema && checkerOf(tameSchema(theirs.outputSchema, 'outputSchema').checked, 'outputSchema');
   return defineTool({
     description: tameText(theirs.description ?? theirs.title ?? ''),
-    ...(source.connection.serverName && { category: nameFor(source.connection.serverName) }),
+    ...(category && { category }),
     ...set,
     name: nameFor(prefix + theirs.name),
     input,
