@@ -8,6 +8,7 @@ import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
 import { memoryCommand } from './commands/memory.ts';
 import { migrateCommand } from './commands/migrate.ts';
+import { monitorCommand } from './commands/monitor.ts';
 import { searchCommand } from './commands/search.ts';
 import { serveCommand } from './commands/serve.ts';
 import { sessionsCommand } from './commands/sessions.ts';
@@ -69,6 +70,7 @@ function buildProgram(runner: Runner): Command {
     compactCommand,
     compactionsCommand,
     statsCommand,
+    monitorCommand,
     copyCommand,
     migrateCommand,
     doctorCommand,

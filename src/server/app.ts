@@ -14,6 +14,7 @@ import { healthRoutes } from './routes/health.ts';
 import { leaseRoutes } from './routes/leases.ts';
 import { memoryRoutes } from './routes/memory.ts';
 import { messageRoutes } from './routes/messages.ts';
+import { monitorRoutes } from './routes/monitor.ts';
 import { searchRoutes } from './routes/search.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { stateRoutes } from './routes/state.ts';
@@ -63,6 +64,7 @@ export function createApp(engine: ContextEngine, options: AppOptions = {}): App 
   const streams = { pingIntervalMs, stopping: stopping ?? new AbortController().signal };
   for (const routes of [
     healthRoutes,
+    monitorRoutes,
     sessionRoutes,
     leaseRoutes,
     messageRoutes,

@@ -409,6 +409,14 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
   });
 
   test('tells its health', async () => {
+    const monitor = await call('GET', '/v1/monitor?history=true');
+    expect(monitor.body).toMatchObject({
+      tenant: 'default',
+      health: { score: expect.any(Number) },
+      history: [],
+    });
+    expectError(await call('GET', '/v1/monitor?history=1'), 400, 'invalid-input');
+    expectError(await call('GET', '/metrics?all=1'), 400, 'invalid-input');
     const { status, body } = await call('GET', '/healthz');
     expect(status).toBe(200);
     expect(body).toMatchObject({ ok: true, store: { name: expect.any(String), problems: [] } });

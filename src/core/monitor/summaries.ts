@@ -5,7 +5,7 @@ import type { CallSummary, GroupSummary, Rates, StoreSummary } from './snapshot.
 
 /** Each series as it is told, by name. */
 export function summaries(all: ReadonlyMap<string, Series>): Record<string, CallSummary> {
-  const sorted = [...all].sort(([a], [b]) => (a < b ? -1 : 1));
+  const sorted = [...all].filter(([, { started }]) => started > 0).sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(
     sorted.map(([name, series]) => [
       name,
