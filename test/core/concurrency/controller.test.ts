@@ -310,17 +310,24 @@ describe('ending before its end', () => {
     expect(controller.stats().kinds.job!.lastError).toMatchObject({ code: 'timeout' });
   });
 
-  test('a function that goes on keeps its slot, so that never more run than may', async () => {
-    await using controller = new ConcurrencyController({ maxConcurrent: 1, graceMs: 60_000 });
-    const deaf = gate();
+  test('a function that goes on keeps its slot for the grace, so that never more run than may', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    await using controller = new ConcurrencyController({ maxConcurrent: 1, graceMs: 1000 });
+    const [deaf, deafer, fn] = [gate(), gate(), vi.fn()];
     await controller.submit('deaf', deaf.fn);
-    const fn = vi.fn();
+    await controller.submit('deafer', deafer.fn);
     await controller.submit('next', fn);
     await controller.cancel('deaf');
-    await soon();
-    expect(fn).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(999);
+    expect(controller.stats()).toMatchObject({ running: 0, lingering: 1, queued: 2 });
     deaf.end('at last');
-    await controller.wait('next');
+    await deafer.started;
+    await controller.cancel('deafer');
+    await vi.advanceTimersByTimeAsync(999);
+    expect(fn).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(fn).toHaveBeenCalledTimes(1);
+    deafer.end('much later');
   });
 
   test('one that never ends loses its slot after the grace, and is still counted', async () => {
