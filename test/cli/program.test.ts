@@ -32,7 +32,11 @@ describe('the program', () => {
     [['sessions', '--limit', 'many'], "'many' is invalid", '--help'],
     [['sessions', '--limit', '0'], 'limit: must be at least 1', undefined],
     [['sessions', '--status', 'dead'], 'Allowed choices are active, completed, failed, expired', '--help'],
-    [['window', 'x'], "required option '--max-tokens <n>' not specified", '--help'],
+    [
+      ['window', 'x'],
+      '--max-tokens: is missing, and the setting maxTokens says nothing',
+      '--max-tokens 4000',
+    ],
     [['import'], "missing required argument 'file'", '--help'],
   ])('answers %j with one line that says what is wrong, and exit code 2', async (args, message, hint) => {
     const { code, stdout, stderr } = await holdfast(['--store', 'memory:', ...args], { cwd: folder() });

@@ -1,6 +1,8 @@
 import { Option } from 'commander';
+import { ConfigError } from '../../core/errors.ts';
 import type { MessageFormat } from '../../core/messages/formats/format.ts';
 import type { BuildWindow } from '../../core/window/window.ts';
+import type { Cli } from '../cli.ts';
 import { type Define, examples, wholeNumber } from '../help.ts';
 import { renderMessage } from '../render-message.ts';
 import { count } from '../text.ts';
@@ -50,8 +52,9 @@ export const windowCommand: Define = (program, run) => {
       ]),
     )
     .action(
-      run<Options>((cli, [id], { as, explain, ...options }) =>
-        cli.withEngine(async ({ engine }) => {
+      run<Options>(async (cli, [id], { as, explain, ...options }) => {
+        if (options.maxTokens === undefined) await checkUsualSize(cli);
+        return cli.withEngine(async ({ engine }) => {
           const request: BuildWindow = options;
           if (as !== undefined) {
             const window = await engine.window.build(id!, { ...request, as });
@@ -79,7 +82,19 @@ export const windowCommand: Define = (program, run) => {
             cli.err.line(cli.err.style('dim', `${spent}; --explain says why`));
           }
           return undefined;
-        }),
-      ),
+        });
+      }),
     );
 };
+
+/** @throws ConfigError where no setting says how much a window may hold */
+async function checkUsualSize(cli: Cli): Promise<void> {
+  const { config } = await cli.settings();
+  if (config.maxTokens > 0) return;
+  throw new ConfigError(
+    [{ path: '--max-tokens', message: 'is missing, and the setting maxTokens says nothing' }],
+    {
+      hint: 'Say what the model takes in all, as in --max-tokens 4000, or set HOLDFAST_MAX_TOKENS.',
+    },
+  );
+}
