@@ -18,6 +18,7 @@ import { monitorRoutes } from './routes/monitor.ts';
 import { searchRoutes } from './routes/search.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { stateRoutes } from './routes/state.ts';
+import { toolRoutes } from './routes/tools.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { windowRoutes } from './routes/windows.ts';
 import { sameOrigin } from './same-origin.ts';
@@ -75,6 +76,7 @@ export function createApp(engine: ContextEngine, options: AppOptions = {}): App 
     windowRoutes,
     compactionRoutes,
     usageRoutes,
+    toolRoutes,
     eventRoutes(streams),
   ]) {
     mount(app, routes, context);

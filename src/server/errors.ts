@@ -34,6 +34,11 @@ const statuses: Record<ErrorCode, number> = {
   timeout: 504,
 };
 
+/** The status of a code. */
+export function statusOf(code: ErrorCode): number {
+  return statuses[code] ?? 500;
+}
+
 /** What is wrong with a request as HTTP, where the code alone does not say the status. */
 export class HttpError extends HoldfastError {
   readonly status: number;
@@ -63,7 +68,7 @@ export function errorResponse(error: unknown): Response {
     : new HoldfastError('internal', 'something went wrong inside the server', {
         hint: 'The server has logged where. Trying again may help.',
       });
-  const status = known instanceof HttpError ? known.status : (statuses[known.code] ?? 500);
+  const status = known instanceof HttpError ? known.status : statusOf(known.code);
   const headers = known instanceof HttpError ? known.headers : {};
   return Response.json({ error: known.toJSON() }, { status, headers: { ...headers, ...plain } });
 }

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { defineTool } from '../../src/index.ts';
 import { type Client, rawGet, type Serving, serve } from './serving.ts';
 
 describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
@@ -58,6 +60,38 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
 
     expect(await call('DELETE', '/v1/sessions/made')).toMatchObject({ status: 200, body: { deleted: true } });
     expectError(await call('DELETE', '/v1/sessions/made'), 404, 'not-found');
+  });
+
+  test('lists, describes, counts and calls tools, as somebody without a role', async () => {
+    const { tools } = serving.engine;
+    const input = z.object({ times: z.int() });
+    const letters = { name: 'letters', description: 'Gives letters.', tags: ['text'], input };
+    const execute = ({ times }: { times: number }) => 'x'.repeat(times);
+    tools.register(defineTool({ ...letters, maxResultBytes: 1000, onLargeResult: 'offload', execute }));
+    tools.register(defineTool({ ...letters, name: 'secret', permission: 'restricted', execute }));
+    const listed = await call('GET', '/v1/tools?tag=text');
+    expect(listed.body.tools.map(({ name }: { name: string }) => name)).toEqual(['letters', 'secret']);
+    expectError(await call('GET', '/v1/tools?tga=text'), 400, 'invalid-input');
+    const { body } = await call('GET', '/v1/tools/letters');
+    expect(body).toMatchObject({ permission: 'public', inputJsonSchema: { type: 'object' } });
+    expectError(await call('GET', '/v1/tools/leters'), 404, 'not-found');
+
+    const session = await newSession();
+    const sessionId = session.split('/').at(-1);
+    const called = await call('POST', '/v1/tools/letters/execute', { params: { times: 3 }, sessionId });
+    expect(called).toMatchObject({ status: 200, body: { success: true, result: 'xxx', attempts: 1 } });
+    const path = '/v1/tools/letters/execute';
+    expectError(await call('POST', path, { params: { times: 'x' } }), 400, 'invalid-input');
+    const posing = await call('POST', '/v1/tools/secret/execute', { params: { times: 1 }, role: 'admin' });
+    expectError(posing, 400, 'invalid-input');
+    expectError(await call('POST', '/v1/tools/secret/execute', { params: { times: 1 } }), 403, 'forbidden');
+    expectError(await call('POST', '/v1/tools/nobody/execute', {}), 404, 'not-found');
+    const { handle } = (await call('POST', path, { params: { times: 5000 }, sessionId })).body.large;
+    const part = await call('GET', `${session}/tool-results?handle=${handle}&offset=4990`);
+    expect(part.body).toEqual({ text: 'xxxxxxxxxx', offset: 4990, length: 5000 });
+    expectError(await call('GET', `${session}/tool-results?handle=tool:none`), 404, 'not-found');
+    expect((await call('GET', '/v1/tools/letters/stats')).body).toMatchObject({ calls: 3, failed: 1 });
+    expectError(await call('GET', '/v1/tools/nobody/stats'), 404, 'not-found');
   });
 
   test('makes a session only where there is none with PUT', async () => {
@@ -416,6 +450,9 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
       history: [],
     });
     expectError(await call('GET', '/v1/monitor?history=1'), 400, 'invalid-input');
+    const metrics = await call('GET', '/metrics');
+    expect(metrics.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(metrics.body).toMatch(/^holdfast_sessions \d+$/m);
     expectError(await call('GET', '/metrics?all=1'), 400, 'invalid-input');
     const { status, body } = await call('GET', '/healthz');
     expect(status).toBe(200);
