@@ -50,7 +50,12 @@ export function client(base: string): Client {
     const type: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
     const response = await fetch(base + path, { method, headers: { ...type, ...headers }, ...json });
     const text = await response.text();
-    return { status: response.status, headers: response.headers, body: text && JSON.parse(text) };
+    const isJson = response.headers.get('content-type')?.includes('json') ?? true;
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: text && isJson ? JSON.parse(text) : text,
+    };
   };
 }
 

@@ -72,7 +72,7 @@ function watch({ store, verb, meter, observer }: Watched): Method {
   const appended = both(meter.appended);
   return (...args) => {
     const batch = verb === 'commit' ? (args[0] as Batch) : undefined;
-    const told = batch && meter.sent(batch);
+    const told = batch && sent(batch, meter);
     // Looked up at each call: a store may change what it does.
     const method = store[verb] as Method;
     if (!observer?.isOn()) {
@@ -93,4 +93,13 @@ function watch({ store, verb, meter, observer }: Watched): Method {
       },
     );
   };
+}
+
+function sent(batch: Batch, meter: Meter): ((receipt: Receipt) => void) | undefined {
+  try {
+    return meter.sent(batch);
+  } catch {
+    // Badly made: the store says how.
+    return undefined;
+  }
 }
