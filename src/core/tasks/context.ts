@@ -415,8 +415,8 @@ export class TaskContext implements AsyncDisposable, Disposable {
 
   #snapshot(removed: readonly Tracked[]): Snapshot {
     const { id, userId, chatId, sessionId, createdAt, metadata, metadataToggles } = this;
-    const state: TaskState = { id, userId, chatId, metadata, metadataToggles, createdAt };
-    if (sessionId !== undefined) state.sessionId = sessionId;
+    const session = sessionId === undefined ? {} : { sessionId };
+    const state: TaskState = { id, userId, chatId, ...session, metadata, metadataToggles, createdAt };
     const { files, models } = this.#tracker;
     return {
       state,

@@ -101,28 +101,29 @@ export class Outbox {
 
   #work(): Promise<void> {
     // In the next microtask: what is added in this turn goes out together.
-    this.#working ??= Promise.resolve()
-      .then(() => this.#writeAll())
-      .finally(() => {
-        this.#working = undefined;
-      });
+    this.#working ??= Promise.resolve().then(() => this.#writeAll());
     return this.#working;
   }
 
   async #writeAll(): Promise<void> {
     this.#failure = undefined;
-    let group: Group | undefined;
     try {
       for (;;) {
-        group = this.#groups[0];
+        const group = this.#groups[0];
         if (group) await this.#append(group);
         else if (this.#saveAsked) await this.#save();
-        else return;
+        else break;
       }
     } catch (error) {
       this.#failure = { error };
-      group?.done.reject(error);
+      // Those behind it wait for it: whoever awaits them is told as well.
+      for (const group of this.#groups) {
+        group.sent = true;
+        group.done.reject(error);
+      }
     }
+    // In the same turn as the last look: what is added from now on begins anew.
+    this.#working = undefined;
   }
 
   async #append(group: Group): Promise<void> {
