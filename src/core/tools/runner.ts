@@ -1,6 +1,6 @@
 /** From a caller's parameters to a result: one step after another, each of which may fail the call. */
 
-import { isHoldfastError } from '../errors.ts';
+import { type ErrorCode, isHoldfastError } from '../errors.ts';
 import type { ServiceContext } from '../services.ts';
 import { attemptOnce, type CallFacts } from './attempt.ts';
 import { canonicalKey } from './canonical.ts';
@@ -30,6 +30,7 @@ export interface Running {
   attempts: number;
 }
 
+const WORTH_ANOTHER: ReadonlySet<ErrorCode> = new Set(['tool-failed', 'tool-unavailable', 'timeout']);
 const BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 10_000;
 const WORTH_ANOTHER: ReadonlySet<string> = new Set(['tool-failed', 'tool-unavailable', 'timeout']);
