@@ -30,10 +30,9 @@ export interface Running {
   attempts: number;
 }
 
-const WORTH_ANOTHER: ReadonlySet<ErrorCode> = new Set(['tool-failed', 'tool-unavailable', 'timeout']);
 const BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 10_000;
-const WORTH_ANOTHER: ReadonlySet<string> = new Set(['tool-failed', 'tool-unavailable', 'timeout']);
+const WORTH_ANOTHER: ReadonlySet<ErrorCode> = new Set(['tool-failed', 'tool-unavailable', 'timeout']);
 
 export class Runner {
   readonly #context: ServiceContext;
