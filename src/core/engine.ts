@@ -65,7 +65,7 @@ export interface EngineOptions {
   journalKeepMs?: number;
   /** How much is remembered, and for how long: see docs/memory.md. */
   memory?: MemoryOptions | undefined;
-  /** Hears of failures in the background: a listener that throws, a sweep that fails. Default: a process warning. */
+  /** Hears of failures in the background: a listener that throws, a sweep that fails. Default: the logger; without one a process warning. */
   onError?: (error: unknown) => void;
   /** How histories are compacted when they get long. Each of the options says its default. */
   compaction?: CompactionOptions;

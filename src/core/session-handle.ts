@@ -185,11 +185,11 @@ export class SessionState extends Scoped {
 }
 
 export class SessionWindow extends Scoped {
-  build(options: BuildWindow): Promise<BuiltWindow>;
+  build(options?: BuildWindow): Promise<BuiltWindow>;
   build<F extends MessageFormat>(
     options: BuildWindow & { as: F },
   ): Promise<BuiltWindow<FormattedMessages[F]>>;
-  build(options: BuildWindow & { as?: MessageFormat }): Promise<BuiltWindow<unknown>> {
+  build(options: BuildWindow & { as?: MessageFormat } = {}): Promise<BuiltWindow<unknown>> {
     return this.engine.window.build(this.id, options as BuildWindow);
   }
   compact(options?: CompactOptions): Promise<CompactionResult> {
