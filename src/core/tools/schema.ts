@@ -85,11 +85,11 @@ function compile(schema: JsonSchema, field: string): ValidateFunction {
   const { $schema = 'https://json-schema.org/draft/2020-12/schema' } = schema;
   const draft = drafts.find(({ names }) => names.test(String($schema)));
   if (!draft) throw notASchema(field, 'its $schema is neither draft 2020-12 nor draft-07');
+  if ('$async' in schema) throw notASchema(field, '$async is not JSON Schema');
   draft.ajv ??= draft.make();
   const { ajv } = draft;
   try {
     const own = structuredClone(schema) as AnySchemaObject;
-    if (own.$async) throw new TypeError('$async is not JSON Schema');
     // To forget it again would be to forget that one.
     if (typeof own.$id === 'string' && ajv.getSchema(own.$id)) throw new TypeError('$id is that of a draft');
     const validate = ajv.compile(own);
