@@ -22,24 +22,23 @@ onEveryStore('totals', (open) => {
       await engine.sessions.create({ id, userId: 'ada' });
       await engine.messages.append(id, [say('one'), say('two'), say('three')]);
     }
-    await engine.channels.open('a', {
-      id: 'side',
-      kind: 'agent_to_agent',
-      participants: ['x', 'y'],
-    } as never);
-    const { memory } = await engine.memory
-      .add({ userId: 'ada', content: 'likes pears' })
-      .then((added) => ({ memory: added }));
+    const participants = [
+      { id: 'x', role: 'agent' as const },
+      { id: 'y', role: 'agent' as const },
+    ];
+    await engine.channels.open('a', { id: 'side', type: 'agent_to_agent', participants });
+    await engine.channels.send('a', 'side', { from: 'x', content: 'psst' });
+    const memory = await engine.memory.add({ userId: 'ada', content: 'likes pears' });
     await engine.memory.add({ userId: 'ben', content: 'plays chess' });
     await engine.tenant('other').sessions.create({ id: 'x', userId: 'eve' });
-    expect(await totals()).toEqual({ ...nothing, sessions: 3, activeSessions: 3, messages: 9, memories: 2 });
+    expect(await totals()).toEqual({ ...nothing, sessions: 3, activeSessions: 3, messages: 10, memories: 2 });
     await engine.messages.pop('a');
     await engine.messages.clear('b');
     await engine.sessions.end('b');
     await engine.sessions.delete('c');
     await engine.sessions.fork('a', { id: 'd' });
     await engine.memory.delete(memory.id, { userId: 'ada' });
-    expect(await totals()).toEqual({ ...nothing, sessions: 3, activeSessions: 2, messages: 4, memories: 1 });
+    expect(await totals()).toEqual({ ...nothing, sessions: 3, activeSessions: 2, messages: 5, memories: 1 });
   });
 });
 

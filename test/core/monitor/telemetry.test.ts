@@ -64,7 +64,7 @@ test('a call is a span with its ids, and the commits that it makes are its child
   const id = await newSession(engine);
   spans.reset();
   await engine.tenant('acme').sessions.create({ id: 's2', userId: 'ada' });
-  await engine.messages.append(id, { role: 'user', content: 'hi' }, { channel: undefined });
+  await engine.messages.append(id, { role: 'user', content: 'hi' });
   const append = span('holdfast.messages.append');
   expect(append.attributes).toMatchObject({ 'holdfast.session.id': id, 'holdfast.tenant': 'default' });
   expect(append.status.code).toBe(SpanStatusCode.UNSET);
