@@ -88,10 +88,11 @@ function compile(schema: JsonSchema, field: string): ValidateFunction {
   if ('$async' in schema) throw notASchema(field, '$async is not JSON Schema');
   draft.ajv ??= draft.make();
   const { ajv } = draft;
+  const { $id } = schema;
+  if (typeof $id === 'string' && ajv.getSchema($id)) throw notASchema(field, '$id is that of a draft');
   try {
     const own = structuredClone(schema) as AnySchemaObject;
     // To forget it again would be to forget that one.
-    if (typeof own.$id === 'string' && ajv.getSchema(own.$id)) throw new TypeError('$id is that of a draft');
     const validate = ajv.compile(own);
     // It keeps every schema that it has seen; tools come and go.
     ajv.removeSchema(own);
