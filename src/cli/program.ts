@@ -14,6 +14,7 @@ import { serveCommand } from './commands/serve.ts';
 import { sessionsCommand } from './commands/sessions.ts';
 import { showCommand } from './commands/show.ts';
 import { statsCommand } from './commands/stats.ts';
+import { tasksCommand } from './commands/tasks.ts';
 import { windowCommand } from './commands/window.ts';
 import { exitCodes, failureOf } from './failure.ts';
 import { examples, type Runner, type Work } from './help.ts';
@@ -67,6 +68,7 @@ function buildProgram(runner: Runner): Command {
     windowCommand,
     searchCommand,
     memoryCommand,
+    tasksCommand,
     compactCommand,
     compactionsCommand,
     statsCommand,

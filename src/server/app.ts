@@ -18,6 +18,7 @@ import { monitorRoutes } from './routes/monitor.ts';
 import { searchRoutes } from './routes/search.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { stateRoutes } from './routes/state.ts';
+import { taskRoutes } from './routes/tasks.ts';
 import { toolRoutes } from './routes/tools.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { windowRoutes } from './routes/windows.ts';
@@ -76,6 +77,7 @@ export function createApp(engine: ContextEngine, options: AppOptions = {}): App 
     windowRoutes,
     compactionRoutes,
     usageRoutes,
+    taskRoutes,
     toolRoutes,
     eventRoutes(streams),
   ]) {

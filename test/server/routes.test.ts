@@ -560,6 +560,40 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
     expect((await call('GET', session)).status).toBe(200);
   });
 
+  test('opens, goes on with, lists and ends tasks', async () => {
+    const session = await newSession();
+    const chatId = session.split('/').at(-1);
+    const opened = await call('POST', '/v1/tasks', { id: `t${number}`, chatId, metadata: { a: 1 } });
+    expect(opened).toMatchObject({ status: 201, body: { sessionId: chatId, userId: 'ada', history: [] } });
+    expectError(await call('POST', '/v1/tasks', { chtId: 'x' }), 400, 'invalid-input');
+    const path = `/v1/tasks/t${number}`;
+    const added = await call('POST', `${path}/updates`, { updateType: 'message', data: 'hello' });
+    expect(added).toMatchObject({ status: 201, body: { history: [{ data: 'hello' }] } });
+    expectError(await call('POST', `${path}/updates`, { data: 1 }), 400, 'invalid-input');
+    expect((await call('GET', path)).body).toMatchObject({ history: [{ updateType: 'message' }] });
+    expectError(await call('GET', '/v1/tasks/nothing'), 404, 'not-found');
+    expect((await call('POST', `${path}/close`)).body).toMatchObject({ failed: false });
+    expect((await call('POST', `${path}/close`)).body).toMatchObject({ failed: false });
+    expectError(await call('POST', '/v1/tasks/nothing/close'), 404, 'not-found');
+    const listed = await call('GET', `/v1/tasks?sessionId=${chatId}`);
+    expect(listed.body.tasks).toMatchObject([{ status: 'completed', updates: 1 }]);
+    expectError(await call('GET', '/v1/tasks?sesionId=x'), 400, 'invalid-input');
+    expect((await call('GET', `/v1/usage?sessionId=${chatId}`)).body).toMatchObject({ calls: 0, models: [] });
+    expectError(await call('GET', '/v1/usage'), 400, 'invalid-input');
+  });
+
+  test("adds to a session's timeline and reads it, messages included", async () => {
+    const session = await withMessages(2);
+    const added = await call('POST', `${session}/timeline`, { updateType: 'tool_call', data: { tool: 'x' } });
+    expect(added).toMatchObject({ status: 201, body: { seq: 1, updateType: 'tool_call' } });
+    expectError(await call('POST', `${session}/timeline`, {}), 400, 'invalid-input');
+    const { items } = (await call('GET', `${session}/timeline?limit=10`)).body;
+    expect(items.map(({ kind }: { kind: string }) => kind)).toEqual(['message', 'message', 'update']);
+    const newest = await call('GET', `${session}/timeline?limit=1&reverse=true&types=tool_call`);
+    expect(newest.body.items).toHaveLength(1);
+    expectError(await call('GET', `${session}/timeline?after=x`), 400, 'invalid-input');
+  });
+
   test('every route of the description was called above, once well and once badly', async () => {
     const { paths } = (await serving.call('GET', '/openapi.json')).body;
     const missing = Object.entries(paths as Record<string, object>).flatMap(([path, methods]) =>

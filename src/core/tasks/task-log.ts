@@ -86,8 +86,15 @@ export class TaskLog implements TaskStorage {
       operations.push({ op: 'put', kind: kinds.taskTrim, id: taskId, value });
     }
     await this.#commit(operations);
+    if (end) this.#tellEnd(end);
     this.#savedState = text;
     if (gaps) this.#gaps = gaps;
+  }
+
+  #tellEnd({ durationMs }: TaskEnd): void {
+    const { taskId, sessionId } = this.#place;
+    const ids = { taskId, ...(sessionId !== undefined && { sessionId }) };
+    this.#services.context.log.info({ ...ids, ms: durationMs }, 'task closed');
   }
 
   #commit(operations: readonly Operation[], id?: string) {

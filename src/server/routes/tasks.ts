@@ -1,0 +1,81 @@
+import type { UsageOf } from '../../core/tasks/tasks.ts';
+import { route } from '../route.ts';
+import * as wire from '../task-schemas.ts';
+
+export const taskRoutes = [
+  route({
+    method: 'post',
+    path: '/v1/tasks',
+    summary: 'Opens a task, or goes on with the one of that id',
+    body: wire.NewTask,
+    status: 201,
+    answer: wire.TaskAnswer,
+    handle: async ({ engine, body }) => (await engine.tasks.open(body)).toJSON(),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/tasks',
+    summary: 'Lists tasks without their histories, newest first',
+    query: wire.ListQuery,
+    answer: wire.TaskList,
+    handle: ({ engine, query }) => engine.tasks.list(query),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/tasks/{taskId}',
+    summary: 'Gives a task with its history, files, models and sums',
+    answer: wire.TaskAnswer,
+    handle: async ({ engine, params }) => (await engine.tasks.get(params.taskId)).toJSON(),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/tasks/{taskId}/updates',
+    summary: 'Adds an update to a task that has not ended, and gives the task',
+    body: wire.NewUpdate,
+    status: 201,
+    answer: wire.TaskAnswer,
+    handle: async ({ engine, params, body }) => {
+      const task = await engine.tasks.get(params.taskId);
+      await task.addUpdate(body.updateType, body.data, body.metadata);
+      return task.toJSON();
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/tasks/{taskId}/close',
+    summary: 'Ends a task; one that has ended stays as it is',
+    answer: wire.TaskAnswer,
+    handle: async ({ engine, params }) => {
+      const found = await engine.tasks.get(params.taskId);
+      if (found.closed) return found.toJSON();
+      const task = await engine.tasks.open({ id: params.taskId });
+      await task.close();
+      return task.toJSON();
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/usage',
+    summary: 'What models have used in a session, by a user, or in a task',
+    query: wire.UsageQuery,
+    answer: wire.TaskUsageAnswer,
+    handle: ({ engine, query }) => engine.tasks.usage(query as UsageOf),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/sessions/{sessionId}/timeline',
+    summary: 'What happened in a session: updates of tasks, tool calls and messages, in order of time',
+    query: wire.TimelineQuery,
+    answer: wire.TimelineAnswer,
+    handle: ({ engine, params, query }) => engine.tasks.timeline(params.sessionId, query),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/sessions/{sessionId}/timeline',
+    summary: "Adds an update to a session's timeline, and to a task's history where one is named",
+    body: wire.NewRecord,
+    status: 201,
+    answer: wire.TimelineUpdateAnswer,
+    handle: ({ engine, params, body }) => engine.tasks.record(params.sessionId, body),
+  }),
+];

@@ -1,0 +1,143 @@
+/** The wire schemas of tasks: see schemas.ts. */
+import { z } from '@hono/zod-openapi';
+import { idSchema } from '../core/input.ts';
+import type { TimelineOptions } from '../core/tasks/read-timeline.ts';
+import type { TaskJson } from '../core/tasks/task-json.ts';
+import type { ListTasks, OpenTask, Task } from '../core/tasks/tasks.ts';
+import type { RecordUpdate } from '../core/tasks/timeline.ts';
+import type { TrackedFile, TrackedModel } from '../core/tasks/tracker.ts';
+import type { ContextUpdate, TimelineUpdate, UpdateInput } from '../core/tasks/update.ts';
+import type { ModelUsage, TaskUsage, UsageSum } from '../core/tasks/usage.ts';
+import { count, type Fields, id, limit, MessageAnswer, object, time } from './schemas.ts';
+
+const toggles = z.record(z.string(), z.boolean());
+const duration = z.number().min(0).openapi({ description: 'Milliseconds' });
+const after = z.string().optional().openapi({ description: 'The `next` of the page before' });
+
+const sum = {
+  calls: count,
+  inputTokens: count,
+  cachedTokens: count,
+  outputTokens: count,
+  cost: z.number().min(0),
+} satisfies Fields<UsageSum>;
+const modelUsage = z.object({ modelId: id, providerId: id, ...sum } satisfies Fields<ModelUsage>);
+export const TaskUsageAnswer = z
+  .object({ ...sum, models: z.array(modelUsage) } satisfies Fields<TaskUsage>)
+  .openapi('TaskUsage');
+
+const state = {
+  id,
+  userId: id,
+  chatId: id,
+  sessionId: id.optional(),
+  metadata: object,
+  metadataToggles: toggles,
+  createdAt: time,
+  closedAt: time.optional(),
+};
+const task = {
+  ...state,
+  status: z.enum(['open', 'completed', 'failed']),
+  durationMs: duration.optional(),
+  updates: count,
+  usage: TaskUsageAnswer,
+} satisfies Fields<Task>;
+export const TaskList = z.object({
+  tasks: z.array(z.object(task).openapi('Task')),
+  next: z.string().optional(),
+});
+
+const update = {
+  timestamp: time,
+  updateType: id,
+  data: z.unknown(),
+  metadata: object,
+} satisfies Fields<ContextUpdate>;
+const file = z.object({
+  operation: z.string(),
+  source: z.string(),
+  timestamp: time,
+  state: z.enum(['active', 'deleted']),
+} satisfies Fields<TrackedFile>);
+const model = z.object({
+  modelId: id,
+  providerId: id,
+  mode: id,
+  timestamp: time,
+} satisfies Fields<TrackedModel>);
+export const TaskAnswer = z
+  .object({
+    ...state,
+    failed: z.boolean().optional(),
+    durationMs: duration,
+    history: z.array(z.object(update)),
+    fileTracker: z.record(z.string(), file),
+    models: z.array(model),
+    usage: TaskUsageAnswer,
+  } satisfies Fields<TaskJson>)
+  .openapi('TaskContext');
+
+export const NewTask = z
+  .object({
+    id: id.optional(),
+    userId: id.optional(),
+    chatId: id.optional(),
+    sessionId: id.optional(),
+    metadata: object.optional(),
+    metadataToggles: toggles.optional(),
+    aiPreference: z.unknown().optional(),
+  } satisfies Fields<Omit<OpenTask, 'autoOptimize' | 'maxSize' | 'releaseTimeoutMs' | 'releaseOnSignals'>>)
+  .openapi('NewTask');
+
+const newUpdate = {
+  updateType: id,
+  data: z.unknown().optional(),
+  metadata: object.optional(),
+};
+export const NewUpdate = z
+  .object(newUpdate satisfies Fields<Omit<UpdateInput, 'timestamp'>>)
+  .openapi('NewUpdate');
+export const NewRecord = z
+  .object({ ...newUpdate, timestamp: time.optional(), taskId: id.optional() } satisfies Fields<RecordUpdate>)
+  .openapi('NewTimelineUpdate');
+
+export const TimelineUpdateAnswer = z.object({
+  ...update,
+  id,
+  seq: count,
+  taskId: id.optional(),
+} satisfies Fields<TimelineUpdate>);
+export const TimelineAnswer = z.object({
+  items: z.array(
+    z.union([
+      z.object({ kind: z.literal('update'), timestamp: time, update: TimelineUpdateAnswer }),
+      z.object({ kind: z.literal('message'), timestamp: time, message: MessageAnswer }),
+    ]),
+  ),
+  next: z.string().optional(),
+});
+
+const queryId = idSchema.optional().openapi({ type: 'string' });
+export const ListQuery = z.strictObject({
+  sessionId: queryId,
+  userId: queryId,
+  chatId: queryId,
+  after,
+  limit,
+} satisfies Fields<ListTasks>);
+export const UsageQuery = z.strictObject({ sessionId: queryId, userId: queryId, taskId: queryId });
+export const TimelineQuery = z.strictObject({
+  after,
+  limit,
+  types: z
+    .string()
+    .transform((text) => text.split(','))
+    .optional()
+    .openapi({ type: 'string', description: 'Types of updates, separated by commas' }),
+  reverse: z
+    .enum(['true', 'false'])
+    .transform((text) => text === 'true')
+    .optional()
+    .openapi({ type: 'boolean', description: 'The newest first' }),
+} satisfies Fields<TimelineOptions>);
