@@ -17,6 +17,8 @@ export type { RecoveryAction, RecoveryResult } from './core/health/recovery.ts';
 export type { Logger } from './core/logger.ts';
 export type { MessageHit } from './core/messages/search.ts';
 export type { WindowManifest } from './core/model/window.ts';
+export type { MonitorOptions } from './core/monitor/options.ts';
+export type { MonitorSample, MonitorSnapshot } from './core/monitor/snapshot.ts';
 export type { Lease } from './core/sessions/lease.ts';
 export type { TaskHealth, TaskPerformance } from './core/tasks/health.ts';
 export type { TimelineItem } from './core/tasks/read-timeline.ts';
