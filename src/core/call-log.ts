@@ -16,7 +16,7 @@ export function callLog(log: EngineLog): CallObserver {
   return (service, verb) => {
     const event = events[`${service}.${verb}`];
     const tellsCalls = log.tellsCalls;
-    if (event === undefined && !tellsCalls) return undefined;
+    if (!log.isOn || (event === undefined && !tellsCalls)) return undefined;
     return {
       ended({ ids, durationMs, outcome }) {
         const ms = Math.round(durationMs * 10) / 10;

@@ -32,6 +32,11 @@ export class EngineLog {
     this.#tenant = tenant;
   }
 
+  /** Whether anybody hears of it. */
+  get isOn(): boolean {
+    return this.#logger !== undefined;
+  }
+
   /** Whether calls are told as well. */
   get tellsCalls(): boolean {
     return this.#logger !== undefined && this.#logger.isLevelEnabled?.('debug') !== false;

@@ -91,10 +91,10 @@ export class TaskLog implements TaskStorage {
     if (gaps) this.#gaps = gaps;
   }
 
-  #tellEnd({ durationMs }: TaskEnd): void {
+  #tellEnd({ durationMs, failed }: TaskEnd): void {
     const { taskId, sessionId } = this.#place;
     const ids = { taskId, ...(sessionId !== undefined && { sessionId }) };
-    this.#services.context.log.info({ ...ids, ms: durationMs }, 'task closed');
+    this.#services.context.log.info({ ...ids, ms: durationMs, failed }, 'task closed');
   }
 
   #commit(operations: readonly Operation[], id?: string) {

@@ -2,7 +2,7 @@
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
-import { ContextEngine, type EngineOptions } from '../../../src/index.ts';
+import { ContextEngine, defineTool, type EngineOptions } from '../../../src/index.ts';
 import { inMemory } from '../../support/engines.ts';
 
 type Line = Record<string, unknown> & { msg: string; level: number };
@@ -26,6 +26,14 @@ function log(level = 'trace') {
 }
 
 const CANARY = 'canary-7431';
+const EVENTS = [
+  'session created',
+  'compaction made',
+  'tool executed',
+  'task closed',
+  'session forked',
+  'session deleted',
+];
 const said = (role: 'user' | 'assistant', i: number) => ({
   role,
   content: `${CANARY} says ${i} things at length`,
@@ -41,6 +49,18 @@ async function busySession(engine: ContextEngine): Promise<void> {
   await engine.window.build('s', { maxTokens: 400, query: CANARY });
   await engine.window.compact('s', { targetTokens: 200 });
   await engine.messages.search(CANARY, { sessionId: 's' });
+  engine.tools.register(
+    defineTool({
+      name: 'echo',
+      description: CANARY,
+      input: { type: 'object', properties: { text: { type: 'string' } } },
+      execute: () => CANARY,
+    }),
+  );
+  await engine.tools.execute('echo', { text: CANARY }, { sessionId: 's', userId: 'u' });
+  const task = await engine.tasks.open({ id: 't', sessionId: 's' });
+  await task.addUpdate('note', CANARY);
+  await task.close();
   await engine.sessions.fork('s', { id: 'f' });
   await engine.sessions.delete('f');
   await engine.sessions.create({ id: 's', userId: 'u' }).catch(() => {});
@@ -56,8 +76,7 @@ test('tells what happens in a session full of canaries, each line valid JSON, an
   await engine.close();
   const told = lines();
   const messages = new Set(told.map(({ msg }) => msg));
-  for (const event of ['session created', 'session forked', 'session deleted', 'compaction made', 'call'])
-    expect(messages).toContain(event);
+  for (const event of EVENTS.concat('call')) expect(messages).toContain(event);
   expect(told.find(({ msg }) => msg === 'session created')).toMatchObject({
     tenant: 'default',
     sessionId: 's',
@@ -76,12 +95,7 @@ test('tells no calls at level info', async () => {
   const engine = await inMemory({ logger });
   await busySession(engine);
   expect(lines().every(({ level }) => level >= 30)).toBe(true);
-  expect(lines().map(({ msg }) => msg)).toEqual([
-    'session created',
-    'compaction made',
-    'session forked',
-    'session deleted',
-  ]);
+  expect(lines().map(({ msg }) => msg)).toEqual(EVENTS);
 });
 
 test('tells that health has changed, and why', async () => {
