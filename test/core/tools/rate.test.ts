@@ -1,4 +1,10 @@
-import { describe, expect, it, test } from 'vitest';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it, onTestFinished, test } from 'vitest';
 import { toolRatePartition } from '../../../src/core/partitions.ts';
 import { sweepExpired } from '../../../src/core/sessions/sweep.ts';
 import { ContextEngine, defineTool, type Tool } from '../../../src/index.ts';
@@ -15,6 +21,7 @@ function limited(rateLimit: NonNullable<Tool['rateLimit']>): Tool {
   });
 }
 
+const run = promisify(execFile);
 const HOUR = 3_600_000;
 
 test('a call over the limit is told when to come again, and the tool is not called', async () => {
@@ -107,6 +114,16 @@ onEverySharedStore('a rate limit', (place) => {
     expect(new Set(results.map(({ error }) => error?.code))).toEqual(new Set([undefined, 'rate-limited']));
   });
 });
+
+test('a rate limit is kept by processes that share a file', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-rate-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const url = `file:${join(folder, 'store.db')}`;
+  const caller = fileURLToPath(new URL('./caller.ts', import.meta.url));
+  const callers = Array.from({ length: 3 }, () => run(process.execPath, [caller, url, '20', '25']));
+  const sent = (await Promise.all(callers)).map(({ stdout }) => Number(stdout));
+  expect(sent[0]! + sent[1]! + sent[2]!).toBe(25);
+}, 60_000);
 
 describe('a window of a limit', () => {
   it('is followed by a new one', async () => {
