@@ -42,10 +42,11 @@ export class History {
     let size = 0;
     for (let i = this.#tracked.length - 1; i >= 0; i--) {
       const { update, size: own } = this.#tracked[i]!;
+      // An equal one is as large: it will not fit either, and need not be known.
+      if (size + own > maxSize) continue;
       const key = keyOf(update);
       if (seen.has(key)) continue;
       seen.add(key);
-      if (size + own > maxSize) continue;
       keep[i] = 1;
       size += own;
     }

@@ -1,4 +1,4 @@
-import type { UsageOf } from '../../core/tasks/tasks.ts';
+import type { OpenTask, UsageOf } from '../../core/tasks/tasks.ts';
 import { route } from '../route.ts';
 import * as wire from '../task-schemas.ts';
 
@@ -10,7 +10,7 @@ export const taskRoutes = [
     body: wire.NewTask,
     status: 201,
     answer: wire.TaskAnswer,
-    handle: async ({ engine, body }) => (await engine.tasks.open(body)).toJSON(),
+    handle: async ({ engine, body }) => (await engine.tasks.open(body as OpenTask)).toJSON(),
   }),
   route({
     method: 'get',
