@@ -98,7 +98,7 @@ export const settings = {
     schema: z.string().min(1),
     default: './tasks',
     env: 'HOLDFAST_TASK_DIR',
-    description: 'where task contexts that are in no store have their files',
+    description: 'where task contexts that are in no store have their files, which doctor --full looks at',
   }),
   taskMaxSize: setting({
     schema: z.int().min(1),
