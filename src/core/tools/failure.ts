@@ -60,7 +60,7 @@ export function errorOf({ code, message, hint, details }: ToolFailure): Holdfast
 }
 
 /** Whether it is an error of ours. Anything may be asked. */
-export function isOurs(error: unknown): error is HoldfastError {
+function isOurs(error: unknown): error is HoldfastError {
   try {
     return isHoldfastError(error);
   } catch {

@@ -4,6 +4,7 @@ import type { HoldfastError } from '../errors.ts';
 export class Halt {
   #reason: HoldfastError | undefined;
   #heard: Set<(reason: HoldfastError) => void> | undefined;
+  #unfollow: (() => void) | undefined;
 
   get reason(): HoldfastError | undefined {
     return this.#reason;
@@ -16,15 +17,20 @@ export class Halt {
     for (const hear of this.#heard ?? []) hear(reason);
   }
 
-  /** Stops with a caller's signal. @returns what makes it heed that no longer */
-  follow(signal: AbortSignal, reason: () => HoldfastError): () => void {
+  /** Stops with a caller's signal, until it is {@link release}d. */
+  follow(signal: AbortSignal, reason: () => HoldfastError): void {
     if (signal.aborted) {
       this.stop(reason());
-      return nothing;
+      return;
     }
     const stop = () => this.stop(reason());
     signal.addEventListener('abort', stop, { once: true });
-    return () => signal.removeEventListener('abort', stop);
+    this.#unfollow = () => signal.removeEventListener('abort', stop);
+  }
+
+  /** Heeds no signal any longer: callers' signals may outlive many calls. */
+  release(): void {
+    this.#unfollow?.();
   }
 
   /** @returns what makes it not be heard */

@@ -5,7 +5,7 @@ import type { ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
 import type { Timeline } from '../tasks/timeline.ts';
 import { type Chain, type ChainResult, runChain } from './chain.ts';
-import { failureOf, isOurs } from './failure.ts';
+import { failureOf } from './failure.ts';
 import { Halt } from './halt.ts';
 import type { Shaped } from './large.ts';
 import { type ReadResult, type ResultPart, readResult, readResultSchema } from './offloaded.ts';
@@ -15,7 +15,7 @@ import { ToolRegistry } from './registry.ts';
 import { Runner, type Running } from './runner.ts';
 import { ToolState } from './state.ts';
 import type { ToolStats } from './stats.ts';
-import { isTool, type Tool, type ToolResult } from './tool.ts';
+import { isTool, type Tool, type ToolFailure, type ToolResult } from './tool.ts';
 
 export type { ToolCallOptions } from './options.ts';
 
@@ -137,33 +137,27 @@ export class ToolService {
     let call: Running | undefined;
     let options = NO_OPTIONS;
     let shaped: Shaped | undefined;
-    let failure: unknown;
-    let unfollow: (() => void) | undefined;
+    let error: ToolFailure | undefined;
     try {
       this.#throwIfClosed();
       if (given) options = parseInput(executeSchema, given, 'tools.execute');
       call = this.#begin(target, options);
-      if (options.signal) unfollow = call.halt.follow(options.signal, aborted);
       call.halt.throwIfStopped();
       shaped = await this.#runner.run(call, params);
-    } catch (error) {
-      failure = error;
-      if (!isOurs(error)) this.#onError(error);
+    } catch (failure) {
+      error = failureOf(failure);
+      // A bug of ours, which says nothing to the caller.
+      if (error.code === 'internal') this.#onError(failure);
     }
-    const told = {
-      durationMs: performance.now() - startedAt,
-      cached: call?.cached ?? false,
-      attempts: call?.attempts ?? 0,
-    };
+    const { cached = false, attempts = 0 } = call ?? {};
+    const told = { durationMs: performance.now() - startedAt, cached, attempts };
     const result: ToolResult = shaped
       ? { success: true, result: shaped.value, ...told, ...(shaped.large && { large: shaped.large }) }
-      : { success: false, error: failureOf(failure), ...told };
-    unfollow?.();
+      : { success: false, error: error!, ...told };
     if (!call) return result;
     this.#count(call, result);
-    const tool = call.tool.name;
-    const recorded = this.#recorded({ tool, params, options, result, resultLength: shaped?.units ?? 0 });
-    if (recorded) await recorded;
+    const resultLength = shaped?.units ?? 0;
+    await this.#recorded({ tool: call.tool.name, params, options, result, resultLength });
     this.#end(call);
     return result;
   }
@@ -237,11 +231,13 @@ export class ToolService {
     const call: Running = { ...of, halt: new Halt(), cached: false, attempts: 0 };
     state.counts.running++;
     this.#running.add(call.halt);
+    if (options.signal) call.halt.follow(options.signal, aborted);
     if (this.#listeners.started.size > 0) this.#tell('started', eventOf(call));
     return call;
   }
 
   #end({ halt }: Running): void {
+    halt.release();
     this.#running.delete(halt);
     if (this.#closing && this.#running.size === 0) this.#closing.resolve();
   }

@@ -239,6 +239,9 @@ onEveryStore('tools in a session', (open) => {
         offset = part.nextOffset;
       }
       expect(whole).toBe(as === 'text' ? text : JSON.stringify(text.split('\n')));
+      const { id } = await session.fork();
+      const begin = await engine.tools.readResult(id, large!.handle!, { limit: 20 });
+      expect(begin.text).toBe(whole.slice(0, 20));
     }
     await expect(session.tools.readResult('tool:none')).rejects.toMatchObject({ code: 'not-found' });
     await expect(session.tools.readResult('@1/0')).rejects.toMatchObject({ code: 'invalid-input' });
