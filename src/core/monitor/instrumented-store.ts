@@ -3,21 +3,7 @@ import type { Batch, Receipt, Store } from '../store.ts';
 import type { Meter } from './meter.ts';
 import { counted, type Method, outcomeOf } from './series.ts';
 import { whenSettled } from './settled.ts';
-
-/** The calls of the port that are watched. Waiting for changes is not work, and closing comes once. */
-const STORE_VERBS = [
-  'commit',
-  'getRecords',
-  'listRecords',
-  'listLogs',
-  'readLog',
-  'queryIndex',
-  'readChanges',
-  'trimChanges',
-  'searchText',
-] as const satisfies readonly (keyof Store)[];
-
-export type StoreVerb = (typeof STORE_VERBS)[number];
+import { STORE_VERBS, type StoreVerb } from './store-verbs.ts';
 
 /** Hears of each call of a store while it is on. It is told no keys and no values, and must not throw. */
 export interface StoreObserver {

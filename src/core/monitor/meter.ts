@@ -1,10 +1,10 @@
 /** What is counted and timed while an engine works: numbers only, of all its tenants together. */
 import { channelOfLog, kinds } from '../partitions.ts';
 import type { Batch, Receipt } from '../store.ts';
-import type { StoreVerb } from './instrumented-store.ts';
 import { RecentLatency } from './latency.ts';
 import { Rates } from './rates.ts';
 import { Series } from './series.ts';
+import type { StoreVerb } from './store-verbs.ts';
 
 const TURN_MS = 5000;
 /** Turns of what is recent: a minute. */

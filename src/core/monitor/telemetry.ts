@@ -19,10 +19,11 @@ import {
 import type { Batch } from '../store.ts';
 import type { CallIds } from './call-ids.ts';
 import type { CallObserver, CallStart, ServiceCall } from './instrument.ts';
-import type { StoreObserver, StoreVerb } from './instrumented-store.ts';
+import type { StoreObserver } from './instrumented-store.ts';
 import { BUCKETS } from './latency.ts';
 import { outcomeOf } from './series.ts';
 import { whenSettled } from './settled.ts';
+import type { StoreVerb } from './store-verbs.ts';
 
 const SCOPE = 'holdfast';
 /** What stands in for a tracer provider until an SDK registers one. */
