@@ -85,7 +85,7 @@ export class TaskContext implements AsyncDisposable, Disposable {
   readonly #options: ContextOptions;
   readonly #outbox: Outbox | undefined;
   readonly #storage: TaskStorage | undefined;
-  readonly #history = new History();
+  readonly #history: History;
   readonly #tracker = new Tracker();
   readonly #usage = new UsageSums();
   readonly #resources = new Resources();
@@ -116,12 +116,14 @@ export class TaskContext implements AsyncDisposable, Disposable {
     this.#end = loaded.end;
     this.#tracker.restore(loaded.files, loaded.models);
     this.#usage.add(loaded.usage);
+    this.#storage = storage;
+    const outbox = storage && new Outbox(storage, (removed) => this.#snapshot(removed));
+    this.#outbox = outbox;
+    this.#history = new History(outbox && ((removed) => outbox.remove(removed)));
     for (const [i, tracked] of loaded.history.entries()) {
       this.#history.add(tracked);
       if (i >= loaded.told) this.#tracker.see(tracked.update);
     }
-    this.#storage = storage;
-    this.#outbox = storage && new Outbox(storage, (removed) => this.#snapshot(removed));
     this.#ends = ends;
     if (!ends) this.#outbox?.markSaved();
     if (options.autoOptimize && !loaded.end) this.#bound();
@@ -271,13 +273,13 @@ export class TaskContext implements AsyncDisposable, Disposable {
    */
   optimize(maxSize = this.#options.maxSize ?? 1000): boolean {
     parseInput(maxSizeSchema, maxSize, 'optimize: maxSize');
-    return this.#remove(this.#history.optimize(maxSize));
+    return this.#history.optimize(maxSize) > 0;
   }
 
   /** Takes updates out of the history that came after a time (epoch milliseconds). @returns whether there were any */
   truncate(timestamp: number): boolean {
     parseInput(timeSchema, timestamp, 'truncate: timestamp');
-    return this.#remove(this.#history.truncate(timestamp));
+    return this.#history.truncate(timestamp) > 0;
   }
 
   /** What a call is given: the task, its active metadata, history, files and models; `data` goes over it. */
@@ -401,12 +403,7 @@ export class TaskContext implements AsyncDisposable, Disposable {
   }
 
   #bound(): void {
-    this.#remove(this.#history.bound(this.#options.maxSize ?? 1000));
-  }
-
-  #remove(removed: readonly Tracked[]): boolean {
-    if (removed.length > 0) this.#outbox?.remove(removed);
-    return removed.length > 0;
+    this.#history.bound(this.#options.maxSize ?? 1000);
   }
 
   #checkOpen(): void {

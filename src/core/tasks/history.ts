@@ -21,6 +21,12 @@ export class History {
   updates: ContextUpdate[] = [];
   size = 0;
   #tracked: Tracked[] = [];
+  readonly #onRemove: ((tracked: Tracked) => void) | undefined;
+
+  /** @param onRemove hears of each update that is removed, oldest first */
+  constructor(onRemove?: (tracked: Tracked) => void) {
+    this.#onRemove = onRemove;
+  }
 
   get tracked(): readonly Tracked[] {
     return this.#tracked;
@@ -34,9 +40,9 @@ export class History {
 
   /**
    * Keeps the newest of equal updates (same type, same data), and of those, from the newest on, each that still fits
-   * into `maxSize` characters. Takes time in proportion to the history. @returns what was removed
+   * into `maxSize` characters. Takes time in proportion to the history. @returns how many were removed
    */
-  optimize(maxSize: number): Tracked[] {
+  optimize(maxSize: number): number {
     const seen = new Set<string>();
     const keep = new Uint8Array(this.#tracked.length);
     let size = 0;
@@ -54,31 +60,35 @@ export class History {
   }
 
   /** Cuts a history that has grown beyond `maxSize` characters, or as many updates, so that some room is left. */
-  bound(maxSize: number): Tracked[] {
-    if (this.size <= maxSize && this.#tracked.length <= maxSize) return [];
+  bound(maxSize: number): number {
+    if (this.size <= maxSize && this.#tracked.length <= maxSize) return 0;
     const newest = this.#tracked.at(-1)!.size;
     const left = Math.floor(maxSize * LEFT);
     const removed = this.optimize(Math.max(left, newest <= maxSize ? newest : 0));
     // Data of no size don't add up.
     if (this.#tracked.length <= maxSize) return removed;
     const from = this.#tracked.length - Math.min(maxSize, Math.max(1, left));
-    return [...removed, ...this.#keep((_, i) => i >= from)];
+    return removed + this.#keep((_, i) => i >= from);
   }
 
-  /** Takes away what came after a time (epoch milliseconds). @returns what was removed */
-  truncate(timestamp: number): Tracked[] {
+  /** Takes away what came after a time (epoch milliseconds). @returns how many were removed */
+  truncate(timestamp: number): number {
     return this.#keep(({ update }) => update.timestamp <= timestamp);
   }
 
-  #keep(wanted: (tracked: Tracked, i: number) => boolean): Tracked[] {
+  #keep(wanted: (tracked: Tracked, i: number) => boolean): number {
+    const before = this.#tracked;
     const kept: Tracked[] = [];
-    const removed: Tracked[] = [];
-    for (const [i, tracked] of this.#tracked.entries()) (wanted(tracked, i) ? kept : removed).push(tracked);
-    if (removed.length === 0) return removed;
+    for (let i = 0; i < before.length; i++) {
+      const tracked = before[i]!;
+      if (wanted(tracked, i)) kept.push(tracked);
+      else this.#onRemove?.(tracked);
+    }
+    if (kept.length === before.length) return 0;
     this.#tracked = kept;
     this.updates = kept.map(({ update }) => update);
     this.size = kept.reduce((sum, { size }) => sum + size, 0);
-    return removed;
+    return before.length - kept.length;
   }
 }
 

@@ -59,9 +59,9 @@ export class Outbox {
     return group.done.promise;
   }
 
-  /** The history got shorter. */
-  remove(removed: readonly Tracked[]): void {
-    for (const tracked of removed) this.#removed.push(tracked);
+  /** An update is no longer in the history. */
+  remove(tracked: Tracked): void {
+    this.#removed.push(tracked);
     if (this.#removed.length < SAVE_AFTER) return;
     this.#saveAsked = true;
     this.#work();

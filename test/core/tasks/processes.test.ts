@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { ContextEngine, taskContext } from '../../../src/index.ts';
 
@@ -14,10 +15,10 @@ async function newFolder(): Promise<string> {
 
 /** A program, and the lines that it has printed. */
 function start(
-  file: string,
+  program: URL,
   ...args: string[]
 ): { child: ChildProcess; lines: string[]; line(text: string): Promise<void> } {
-  const child = spawn(process.execPath, [join(import.meta.dirname, file), ...args], {
+  const child = spawn(process.execPath, [fileURLToPath(program), ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
@@ -37,7 +38,7 @@ const dead = async (child: ChildProcess) => {
 };
 
 async function killed(kind: 'engine' | 'file', place: string): Promise<number> {
-  const { child, lines, line } = start('worker.ts', kind, place);
+  const { child, lines, line } = start(new URL('./worker.ts', import.meta.url), kind, place);
   await line('20');
   child.kill('SIGKILL');
   await dead(child);
@@ -74,7 +75,7 @@ test('a task in a file loses no acknowledged update and no call when its process
 
 test('a signal releases and saves, and then ends the process as it always does', async () => {
   const taskDir = await newFolder();
-  const { child, lines, line } = start('signal-worker.ts', taskDir);
+  const { child, lines, line } = start(new URL('./signal-worker.ts', import.meta.url), taskDir);
   await line('ready');
   child.kill('SIGTERM');
   await dead(child);
@@ -85,7 +86,11 @@ test('a signal releases and saves, and then ends the process as it always does',
 });
 
 test('a signal that the program handles itself is left to it, and our handlers are gone then', async () => {
-  const { child, line, lines } = start('signal-worker.ts', await newFolder(), 'heard');
+  const { child, line, lines } = start(
+    new URL('./signal-worker.ts', import.meta.url),
+    await newFolder(),
+    'heard',
+  );
   await line('ready');
   child.kill('SIGTERM');
   await line('heard');
