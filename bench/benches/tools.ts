@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { ToolCallOptions } from '../../src/core/tools/tools.ts';
 import { ContextEngine, defineTool, type EngineOptions } from '../../src/index.ts';
@@ -31,7 +32,7 @@ const tools = [
 ];
 
 async function openEngine(context: Context, options: EngineOptions): Promise<ContextEngine> {
-  const url = context.store ?? 'memory:';
+  const url = context.store ?? `file:${join(await context.temporaryFolder(), 'tools.db')}`;
   const engine = context.resources.use(await ContextEngine.open(url, options));
   engine.tools.register(tools);
   await engine.sessions.getOrCreate({ id: 'bench-tools', userId: 'bench' });
