@@ -36,13 +36,16 @@ function pushed(count: number): number {
 }
 
 /** How long a context with so many updates takes to be optimised. */
-function optimized(count: number): number {
+function optimized(count: number, maxSize = MAX_SIZE): number {
   const { task } = tracked(count);
   const start = performance.now();
-  const removed = task.optimize(MAX_SIZE);
+  const removed = task.optimize(maxSize);
   const ms = performance.now() - start;
-  return removed && task.size <= MAX_SIZE ? ms : Number.NaN;
+  return removed && task.size <= maxSize ? ms : Number.NaN;
 }
+
+/** Room for all: only repeats are removed. */
+const ROOM = Number.MAX_SAFE_INTEGER;
 
 /** The most that a context holds whose size is bounded: characters, and heap beyond what was there before. */
 function bounded(): { ms: number; size: number; heapMib: number } {
@@ -64,10 +67,17 @@ export default {
   name: 'tasks',
   summary: `${MANY.toLocaleString('en')} updates of a task tracked and optimised, in memory; against a plain array push`,
   async run(context) {
-    const figures = { floor: [], track: [], few: [], many: [], bounded: [], size: [], heap: [] } as Record<
-      string,
-      number[]
-    >;
+    const figures = {
+      floor: [],
+      track: [],
+      few: [],
+      fewRepeats: [],
+      manyRepeats: [],
+      many: [],
+      bounded: [],
+      size: [],
+      heap: [],
+    } as Record<string, number[]>;
     for (let round = 0; round <= ROUNDS; round++) {
       context.progress(round, ROUNDS + 1, round === 0 ? 'warm-up' : `round ${round}`);
       const { ms, size, heapMib } = bounded();
@@ -78,6 +88,8 @@ export default {
         track: tracked(MANY).ms,
         few,
         many: optimized(MANY),
+        fewRepeats: median(Array.from({ length: 3 }, () => optimized(FEW, ROOM))),
+        manyRepeats: optimized(MANY, ROOM),
         bounded: ms,
         size,
         heap: heapMib,
@@ -105,6 +117,13 @@ export default {
         baseline: of('few'),
         ratio: ratio('many', 'few'),
         target: { atMost: 12 },
+      },
+      {
+        case: `the same where all fit, and only repeats go`,
+        value: of('manyRepeats'),
+        unit: 'ms',
+        baseline: of('fewRepeats'),
+        ratio: ratio('manyRepeats', 'fewRepeats'),
       },
       {
         case: `addUpdate with autoOptimize, ${MANY} updates`,

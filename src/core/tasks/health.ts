@@ -1,5 +1,5 @@
 import type { TaskContext } from './context.ts';
-import { keyOf } from './history.ts';
+import { Seen } from './history.ts';
 
 /** Whether something is wrong with a context. */
 export interface TaskHealth {
@@ -60,7 +60,8 @@ export function checkHealth(task: TaskContext): TaskHealth {
 /** Measures a context; takes time in proportion to its history. */
 export function performance(task: TaskContext): TaskPerformance {
   const { history, size, durationMs, usage } = task;
-  const duplicates = history.length - new Set(history.map(keyOf)).size;
+  const seen = new Seen();
+  const duplicates = history.filter((update) => !seen.add(update)).length;
   const errors = history.filter(({ updateType }) => updateType === 'error').length;
   const cachedShare = usage.inputTokens === 0 ? 0 : usage.cachedTokens / usage.inputTokens;
   const suggestions: string[] = [];

@@ -43,16 +43,14 @@ export class History {
    * into `maxSize` characters. Takes time in proportion to the history. @returns how many were removed
    */
   optimize(maxSize: number): number {
-    const seen = new Set<string>();
+    const seen = new Seen();
     const keep = new Uint8Array(this.#tracked.length);
     let size = 0;
     for (let i = this.#tracked.length - 1; i >= 0; i--) {
       const { update, size: own } = this.#tracked[i]!;
       // An equal one is as large: it will not fit either, and need not be known.
       if (size + own > maxSize) continue;
-      const key = keyOf(update);
-      if (seen.has(key)) continue;
-      seen.add(key);
+      if (!seen.add(update)) continue;
       keep[i] = 1;
       size += own;
     }
@@ -97,10 +95,22 @@ export function sizeOf(data: Json): number {
   return typeof data === 'string' ? data.length : JSON.stringify(data).length;
 }
 
-/** What makes two updates equal: the same type, and data that differ in the order of fields at most. */
-export function keyOf({ updateType, data }: ContextUpdate): string {
-  const text = typeof data === 'object' ? JSON.stringify(sorted(data)) : JSON.stringify(data);
-  return `${updateType.length}:${updateType}${text}`;
+/** Tells updates that were not seen before: of another type, or with data that differ in more than the order of fields. */
+export class Seen {
+  readonly #byType = new Map<string, { plain: Set<Json>; objects: Set<string> }>();
+
+  /** @returns whether it is the first of its kind */
+  add({ updateType, data }: ContextUpdate): boolean {
+    const seen = this.#byType.get(updateType) ?? { plain: new Set(), objects: new Set() };
+    this.#byType.set(updateType, seen);
+    const isPlain = typeof data !== 'object' || data === null;
+    return isPlain ? added(seen.plain, data) : added(seen.objects, JSON.stringify(sorted(data)));
+  }
+}
+
+function added<T>(set: Set<T>, value: T): boolean {
+  const { size } = set;
+  return set.add(value).size > size;
 }
 
 /** Fields as a sorted list of pairs: no field name can be mistaken, and none is lost. */
