@@ -76,6 +76,14 @@ test('does not believe a result that breaks its own schema', async () => {
   expect((await call('lie')).error).toMatchObject({ code: 'tool-failed' });
 });
 
+test('does not take an answer that is not one of the protocol for a server that is gone', async () => {
+  await using _mcp = await connect();
+  expect((await call('gibberish')).error).toEqual({
+    code: 'tool-failed',
+    message: "the MCP server's answer is not one of the protocol",
+  });
+});
+
 test('passes a cancellation on to the server, and progress back', async () => {
   const heard: McpProgress[] = [];
   const caller = new AbortController();

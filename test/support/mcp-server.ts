@@ -34,6 +34,7 @@ const tools: Record<string, unknown>[] = [
     inputSchema: anything,
     outputSchema: { type: 'object', properties: { sum: number }, required: ['sum'] },
   },
+  { name: 'gibberish', inputSchema: anything },
   { name: 'wait', inputSchema: anything },
   { name: 'cancelled', inputSchema: anything },
   { name: 'environment', inputSchema: anything },
@@ -88,50 +89,59 @@ export function mcpServer(options: FixtureOptions = {}): Server {
     return result as unknown as ListToolsResult;
   });
 
-  server.setRequestHandler(CallToolRequestSchema, async ({ params }, { signal, sendNotification }) => {
-    const input: Record<string, unknown> = params.arguments ?? {};
-    const progressToken = params._meta?.progressToken;
-    switch (params.name) {
-      case 'add': {
-        const sum = Number(input.a) + Number(input.b);
-        return { structuredContent: { sum }, content: [{ type: 'text', text: JSON.stringify({ sum }) }] };
-      }
-      case 'shout':
-        return text(String(input.text).toUpperCase());
-      case 'picture':
-        return picture;
-      case 'fail':
-        return { ...text('the kettle is empty'), isError: true };
-      case 'reject':
-        throw new Error('no such kettle');
-      case 'lie':
-        return { structuredContent: { sum: 'many' }, content: [] };
-      case 'wait':
-        signal.addEventListener('abort', () => cancelled.push(String(input.id)));
-        for (let progress = 1; !signal.aborted; progress++) {
-          const step = { progressToken: progressToken ?? 0, progress, message: `step ${progress}` };
-          if (progressToken !== undefined) {
-            await sendNotification({ method: 'notifications/progress', params: step });
-          }
-          await sleep(5);
+  server.setRequestHandler(
+    CallToolRequestSchema,
+    async ({ params }, { signal, sendNotification, requestId }) => {
+      const input: Record<string, unknown> = params.arguments ?? {};
+      const progressToken = params._meta?.progressToken;
+      switch (params.name) {
+        case 'add': {
+          const sum = Number(input.a) + Number(input.b);
+          return { structuredContent: { sum }, content: [{ type: 'text', text: JSON.stringify({ sum }) }] };
         }
-        return text('given up');
-      case 'cancelled':
-        return text(cancelled.join());
-      case 'environment':
-        return text(JSON.stringify(process.env));
-      case 'die':
-        return process.exit(1);
-      case 'grow':
-      case 'shrink':
-        if (params.name === 'grow') offered.push({ name: 'grown', inputSchema: anything });
-        else offered.splice(0, offered.length, ...offered.filter(({ name }) => name !== 'grown'));
-        await server.sendToolListChanged();
-        return text('done');
-      default:
-        return text(`called ${params.name}`);
-    }
-  });
+        case 'shout':
+          return text(String(input.text).toUpperCase());
+        case 'picture':
+          return picture;
+        case 'fail':
+          return { ...text('the kettle is empty'), isError: true };
+        case 'reject':
+          throw new Error('no such kettle');
+        case 'lie':
+          return { structuredContent: { sum: 'many' }, content: [] };
+        case 'gibberish': {
+          // Past the SDK, which sends no such answer.
+          const result = { content: [{ type: 'smell', strength: 'much' }] };
+          process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', id: requestId, result })}\n`);
+          return text('too late');
+        }
+        case 'wait':
+          signal.addEventListener('abort', () => cancelled.push(String(input.id)));
+          for (let progress = 1; !signal.aborted; progress++) {
+            const step = { progressToken: progressToken ?? 0, progress, message: `step ${progress}` };
+            if (progressToken !== undefined) {
+              await sendNotification({ method: 'notifications/progress', params: step });
+            }
+            await sleep(5);
+          }
+          return text('given up');
+        case 'cancelled':
+          return text(cancelled.join());
+        case 'environment':
+          return text(JSON.stringify(process.env));
+        case 'die':
+          return process.exit(1);
+        case 'grow':
+        case 'shrink':
+          if (params.name === 'grow') offered.push({ name: 'grown', inputSchema: anything });
+          else offered.splice(0, offered.length, ...offered.filter(({ name }) => name !== 'grown'));
+          await server.sendToolListChanged();
+          return text('done');
+        default:
+          return text(`called ${params.name}`);
+      }
+    },
+  );
   return server;
 }
 

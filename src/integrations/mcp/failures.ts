@@ -26,7 +26,8 @@ export function failureOf(error: unknown, { connecting, gone, mayReconnect }: Ci
   if (typeof code === 'number' && code > 0) return unavailable(`the MCP server answered with HTTP ${code}`);
   if (connecting) return unreachable(error);
   if (typeof code === 'number' && !gone) return answered(error as Error);
-  if ((error as Error | undefined)?.name === 'ZodError') {
+  // Its name differs between the versions of zod.
+  if ((error as Error | undefined)?.name?.endsWith('ZodError')) {
     return new HoldfastError('tool-failed', "the MCP server's answer is not one of the protocol");
   }
   return goneError(mayReconnect === true, error);
