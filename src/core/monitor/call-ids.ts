@@ -59,13 +59,17 @@ const table: Readonly<Record<string, Readonly<Record<string, Places>>>> = {
     '*': [scope],
   },
   tasks: {
-    open: [{ userId: 'userId', sessionId: 'sessionId', id: 'taskId' }],
-    get: ['sessionId', 'taskId'],
-    '*': ['sessionId'],
+    open: [{ ...scope, id: 'taskId' }],
+    get: ['taskId'],
+    list: [scope],
+    usage: [scope],
+    record: ['sessionId', { taskId: 'taskId' }],
+    timeline: ['sessionId', { taskId: 'taskId' }],
   },
   tools: {
     register: [{ name: 'tool' }],
     execute: ['tool', undefined, scope],
+    readResult: ['sessionId'],
   },
 };
 

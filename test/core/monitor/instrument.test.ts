@@ -108,3 +108,9 @@ test('counts all of very many calls, and times enough of them to stand for all',
   expect(series.latency.count).toBe(5000);
   expect(service).toBeDefined();
 });
+
+test('tells a task by its own id, and not as a session', async () => {
+  const { service, told } = watched('tasks');
+  await service.get('t1');
+  expect(told[0]!.ids).toEqual({ taskId: 't1' });
+});
