@@ -43,6 +43,9 @@ const tools: Record<string, unknown>[] = [
   { name: 'shrink', inputSchema: anything },
 ];
 
+/** Of the tools that every such server has. */
+export const toolNames = tools.map(({ name }) => String(name));
+
 const hostile: Record<string, unknown>[] = [
   { name: '../../etc/passwd', inputSchema: anything },
   { name: '.. .. etc passwd', inputSchema: anything },
