@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { cut } from '../cut.ts';
 import { isHoldfastError } from '../errors.ts';
 import { TookTooLong, timed } from '../timed.ts';
 
@@ -34,6 +36,17 @@ export interface HealthCheck {
 export type CheckFunction = (signal: AbortSignal) => Found | Promise<Found>;
 type Found = CheckOutcome | null | undefined;
 
+/** How much of a message is told (characters). */
+const MAX_TEXT = 1000;
+const textSchema = z.string().transform((text) => cut(text, MAX_TEXT));
+/** Types hold nobody to what he gives, and reports go out as JSON. */
+const outcomeSchema = z.object({
+  status: z.enum(statuses),
+  message: textSchema.optional(),
+  hint: textSchema.optional(),
+  facts: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+});
+
 /** A check, as it is run. */
 export interface Check {
   readonly name: string;
@@ -49,7 +62,7 @@ export async function runCheck(check: Check, closing: AbortSignal): Promise<Heal
   const start = performance.now();
   const outcome = await settle(check, closing);
   if (outcome === null) return undefined;
-  const { status, message = 'is well', hint, facts } = outcome;
+  const { status, message = status === 'healthy' ? 'is well' : `is ${status}`, hint, facts } = outcome;
   return {
     name,
     status,
@@ -63,14 +76,20 @@ export async function runCheck(check: Check, closing: AbortSignal): Promise<Heal
 async function settle(
   { run, critical, timeoutMs }: Check,
   closing: AbortSignal,
-): Promise<CheckOutcome | null> {
+): Promise<z.output<typeof outcomeSchema> | null> {
+  const failed = critical ? 'unhealthy' : 'degraded';
   try {
     const found = await timed(async (signal) => run(signal), { timeoutMs, signal: closing });
-    return found === undefined ? { status: 'healthy' } : found;
+    if (found === null) return null;
+    const { data } = outcomeSchema.safeParse(found === undefined ? { status: 'healthy' } : found);
+    return data ?? { status: failed, message: 'gave no outcome', hint: OUTCOME };
   } catch (error) {
-    return { status: critical ? 'unhealthy' : 'degraded', ...told(error, timeoutMs) };
+    return { status: failed, ...told(error, timeoutMs) };
   }
 }
+
+const OUTCOME =
+  "A check gives { status: 'healthy' | 'degraded' | 'unhealthy', message?, hint?, facts? }, nothing, or null.";
 
 /** Of a failure, what may be told: messages of ours carry no content, others might. */
 function told(error: unknown, timeoutMs: number): { message: string; hint?: string } {

@@ -54,7 +54,8 @@ const registerSchema = z.strictObject({
 });
 const recoverSchema = z.strictObject({ timeoutMs: z.int().min(1).max(MAX_TIMER_MS).optional() });
 
-type Listener = (now: HealthReport, before: HealthStatus | undefined) => void;
+type Listener = (now: HealthReport, before: HealthStatus) => unknown;
+const listenerSchema = z.custom<Listener>((value) => typeof value === 'function', 'expected a function');
 
 /** What the health of an engine is told of. */
 export interface HealthParts {
@@ -121,7 +122,8 @@ export class HealthService {
     const { store } = this.#parts;
     const { name, features } = store;
     const timeoutMs = this.#timeoutMs;
-    const journal = await timed(() => readJournalState(store, this.#thresholds.journalLag.degraded), {
+    const most = this.#thresholds.journalLag.degraded;
+    const journal = await timed((signal) => readJournalState(store, { most, signal }), {
       timeoutMs,
       signal: this.#closing.signal,
     }).catch(ignore);
@@ -143,6 +145,7 @@ export class HealthService {
    */
   onChange(listener: Listener): () => void {
     this.#checkOpen();
+    parseInput(listenerSchema, listener, 'health.onChange: listener');
     const mine: Listener = (now, before) => listener(now, before);
     this.#listeners.add(mine);
     return () => void this.#listeners.delete(mine);
@@ -212,8 +215,10 @@ export class HealthService {
       at: this.#parts.clock.now(),
       checks: looked,
     };
+    // What was cut short by the end tells nothing of how the system is.
+    this.#checkOpen();
     this.#last = report;
-    if (!this.#closing.signal.aborted) this.#tell(report);
+    this.#tell(report);
     return report;
   }
 
@@ -229,7 +234,7 @@ export class HealthService {
       store: async () => checkStore(store, await asked, thresholds),
       schema: async () => checkSchema(await asked),
       disk: async () => checkRoom(await asked, thresholds),
-      journal: () => checkJournal(store, thresholds, { now: clock.now(), keepMs }),
+      journal: (signal) => checkJournal(store, thresholds, { now: clock.now(), keepMs, signal }),
       memory: () => checkMemory(facts(), thresholds),
       'event-loop': () => checkEventLoop(facts(), thresholds),
       // It is of use without the store as well.
@@ -256,7 +261,8 @@ export class HealthService {
     this.#better = 0;
     for (const listener of [...this.#listeners]) {
       try {
-        listener(report, before);
+        // A listener may be asynchronous, whatever its type says.
+        Promise.resolve(listener(report, before)).catch(this.#parts.onError);
       } catch (error) {
         this.#parts.onError(error);
       }

@@ -30,8 +30,15 @@ export interface JournalState {
   consumers: ConsumerState[];
 }
 
-/** @param most at how many changes counting ends */
-export async function readJournalState(store: Store, most: number): Promise<JournalState> {
+interface Counting {
+  /** At how many changes of a consumer it ends. */
+  readonly most: number;
+  /** Ends it: what nobody waits for any more must not go on reading. */
+  readonly signal?: AbortSignal;
+}
+
+/** Counts what each consumer has not had. @throws the signal's reason */
+export async function readJournalState(store: Store, counting: Counting): Promise<JournalState> {
   const [oldest, { items }] = await Promise.all([
     store.readChanges('oldest', 1),
     store.listRecords(SYSTEM_PARTITION, kinds.consumer, { limit: MOST_CONSUMERS }),
@@ -40,17 +47,22 @@ export async function readJournalState(store: Store, most: number): Promise<Jour
   for (const { id, value } of items) {
     const { cursor, building } = decodeJson<{ cursor?: Cursor; building?: object }>(value);
     if (cursor === undefined) continue;
-    const lag = await lagOf(store, cursor, most);
+    const lag = await lagOf(store, cursor, counting);
     consumers.push({ ...nameOf(id), ...lag, ...(building && { building: true }) });
   }
   const [first] = oldest.changes;
   return { ...(first && { oldestAt: first.at }), consumers };
 }
 
-async function lagOf(store: Store, from: Cursor, most: number): Promise<Omit<ConsumerState, 'name'>> {
+async function lagOf(
+  store: Store,
+  from: Cursor,
+  { most, signal }: Counting,
+): Promise<Omit<ConsumerState, 'name'>> {
   let behind = 0;
   let oldestAt: number | undefined;
   for (let after = from; ; ) {
+    signal?.throwIfAborted();
     const page = await store.readChanges(after, PAGE).catch(expired);
     if (!page) return { behind, more: true, expired: true };
     for (const { partition, at } of page.changes) {

@@ -89,10 +89,10 @@ function mib(bytes: number): string {
 export async function checkJournal(
   store: Store,
   { journalLag, journalOverdueMs }: Thresholds,
-  { now, keepMs }: { now: number; keepMs: number },
+  { now, keepMs, signal }: { now: number; keepMs: number; signal: AbortSignal },
 ): Promise<CheckOutcome> {
   const most = Number.isFinite(journalLag.unhealthy) ? journalLag.unhealthy : journalLag.degraded;
-  const { oldestAt, consumers } = await readJournalState(store, most);
+  const { oldestAt, consumers } = await readJournalState(store, { most, signal });
   const overdueMs = oldestAt === undefined ? 0 : Math.max(0, now - oldestAt - keepMs);
   const overdue = levelOf(overdueMs, journalOverdueMs);
   const behind = consumers.filter((one) => lagLevel(one, journalLag) !== 'healthy');

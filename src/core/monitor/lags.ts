@@ -27,7 +27,7 @@ export interface Lags {
 
 /** Reads how far the journal's consumers are: a page or two of the journal for each. */
 export async function readLags(store: Store, tenant: string, now: number): Promise<Lags> {
-  const { consumers } = await readJournalState(store, UNSAVED + 1);
+  const { consumers } = await readJournalState(store, { most: UNSAVED + 1 });
   const lagOf = ({ behind, more, oldestAt = now, expired }: ConsumerState): Lag => ({
     behind,
     more,

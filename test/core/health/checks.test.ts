@@ -7,11 +7,23 @@ import type { HealthStatus } from '../../../src/core/health/check.ts';
 import { thresholdsOf } from '../../../src/core/health/options.ts';
 import { checkEventLoop, checkMemory } from '../../../src/core/health/process-checks.ts';
 import { ProcessWatch } from '../../../src/core/monitor/process.ts';
-import { ContextEngine } from '../../../src/index.ts';
+import { kinds, SYSTEM_PARTITION } from '../../../src/core/partitions.ts';
+import type { Cursor, Store } from '../../../src/core/store.ts';
+import { ContextEngine, openStore } from '../../../src/index.ts';
 import { inMemory, newSession } from '../../support/engines.ts';
 
 const statusesOf = (report: { checks: { name: string; status: HealthStatus }[] }) =>
   Object.fromEntries(report.checks.map(({ name, status }) => [name, status]));
+
+/** A consumer with its place at the journal's beginning. */
+async function saved(store: Store, id: string): Promise<void> {
+  const { cursor } = await store.readChanges('oldest', 0);
+  const value = JSON.stringify({ cursor });
+  await store.commit({
+    partition: SYSTEM_PARTITION,
+    operations: [{ op: 'put', kind: kinds.consumer, id: JSON.stringify(['default', id]), value }],
+  });
+}
 
 async function onFile(options = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-'));
@@ -200,6 +212,33 @@ describe('checks of your own', () => {
     expect(JSON.stringify(report)).not.toContain('secret');
   });
 
+  it('that give what is no outcome have failed, so that no mistake passes for health', async () => {
+    const engine = await inMemory();
+    const round: Record<string, unknown> = {};
+    round.round = round;
+    const gives: [name: string, outcome: unknown][] = [
+      ['a status that there is none of', { status: 'down' }],
+      ['no status', {}],
+      ['false', false],
+      ['text', 'all is well'],
+      ['facts in a circle', { status: 'healthy', facts: round }],
+      ['a number that is no JSON', { status: 'healthy', facts: { n: 7n } }],
+    ];
+    for (const [name, outcome] of gives) engine.health.register(name, () => outcome as never);
+    const report = await engine.health.check();
+    expect(report.status).toBe('degraded');
+    expect(report.reasons).toEqual(gives.map(([name]) => `${name}: gave no outcome`));
+    expect(JSON.parse(JSON.stringify(report))).toEqual(report);
+  });
+
+  it('tell by their status where they say nothing else, and no more than a thousand characters', async () => {
+    const engine = await inMemory();
+    engine.health.register('terse', () => ({ status: 'unhealthy' }));
+    engine.health.register('talks', () => ({ status: 'degraded', message: 'x'.repeat(5000) }));
+    const { reasons } = await engine.health.check();
+    expect(reasons).toEqual(['terse: is unhealthy', `talks: ${'x'.repeat(1000)}`]);
+  });
+
   it('can not have the name of one of ours, nor be no function', async () => {
     const engine = await inMemory();
     expect(() => engine.health.register('store', () => undefined)).toThrow(/is one of the checks/);
@@ -245,10 +284,14 @@ describe('engine.health.onChange', () => {
     engine.health.onChange(() => {
       throw new Error('deaf');
     });
+    engine.health.onChange(async () => {
+      throw new Error('deaf later');
+    });
     engine.health.onChange(hears);
     await engine.health.check();
     expect(hears).toHaveBeenCalledOnce();
-    expect(errors).toEqual([new Error('deaf')]);
+    await vi.waitFor(() => expect(errors).toEqual([new Error('deaf'), new Error('deaf later')]));
+    expect(() => engine.health.onChange(undefined as never)).toThrow(/expected a function/);
   });
 
   it('hears of what is found by itself, where it looks regularly', async () => {
@@ -280,5 +323,57 @@ describe('engine.health', () => {
     await engine.close();
     await expect(engine.health.check()).rejects.toMatchObject({ code: 'closed' });
     await expect(engine.health.recover('catch-up-index')).rejects.toMatchObject({ code: 'closed' });
+  });
+
+  it('reports no failures, and tells nobody of any, that are only its end', async () => {
+    const engine = await inMemory();
+    const told = vi.fn();
+    engine.health.onChange(told);
+    const asked = Promise.withResolvers<void>();
+    const hangs = () => {
+      asked.resolve();
+      return new Promise<never>(() => {});
+    };
+    engine.health.register('slow', hangs, { critical: true });
+    const report = engine.health.check();
+    const refused = expect(report).rejects.toMatchObject({ code: 'closed' });
+    await asked.promise;
+    await engine.close();
+    await refused;
+    expect(told).not.toHaveBeenCalled();
+  });
+
+  it('reads no further in the journal once the time of that check is over', async () => {
+    const slow = await openStore('memory:');
+    let reads = 0;
+    const gate = Promise.withResolvers<void>();
+    const store = new Proxy(slow, {
+      get: (target, name: keyof Store) => {
+        const member = target[name];
+        if (typeof member !== 'function') return member;
+        if (name !== 'readChanges') return (member as () => unknown).bind(target);
+        return async (after: Cursor | 'oldest' | 'newest', limit: number) => {
+          if (after === 'oldest' || after === 'newest') return target.readChanges(after, limit);
+          reads++;
+          await gate.promise;
+          return target.readChanges(after, limit);
+        };
+      },
+    });
+    const health = { timeoutMs: 20 };
+    const engine = new ContextEngine(store, {
+      maintenanceIntervalMs: 0,
+      health,
+      monitor: { enabled: false },
+    });
+    onTestFinished(() => engine.close());
+    await newSession(engine);
+    for (const id of ['one', 'two']) await saved(slow, id);
+    const { reasons } = await engine.health.check();
+    expect(reasons).toContain('journal: gave no answer within 20 ms');
+    expect(reads).toBe(1);
+    gate.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(reads).toBe(1);
   });
 });
