@@ -15,6 +15,9 @@ let http: Server;
 let url: string;
 /** By their ids, as such a server keeps them. */
 const sessions = new Map<string, StreamableHTTPServerTransport>();
+/** Sessions whose next request is cut off, and that get no answer from then on. */
+const lost = new Set<string>();
+const silent = new Set<string>();
 
 beforeEach(async () => {
   engine = await ContextEngine.open('memory:');
@@ -35,6 +38,12 @@ async function listen(port: number): Promise<Server> {
     const id = request.headers['mcp-session-id'];
     if (id !== undefined && !sessions.has(String(id))) {
       response.writeHead(404).end();
+      return;
+    }
+    if (silent.has(String(id))) return;
+    if (lost.delete(String(id))) {
+      silent.add(String(id));
+      request.socket.destroy();
       return;
     }
     await (sessions.get(String(id)) ?? (await newSession())).handleRequest(request, response);
@@ -111,6 +120,13 @@ test('finds a server again that was started anew, and says so while it is away',
   await stop();
   expect((await call('add', { a: 1, b: 2 })).error).toMatchObject({ code: 'tool-unavailable' });
   http = await listen(port);
+  expect((await call('add', { a: 1, b: 2 })).result).toEqual({ sum: 3 });
+});
+
+test('a call that comes while it is asked whether the server is there, goes to the one that is', async () => {
+  await using _mcp = await connect();
+  for (const id of sessions.keys()) lost.add(id);
+  expect((await call('add', { a: 1, b: 2 })).error).toMatchObject({ code: 'tool-unavailable' });
   expect((await call('add', { a: 1, b: 2 })).result).toEqual({ sum: 3 });
 });
 

@@ -28,6 +28,7 @@ export class Connection {
   readonly #closing = new AbortController();
   #client: Client | undefined;
   #connecting: Promise<Client> | undefined;
+  #probing: Promise<void> | undefined;
 
   constructor(sdk: Sdk, source: Source, settings: Settings, events: ConnectionEvents) {
     this.#sdk = sdk;
@@ -102,6 +103,8 @@ export class Connection {
   }
 
   async #ready(): Promise<Client> {
+    // What is sent over a connection of which that is asked ends with it, where it turns out to be gone.
+    await this.#probing;
     if (this.#client?.transport) return this.#client;
     const { reconnect } = this.#settings;
     if (isClient(this.#source) || !reconnect) throw goneError(false);
@@ -179,12 +182,17 @@ export class Connection {
    */
   #probe(client: Client): void {
     client.onerror = () => {};
-    client.ping({ timeout: SHORT_MS }).then(
-      () => {
-        client.onerror = () => this.#probe(client);
-      },
-      () => this.#drop(client),
-    );
+    this.#probing = client
+      .ping({ timeout: SHORT_MS })
+      .then(
+        () => {
+          client.onerror = () => this.#probe(client);
+        },
+        () => this.#drop(client),
+      )
+      .finally(() => {
+        this.#probing = undefined;
+      });
   }
 
   async #drop(client: Client): Promise<void> {
