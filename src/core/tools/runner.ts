@@ -55,37 +55,33 @@ export class Runner {
     }
     // A retry is given what the first attempt was given, whatever that has made of it.
     const again = tool.retries && (() => this.#checkedInput(call, copyOf(tool, params)));
-    return tool.cache ? this.#cached(call, input, again) : this.#counted(call, input, again);
+    return tool.cache ? this.#cached(call, input, again) : this.#counted(call, input, halt, again);
   }
 
   async #cached(call: Running, input: unknown, again: Again): Promise<Shaped> {
     const key = cacheKey(call, input);
-    if (key === undefined) return this.#counted(call, input, again);
+    if (key === undefined) return this.#counted(call, input, call.halt, again);
     const { cache, flights } = call.state;
     const known = cache!.get(key);
-    if (known) return hit(call, known);
-    if (!flights.has(key)) await this.#takeRate(call);
-    // Meanwhile another call may have begun, or ended.
-    const since = cache!.get(key);
-    if (since) return hit(call, since);
-    const isFirst = !flights.has(key);
+    if (known) {
+      call.cached = true;
+      return known;
+    }
+    const flight = flightKey(call, key);
+    const isFirst = !flights.has(flight);
     call.cached = !isFirst;
-    const made = await flights.join(key, call.halt, async (halt) => {
-      const result = await this.#make(call, input, halt, again);
+    const made = await flights.join(flight, call.halt, async (halt) => {
+      const result = await this.#counted(call, input, halt, again);
       cache!.set(key, result);
       return result;
     });
     return isFirst ? made : { ...made, value: copyPlain(made.value) };
   }
 
-  async #counted(call: Running, input: unknown, again: Again): Promise<Shaped> {
-    if (call.tool.rateLimit) await this.#takeRate(call);
-    return this.#make(call, input, call.halt, again);
-  }
-
-  async #takeRate({ tool, state, facts, halt }: Running): Promise<void> {
-    if (!tool.rateLimit) return;
-    await halt.race(state.limiter.take(scopeKey(tool.rateLimit.scope, facts)));
+  async #counted(call: Running, input: unknown, halt: Halt, again: Again): Promise<Shaped> {
+    const { tool, state, facts } = call;
+    if (tool.rateLimit) await halt.race(state.limiter.take(scopeKey(tool.rateLimit.scope, facts)));
+    return this.#make(call, input, halt, again);
   }
 
   /** Calls the tool, as often as it takes and may be done. */
@@ -164,11 +160,6 @@ export class Runner {
 /** Makes the input anew. Absent where there are no retries. */
 type Again = (() => Promise<unknown>) | undefined;
 
-function hit(call: Running, shaped: Shaped): Shaped {
-  call.cached = true;
-  return shaped;
-}
-
 function copyOf({ name }: Tool, params: unknown): unknown {
   try {
     return ownCopy(params);
@@ -191,6 +182,11 @@ function cacheKey({ tool, facts }: Running, input: unknown): string | undefined 
   // What is offloaded is kept in a session: another one could not read it back.
   const session = tool.onLargeResult === 'offload' ? facts.sessionId : undefined;
   return JSON.stringify([scopeKey(scope, facts), session ?? null, key]);
+}
+
+/** Calls that are counted apart are made apart: who is over the limit takes nobody along. */
+function flightKey({ tool, facts }: Running, key: string): string {
+  return JSON.stringify([key, scopeKey(tool.rateLimit?.scope, facts)]);
 }
 
 function isWorthAnother(error: unknown): boolean {

@@ -112,6 +112,27 @@ describe('equal calls at the same time', () => {
     expect(results.filter(({ cached }) => cached)).toHaveLength(49);
   });
 
+  it('count once towards a rate limit, and one caller over its limit takes no other along', async () => {
+    const engine = await inMemory();
+    let calls = 0;
+    engine.tools.register(
+      defineTool({
+        name: 'count',
+        description: 'Counts.',
+        input: { type: 'object' },
+        cache: { ttlMs: 60_000 },
+        rateLimit: { calls: 1, perMs: 24 * 3_600_000, scope: 'user' },
+        execute: () => ++calls,
+      }),
+    );
+    const of = (userId: string, n: number) => engine.tools.execute('count', { n }, { userId });
+    const equal = await Promise.all(Array.from({ length: 8 }, () => of('ada', 1)));
+    expect(equal.map(({ result }) => result)).toEqual(Array(8).fill(1));
+    const [over, ...others] = await Promise.all([of('ada', 2), of('bob', 2), of('bob', 2)]);
+    expect(over).toMatchObject({ success: false, error: { code: 'rate-limited' } });
+    expect(others).toMatchObject([{ result: 2 }, { result: 2 }]);
+  });
+
   it('go on when one of their callers leaves, be it the first', async () => {
     const engine = await inMemory();
     const gate = Promise.withResolvers<void>();
