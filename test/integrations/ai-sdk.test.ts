@@ -147,6 +147,7 @@ const plain = { description: '', input: { type: 'object' }, execute: () => 'ok' 
 test('an option that there is not is told when the tools are handed out, not at each call', async () => {
   const wrong = { name: 'weather' } as never;
   await expect(toAiSdkTools(engine.tools, wrong)).rejects.toThrow(/name/);
+  await expect(toAiSdkTools(engine as never)).rejects.toThrow(/expected engine\.tools/);
 });
 
 test('a model sees the image that a tool gives', async () => {
@@ -268,6 +269,11 @@ test('tools that a client runs are named all at once, unless they are left out o
   for (const one of taken) engine.tools.register(one);
   expect(taken.map(({ name }) => name)).toEqual(['confirm', 'add']);
   expect((await engine.tools.execute('confirm', {})).result).toBe(true);
+});
+
+test('an override that is for none of the tools is told, since the one it was meant for would go without', async () => {
+  const erase = tool({ inputSchema: z.object({}), execute: () => 'erased' });
+  await expect(fromAiSdkTools({ erase }, { earse: { permission: 'ask' } })).rejects.toThrow(/earse/);
 });
 
 test('a set goes through us and back without a loss', async () => {

@@ -54,13 +54,21 @@ export async function fromAiSdkTool(
 /**
  * All tools of a set, by their names.
  * @param overrides by name; `false` leaves a tool out
- * @throws InvalidInputError that names each tool without `execute`, MissingPackageError
+ * @throws InvalidInputError that names each tool without `execute`, and each override of no tool; MissingPackageError
  */
 export async function fromAiSdkTools(
   tools: ToolSet,
   overrides: Readonly<Record<string, AiSdkOverrides | false>> = {},
 ): Promise<Tool[]> {
   const own = (name: string) => (Object.hasOwn(overrides, name) ? overrides[name] : undefined);
+  const strangers = Object.keys(overrides).filter((name) => !Object.hasOwn(tools, name));
+  if (strangers.length > 0) {
+    // Whoever wanted a tool to ask first, or not to be there, must not get it as it is.
+    throw new InvalidInputError(
+      'fromAiSdkTools',
+      strangers.map((name) => ({ path: name, message: 'is set, but not a tool of the set' })),
+    );
+  }
   const wanted = Object.entries(tools).filter(([name]) => own(name) !== false);
   const issues = wanted.flatMap(([name, tool]): InputIssue[] => {
     const message = executeProblem(tool, own(name) || {});

@@ -3,16 +3,14 @@ import type { JSONSchema7, ToolSet } from 'ai';
 import { z } from 'zod';
 import { parseInput } from '../../core/input.ts';
 import { errorOf } from '../../core/tools/failure.ts';
-import { executeSchema } from '../../core/tools/options.ts';
+import { type HandedOutOptions, handedOut, handedOutSchema } from '../../core/tools/handed-out.ts';
 import type { Tool } from '../../core/tools/tool.ts';
 import type { ToolCallOptions, ToolService } from '../../core/tools/tools.ts';
 import { loadSdk } from './host.ts';
 import { toModelOutput } from './model-output.ts';
 
 /** For whom the tools are called, and which of them are offered. */
-export interface ToAiSdkOptions extends Omit<ToolCallOptions, 'signal' | 'toolCallId' | 'approved'> {
-  /** The tools to offer, by name. All that are registered unless given. */
-  names?: readonly string[];
+export interface ToAiSdkOptions extends HandedOutOptions {
   /**
    * Who asks a person about a tool with the permission `ask`: the hook of the engine (`engine`, the default), while the
    * call waits; or the AI SDK, which ends its step with a request for approval (`ai-sdk`).
@@ -20,9 +18,7 @@ export interface ToAiSdkOptions extends Omit<ToolCallOptions, 'signal' | 'toolCa
   approval?: 'engine' | 'ai-sdk';
 }
 
-const optionsSchema = executeSchema
-  .omit({ signal: true, toolCallId: true, approved: true })
-  .extend({ names: z.array(z.string()).optional(), approval: z.enum(['engine', 'ai-sdk']).optional() });
+const optionsSchema = handedOutSchema.extend({ approval: z.enum(['engine', 'ai-sdk']).optional() });
 
 /**
  * The tools of an engine as a `ToolSet` for `generateText`, `streamText` and agents. Each call goes through
@@ -35,8 +31,7 @@ export async function toAiSdkTools(tools: ToolService, options: ToAiSdkOptions =
   const { jsonSchema } = await loadSdk();
   const { names, approval = 'engine', ...who } = parseInput(optionsSchema, options, 'toAiSdkTools');
   const asksThere = ({ permission }: Tool) => approval === 'ai-sdk' && permission === 'ask';
-  const offered = names ? names.map((name) => tools.get(name)) : tools.list();
-  const entries = offered.map((tool): [string, ToolSet[string]] => [
+  const entries = handedOut(tools, names, 'toAiSdkTools').map((tool): [string, ToolSet[string]] => [
     tool.name,
     {
       description: tool.description,

@@ -1,23 +1,15 @@
 /** Tools of Holdfast as tools of LangChain. */
 import type { MessageContent } from '@langchain/core/messages';
 import type { DynamicStructuredTool, ToolRunnableConfig } from '@langchain/core/tools';
-import { z } from 'zod';
 import { parseInput } from '../../core/input.ts';
 import { errorOf } from '../../core/tools/failure.ts';
+import { type HandedOutOptions, handedOut, handedOutSchema } from '../../core/tools/handed-out.ts';
 import { mediaOf } from '../../core/tools/media.ts';
-import { executeSchema } from '../../core/tools/options.ts';
-import type { ToolCallOptions, ToolService } from '../../core/tools/tools.ts';
+import type { ToolService } from '../../core/tools/tools.ts';
 import { loadLangChain } from './host.ts';
 
 /** For whom the tools are called, and which of them are offered. */
-export interface ToLangChainOptions extends Omit<ToolCallOptions, 'signal' | 'toolCallId' | 'approved'> {
-  /** The tools to offer, by name. All that are registered unless given. */
-  names?: readonly string[];
-}
-
-const optionsSchema = executeSchema
-  .omit({ signal: true, toolCallId: true, approved: true })
-  .extend({ names: z.array(z.string()).optional() });
+export type ToLangChainOptions = HandedOutOptions;
 
 /**
  * The tools of an engine as tools of LangChain, for `bindTools`, agents and graphs. Each call goes through
@@ -31,9 +23,8 @@ export async function toLangChainTools(
   options: ToLangChainOptions = {},
 ): Promise<DynamicStructuredTool[]> {
   const { DynamicStructuredTool } = await loadLangChain();
-  const { names, ...who } = parseInput(optionsSchema, options, 'toLangChainTools');
-  const offered = names ? names.map((name) => tools.get(name)) : tools.list();
-  return offered.map(
+  const { names, ...who } = parseInput(handedOutSchema, options, 'toLangChainTools');
+  return handedOut(tools, names, 'toLangChainTools').map(
     ({ name, description, inputJsonSchema }) =>
       new DynamicStructuredTool({
         name,
