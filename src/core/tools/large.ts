@@ -2,13 +2,11 @@
 import { cut } from '../cut.ts';
 import { HoldfastError } from '../errors.ts';
 import type { Json } from '../json.ts';
-import { type Plain, plainOf } from './plain.ts';
+import { MAX_BYTES_A_UNIT, type Plain, plainOf } from './plain.ts';
 import type { LargeResult, ToolSettings } from './tool.ts';
 
 /** No result is offloaded that is larger (UTF-16 code units). */
 const MAX_OFFLOADED = 64 * 1024 * 1024;
-/** JSON's worst: six bytes for a control character. */
-const MAX_BYTES_A_UNIT = 6;
 
 /** A result as it is handed out. */
 export interface Shaped {
@@ -21,8 +19,11 @@ export interface Shaped {
 export interface ShapeOptions {
   maxResultBytes: number;
   onLargeResult: NonNullable<ToolSettings['onLargeResult']>;
-  /** Keeps a text. @returns what stands for it, and its handle; absent where there is nowhere to keep it */
-  offload?: ((text: string) => Promise<{ marker: string; handle: string }>) | undefined;
+  /**
+   * Keeps a text; absent where there is nowhere to keep it.
+   * @returns what stands for it, and its handle; undefined where it could not be kept
+   */
+  offload?: ((text: string) => Promise<{ marker: string; handle: string } | undefined>) | undefined;
 }
 
 /**
@@ -34,7 +35,7 @@ export function shaped(raw: unknown, options: ShapeOptions): Shaped | Promise<Sh
   const plain = plainOf(raw, maxResultBytes);
   if (fits(plain, maxResultBytes)) return { value: plain.value, units: plain.units };
   if (onLargeResult === 'refuse') throw tooLarge(maxResultBytes);
-  if (onLargeResult === 'offload' && offload) return offloaded(raw, options);
+  if (onLargeResult === 'offload' && offload) return offloaded(raw, plain, options);
   return truncated(raw, plain, maxResultBytes);
 }
 
@@ -52,10 +53,16 @@ function truncated(raw: unknown, plain: Plain, maxBytes: number): Shaped {
   return { value, units: value.length, large: length === undefined ? {} : { length } };
 }
 
-async function offloaded(raw: unknown, { offload }: ShapeOptions): Promise<Shaped> {
+async function offloaded(
+  raw: unknown,
+  plain: Plain,
+  { offload, maxResultBytes }: ShapeOptions,
+): Promise<Shaped> {
   const text = typeof raw === 'string' ? raw : wholeText(raw);
   if (text.length > MAX_OFFLOADED) throw tooLarge(MAX_OFFLOADED);
-  const { marker, handle } = await offload!(text);
+  const kept = await offload!(text);
+  if (!kept) return truncated(raw, plain, maxResultBytes);
+  const { marker, handle } = kept;
   return { value: marker, units: marker.length, large: { length: text.length, handle } };
 }
 

@@ -52,13 +52,14 @@ export interface RunSettings {
   onLargeResult: NonNullable<ToolSettings['onLargeResult']>;
   describeError: DescribeError | undefined;
   permission: PermissionOptions;
+  onError(error: unknown): void;
 }
 
 export function runSettings(options: ToolOptions, onError: (error: unknown) => void): RunSettings {
   const { timeoutMs = 30_000, maxResultBytes = 1024 * 1024, onLargeResult = 'truncate' } = options;
   const { policy, approve, approvalTimeoutMs = 300_000, describeError } = options;
   const permission = { policy, approve, approvalTimeoutMs, policyTimeoutMs: timeoutMs, onError };
-  return { timeoutMs, maxResultBytes, onLargeResult, describeError, permission };
+  return { timeoutMs, maxResultBytes, onLargeResult, describeError, permission, onError };
 }
 
 /** One call. */

@@ -5,15 +5,21 @@ import { kindOf } from '../ids.ts';
 import { fieldPath } from '../input.ts';
 import type { Json } from '../json.ts';
 
+/** Deeper results are cut there. */
 const MAX_DEPTH = 64;
+/** Integers below it take six characters at most, with their comma. */
+const SMALL = 100_000;
 /** Stands where an object would contain itself. */
 const CYCLE = '[Circular]';
 const TOO_DEEP = '[Nested too deeply]';
 
+/** How many bytes of JSON a unit may be: a control character takes six, the longest number and its comma 25 for four. */
+export const MAX_BYTES_A_UNIT = 7;
+
 /** A value as JSON, with nothing of the original in it. */
 export interface Plain {
   readonly value: Json;
-  /** About how long its JSON is, in UTF-16 code units: never more than that. */
+  /** About how long its JSON is, in UTF-16 code units: never more than that, and {@link MAX_BYTES_A_UNIT} bound it. */
   readonly units: number;
   /** The value goes on: this is its beginning. */
   readonly isCut: boolean;
@@ -24,8 +30,8 @@ export interface Plain {
  * array, bytes are base64, an error is its name and message, and a cycle says so. Looks at no more than `maxUnits` of it.
  * @throws HoldfastError `tool-failed` for what is no JSON at all (a function, a symbol), and where reading the value throws
  */
-export function plainOf(value: unknown, maxUnits: number): Plain {
-  const copier = new Copier(maxUnits);
+export function plainOf(value: unknown, maxUnits: number, maxDepth = MAX_DEPTH): Plain {
+  const copier = new Copier(maxUnits, maxDepth);
   let copy: Copy;
   try {
     copy = copier.copy(value);
@@ -68,9 +74,11 @@ class Copier {
   /** Where it is in the value. */
   readonly path: (string | number)[] = [];
   readonly #open: object[] = [];
+  readonly #maxDepth: number;
 
-  constructor(maxUnits: number) {
+  constructor(maxUnits: number, maxDepth: number) {
     this.left = maxUnits;
+    this.#maxDepth = maxDepth;
   }
 
   get isFull(): boolean {
@@ -82,7 +90,7 @@ class Copier {
       case 'string':
         return this.#text(value);
       case 'number':
-        this.left -= 1;
+        this.left -= Number.isInteger(value) && Math.abs(value) < SMALL ? 1 : 3;
         return Number.isFinite(value) ? value : null;
       case 'boolean':
         this.left -= 4;
@@ -109,7 +117,7 @@ class Copier {
 
   #object(value: object): Copy {
     if (this.#open.includes(value)) return this.#text(CYCLE);
-    if (this.#open.length === MAX_DEPTH) return this.#text(TOO_DEEP);
+    if (this.#open.length === this.#maxDepth) return this.#text(TOO_DEEP);
     this.left -= 2;
     this.#open.push(value);
     const copy = Array.isArray(value) ? this.#array(value) : this.#fields(value);

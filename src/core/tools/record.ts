@@ -4,8 +4,10 @@ import type { ToolCallOptions } from './options.ts';
 import { plainOf } from './plain.ts';
 import type { ToolResult } from './tool.ts';
 
-/** Of an input or result that is recorded in full (UTF-16 code units of JSON). */
-const MAX_RECORDED = 128 * 1024;
+/** Of an input or result that is recorded in full (UTF-16 code units of JSON): both fit into an update, whatever is in them. */
+const MAX_RECORDED = 64 * 1024;
+/** How deeply it may be nested in there. */
+const MAX_RECORDED_DEPTH = 30;
 /** The type of the updates that tell of calls. */
 export const TOOL_CALL = 'tool_call';
 
@@ -44,7 +46,7 @@ function contentOf(params: unknown, { result, error }: ToolResult): JsonObject {
 
 function shortened(value: unknown): Json {
   try {
-    const { value: plain, isCut } = plainOf(value, MAX_RECORDED);
+    const { value: plain, isCut } = plainOf(value, MAX_RECORDED, MAX_RECORDED_DEPTH);
     return isCut ? { cut: plain } : plain;
   } catch {
     // What is no JSON was no input either.

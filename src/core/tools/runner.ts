@@ -6,7 +6,7 @@ import { attemptOnce, type CallFacts } from './attempt.ts';
 import { canonicalKey } from './canonical.ts';
 import { badValue, toolFailed } from './failure.ts';
 import type { Halt } from './halt.ts';
-import { type Shaped, shaped } from './large.ts';
+import { type Shaped, type ShapeOptions, shaped } from './large.ts';
 import { keepResult } from './offloaded.ts';
 import type { RunSettings } from './options.ts';
 import { ownCopy } from './own-copy.ts';
@@ -109,16 +109,27 @@ export class Runner {
       return attemptOnce(tool, input, { facts: call.facts, attempt: call.attempts }, limits);
     };
     const raw = state.queue ? await halt.race(state.queue.add(async () => run())) : await run();
-    return this.#shaped(call, tool.output ? await this.#checkedOutput(call, raw, halt) : raw);
+    const checked = tool.output ? await this.#checkedOutput(call, raw, halt) : raw;
+    const result = this.#shaped(call, checked);
+    return result instanceof Promise ? halt.race(result) : result;
   }
 
   #shaped({ tool, facts }: Running, raw: unknown): Shaped | Promise<Shaped> {
     const { maxResultBytes = this.#settings.maxResultBytes } = tool;
     const { onLargeResult = this.#settings.onLargeResult } = tool;
     const { sessionId } = facts;
-    const offload =
-      sessionId === undefined ? undefined : (text: string) => keepResult(this.#context, sessionId, text);
+    const offload = sessionId === undefined ? undefined : (text: string) => this.#offloaded(sessionId, text);
     return shaped(raw, { maxResultBytes, onLargeResult, offload });
+  }
+
+  /** The tool has done what it did: that its result can't be kept is no failure of it. */
+  async #offloaded(sessionId: string, text: string): ReturnType<NonNullable<ShapeOptions['offload']>> {
+    try {
+      return await keepResult(this.#context, sessionId, text);
+    } catch (error) {
+      this.#settings.onError(error);
+      return undefined;
+    }
   }
 
   async #checkedInput({ tool, halt, timeoutMs }: Running, own: unknown): Promise<unknown> {

@@ -288,6 +288,28 @@ test('a list of millions is read no further than its beginning', async () => {
   expect(reads).toBeLessThan(10_001);
 });
 
+test('a result is no larger than it may be, whatever it is made of', async () => {
+  const maxResultBytes = 50_000;
+  const items = [
+    -1.234567890123456e-300,
+    123_456_789_012,
+    99_999,
+    '\u0001',
+    '漢',
+    true,
+    null,
+    {},
+    { '\u0001': 1 },
+  ];
+  for (const item of items) {
+    for (const length of [2_000, 10_000, 60_000]) {
+      const value = Array(length).fill(item);
+      const { success } = await outcome(doing(() => value, { maxResultBytes, onLargeResult: 'refuse' }));
+      expect(success).toBe(Buffer.byteLength(JSON.stringify(value)) <= maxResultBytes);
+    }
+  }
+});
+
 test('a large result is refused where that is asked for', async () => {
   const tool = doing(() => 'x'.repeat(2000), { maxResultBytes: 1000, onLargeResult: 'refuse' });
   expect(await outcome(tool)).toMatchObject({

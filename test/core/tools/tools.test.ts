@@ -193,6 +193,19 @@ test('a call is recorded in its task, or in its session, never in both', async (
   expect((await engine.tasks.timeline('s')).items).toEqual([]);
 });
 
+test('a result that can not be offloaded is truncated, and onError told why', async () => {
+  const errors: unknown[] = [];
+  const { tools } = await inMemory({ onError: (error) => errors.push(error), tools: { record: 'none' } });
+  const about = { description: 'Gives.', input: { type: 'object' }, maxResultBytes: 1000 };
+  tools.register(
+    defineTool({ ...about, name: 'give', onLargeResult: 'offload', execute: () => 'x'.repeat(2000) }),
+  );
+  const told = await tools.execute('give', {}, { sessionId: 'nobody' });
+  expect(told).toMatchObject({ success: true, large: { length: 2000 } });
+  expect(told.large!.handle).toBeUndefined();
+  expect(errors).toMatchObject([{ code: 'not-found' }]);
+});
+
 onEveryStore('tools in a session', (open) => {
   test('are recorded in its timeline, without content unless that is asked for', async () => {
     const engine = await open();
@@ -210,6 +223,30 @@ onEveryStore('tools in a session', (open) => {
       ['tool_call', { tool: 'add', toolCallId: 'c1', success: true, ...told, resultLength: 1 }],
       ['tool_call', { tool: 'fail', success: false, code: 'tool-failed', ...told }],
     ]);
+  });
+
+  test('are recorded in full, however deep, long or strange their content is', async () => {
+    const errors: unknown[] = [];
+    const engine = await open({ tools: { record: 'full' }, onError: (error) => errors.push(error) });
+    const strange: Record<string, () => unknown> = {
+      deep: () => Array.from({ length: 1000 }).reduce<unknown>((inner) => ({ inner }), 'end'),
+      control: () => '\u0001'.repeat(1_000_000),
+      numbers: () => Array.from({ length: 100_000 }, () => -1.234567890123456e-300),
+      lone: () => '\ud800',
+    };
+    const input = { type: 'object' };
+    const tools = Object.entries(strange).map(([name, execute]) =>
+      defineTool({ name, description: 'Gives.', input, execute }),
+    );
+    engine.tools.register(tools);
+    const session = engine.session('s');
+    await session.create({ userId: 'ada' });
+    for (const { name } of tools) {
+      const { success } = await session.tools.execute(name, { given: strange[name]!() });
+      expect(success).toBe(true);
+    }
+    expect(errors).toEqual([]);
+    expect((await session.tasks.timeline()).items).toHaveLength(tools.length);
   });
 
   test('have large results offloaded, which are read back piece by piece', async () => {
