@@ -3,26 +3,17 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { ConfigSource, ResolvedConfig } from '../core/config.ts';
 import type { AliasNote } from '../core/config-aliases.ts';
-import { ConfigError, isHoldfastError } from '../core/errors.ts';
+import { ConfigError } from '../core/errors.ts';
 import { redactUrl } from '../core/redact-url.ts';
 import { type Config, type SettingName, settings } from '../core/settings.ts';
 import { checkDurability, migrateStore, openStore, storeFileOf } from '../open-store.ts';
+import { type Check, telling } from './checks.ts';
 import type { Cli } from './cli.ts';
 import { type FullReport, fullReport } from './full-report.ts';
 import { Progress } from './progress.ts';
 import { checkStoreFile } from './store-file.ts';
 import { counted, size } from './text.ts';
 import { version } from './version.ts';
-
-/** One thing that was looked at. */
-export interface Check {
-  name: string;
-  ok: boolean;
-  /** It works, and somebody should look at it. */
-  warning?: true;
-  message: string;
-  hint?: string;
-}
 
 export interface Diagnosis {
   ok: boolean;
@@ -43,14 +34,16 @@ export async function diagnose(cli: Cli, { full = false }: { full?: boolean } = 
   const versions: Diagnosis['versions'] = { holdfast: version(), node: process.versions.node };
   const checks: Check[] = [];
   const resolved = await resolveSettings(cli, checks);
+  let report: FullReport | undefined;
   if (resolved) {
-    const facts = await checkStore(cli, resolved.config, checks);
+    const { config } = resolved;
+    const { facts, ready } = await checkStore(cli, config, checks);
     Object.assign(versions, versionsIn(facts));
+    await telling(checks, 'fallback', () => checkSpool(config, checks));
+    if (full) report = await fullReport(config, { ready, checks });
   }
-  const isWell = checks.every((check) => check.ok);
-  const report = full && resolved ? await fullReport(resolved.config, isWell) : undefined;
   return {
-    ok: isWell && report?.health?.status !== 'unhealthy',
+    ok: checks.every((check) => check.ok) && report?.health?.status !== 'unhealthy',
     versions,
     ...(resolved && { settings: settingsOf(resolved) }),
     ...(resolved && resolved.aliases.length > 0 && { aliases: resolved.aliases }),
@@ -109,47 +102,87 @@ function settingsOf({ config, sources }: ResolvedConfig): NonNullable<Diagnosis[
   return Object.fromEntries(entries) as NonNullable<Diagnosis['settings']>;
 }
 
-/** @returns what the store says of itself */
-async function checkStore(cli: Cli, config: Config, checks: Check[]): Promise<Facts | undefined> {
-  if (!(await telling(checks, 'store', async () => checkPromises(config)))) return undefined;
-  const spool = config.fallback === 'none' ? undefined : storeFileOf(config.fallback);
-  if (spool !== undefined) checks.push({ ...checkFolder(spool), name: 'fallback' });
+interface Asked {
+  /** What the store says of itself, or its driver where there is no store yet. */
+  facts?: Facts | undefined;
+  /** Whether it can be opened without making or changing anything. */
+  ready: boolean;
+}
+
+async function checkStore(cli: Cli, config: Config, checks: Check[]): Promise<Asked> {
+  if (!(await telling(checks, 'store', async () => checkPromises(config)))) return NOT_READY;
   if (config.store === 'memory:') {
     checks.push({ name: 'store', ok: true, message: 'memory: nothing outlives the process' });
-    return undefined;
+    return { ready: true };
   }
   const path = storeFileOf(config.store);
-  if (path === undefined) return telling(checks, 'store', () => askServer(config, checks));
+  if (path === undefined)
+    return (await telling(checks, 'store', () => askMigrated(config, checks))) ?? NOT_READY;
   checks.push(checkFolder(path));
-  const isThere = existsSync(path) && !(statSync(path).isFile() && statSync(path).size === 0);
-  if (isThere) return checkFile(cli, path, config, checks);
+  if (isFilled(path)) return checkFile(cli, path, config, checks);
   // A file in memory shows that the driver works, and which versions there are.
   const facts = await telling([], 'store', () => askStore({ ...config, store: 'file::memory:' }, []));
   const message = facts
     ? `${path} is not there yet: it is made at first use`
     : 'the SQLite driver could not be loaded';
   checks.push({ name: 'store', ok: facts !== undefined, message });
-  return facts;
+  return { facts, ready: false };
+}
+
+const NOT_READY: Asked = { ready: false };
+
+/** Whether a path leads to something, be it a folder, but an empty file. */
+function isFilled(path: string): boolean {
+  return existsSync(path) && !(statSync(path).isFile() && statSync(path).size === 0);
 }
 
 /** Opens the file, and looks at all of it where opening it was no trouble. */
-async function checkFile(
-  cli: Cli,
-  path: string,
-  config: Config,
-  checks: Check[],
-): Promise<Facts | undefined> {
+async function checkFile(cli: Cli, path: string, config: Config, checks: Check[]): Promise<Asked> {
   const { checkWholeFile, leavingNoTraces } = await import('../stores/sqlite/check.ts');
-  const facts = await telling(checks, 'store', async () => {
+  const asked = await telling(checks, 'store', async () => {
     checkStoreFile(config.store);
-    return leavingNoTraces(path, () => askStore(config, checks));
+    return leavingNoTraces(path, () => askMigrated(config, checks));
   });
-  if (!facts) return undefined;
-  await telling(checks, 'pages', async () => {
+  if (!asked) return NOT_READY;
+  const sound = await telling(checks, 'pages', async () => {
     await watched(cli, path, () => checkWholeFile(path));
     checks.push({ name: 'pages', ok: true, message: `of ${path} are sound, all of them` });
+    return true;
   });
-  return facts;
+  return sound ? asked : { ...asked, ready: false };
+}
+
+/** What acknowledged writes a fallback still holds, of this process's store or of one that was killed. */
+async function checkSpool({ fallback, durability, lockTimeoutMs }: Config, checks: Check[]): Promise<void> {
+  const path = fallback === 'none' ? undefined : storeFileOf(fallback);
+  if (path === undefined) return;
+  checks.push({ ...checkFolder(path), name: 'fallback' });
+  if (!isFilled(path)) return;
+  const { leavingNoTraces } = await import('../stores/sqlite/check.ts');
+  const { spoolState } = await import('../stores/fallback/spool-state.ts');
+  const state = await leavingNoTraces(path, async () => {
+    if ((await migrateStore(fallback, { dryRun: true }))?.statements.length) return undefined;
+    const mode = durability === 'normal' ? 'normal' : 'full';
+    const spool = await openStore(fallback, { durability: mode, lockTimeoutMs });
+    try {
+      return await spoolState(spool);
+    } finally {
+      await spool.close();
+    }
+  });
+  if (!state) return;
+  const tell = (message: string, hint: string) =>
+    checks.push({ name: 'fallback', ok: true, warning: true, message: `${path} holds ${message}`, hint });
+  if (state.waiting > 0)
+    tell(
+      `${counted(state.waiting, 'write')} that the store does not have yet`,
+      'They are brought into the store by whoever opens it with this fallback, as `holdfast serve` does.',
+    );
+  if (state.rejected > 0)
+    tell(
+      `${counted(state.rejected, 'write')} that the store refused when replayed`,
+      '`rejected()` of the store with its fallback shows them.',
+    );
 }
 
 /** @throws ConfigError when the store can't be what the settings want it to be */
@@ -176,14 +209,16 @@ function nearestExisting(folder: string): string {
   return existsSync(folder) ? folder : nearestExisting(dirname(folder));
 }
 
-/** Opening would make the tables that a server does not have yet. */
-async function askServer(config: Config, checks: Check[]): Promise<Facts | undefined> {
+/** Opening would bring the schema up to date: where it is not, that is told, and nothing opened. */
+async function askMigrated(config: Config, checks: Check[]): Promise<Asked> {
   const { store: url, timeoutMs } = config;
-  const pending = (await migrateStore(url, { dryRun: true, timeoutMs }))?.statements.length ?? 0;
-  if (pending === 0) return askStore(config, checks);
+  const migration = await migrateStore(url, { dryRun: true, timeoutMs });
+  const pending = migration?.statements.length ?? 0;
+  if (pending === 0) return { facts: await askStore(config, checks), ready: true };
   const message = `${redactUrl(url)} answers; ${counted(pending, 'migration')} will run at first use`;
   checks.push({ name: 'store', ok: true, message, hint: '`holdfast migrate --dry-run` shows them.' });
-  return undefined;
+  const schema = migration?.version;
+  return { ...(schema !== undefined && { facts: { schemaVersion: schema } }), ready: false };
 }
 
 /** @returns what the store says of itself */
@@ -210,18 +245,5 @@ async function watched(cli: Cli, path: string, work: () => Promise<void>): Promi
     await work();
   } finally {
     progress.clear();
-  }
-}
-
-/** Runs a check; an error of ours is what it found. */
-async function telling<T>(checks: Check[], name: string, work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!isHoldfastError(error)) throw error;
-    const message = error instanceof ConfigError ? error.issues[0]!.message : error.message;
-    const { hint } = error;
-    checks.push({ name, ok: false, message, ...(hint !== undefined && { hint }) });
-    return undefined;
   }
 }

@@ -1,5 +1,5 @@
 /** What `holdfast doctor --full` finds out besides: for whoever has to find out what is wrong from afar. No secrets. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, freemem, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,8 @@ import type { Totals } from '../core/monitor/census.ts';
 import type { Config } from '../core/settings.ts';
 import { taskContext } from '../core/tasks/standalone.ts';
 import type { FolderReport } from '../core/tasks/task-folder.ts';
-import { migrateStore, storeFileOf } from '../open-store.ts';
+import { storeFileOf } from '../open-store.ts';
+import { type Check, telling } from './checks.ts';
 import { packageJson } from './version.ts';
 
 export interface FullReport {
@@ -35,11 +36,16 @@ export interface FullReport {
 /** How long it may take to count what there is (milliseconds). */
 const COUNTING_MS = 10_000;
 
-/** @param isWell whether nothing was found so far that keeps the store from being opened */
-export async function fullReport(config: Config, isWell: boolean): Promise<FullReport> {
-  const asked = isWell ? await askEngine(config) : undefined;
-  const { taskDir } = config;
-  const tasks = existsSync(taskDir) ? await taskContext.diagnose({ taskDir }) : undefined;
+interface Found {
+  /** Whether the store can be opened without making or changing anything. */
+  ready: boolean;
+  /** Where it is told what can't be found out: the rest of the report comes all the same. */
+  checks: Check[];
+}
+
+export async function fullReport(config: Config, { ready, checks }: Found): Promise<FullReport> {
+  const asked = ready ? await telling(checks, 'health', () => askEngine(config)) : undefined;
+  const tasks = await tasksIn(config.taskDir, checks);
   return {
     at: new Date().toISOString(),
     system: {
@@ -60,19 +66,28 @@ export async function fullReport(config: Config, isWell: boolean): Promise<FullR
   };
 }
 
+/** Undefined where there is no such folder, or it can't be read: it may be somebody else's. */
+async function tasksIn(taskDir: string, checks: Check[]): Promise<FolderReport | undefined> {
+  if (!existsSync(taskDir)) return undefined;
+  try {
+    return await taskContext.diagnose({ taskDir });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    const message = `${taskDir} can't be read as a folder of tasks (${code})`;
+    checks.push({ name: 'tasks', ok: true, warning: true, message, hint: 'taskDir names another one.' });
+    return undefined;
+  }
+}
+
 type Asked = { health: HealthDiagnosis; totals?: Totals };
 
-/** Asks an engine on the store, where there is one: none is made, and nothing is changed. */
-async function askEngine(config: Config): Promise<Asked | undefined> {
+/** Asks an engine on the store: nothing is changed. */
+async function askEngine(config: Config): Promise<Asked> {
   const path = storeFileOf(config.store);
-  if (path !== undefined) {
-    if (!existsSync(path) || statSync(path).size === 0) return undefined;
-    const { leavingNoTraces } = await import('../stores/sqlite/check.ts');
-    return leavingNoTraces(path, () => onEngine(config));
-  }
-  const { timeoutMs } = config;
-  const migration = await migrateStore(config.store, { dryRun: true, timeoutMs });
-  return (migration?.statements.length ?? 0) > 0 ? undefined : onEngine(config);
+  if (path === undefined) return onEngine(config);
+  const { leavingNoTraces } = await import('../stores/sqlite/check.ts');
+  return leavingNoTraces(path, () => onEngine(config));
 }
 
 async function onEngine({ store, ...config }: Config): Promise<Asked> {

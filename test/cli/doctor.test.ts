@@ -3,6 +3,11 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import type { FullReport } from '../../src/cli/full-report.ts';
+import { StoreUnavailableError } from '../../src/core/errors.ts';
+import { ContextEngine } from '../../src/index.ts';
+import { withFallback } from '../../src/stores/fallback/index.ts';
+import { SqliteStore } from '../../src/stores/sqlite/index.ts';
+import { migrationsFrom } from '../../src/stores/sqlite/schema.ts';
 import { fixture, folder, holdfast, json } from './program.ts';
 
 interface Diagnosis {
@@ -12,6 +17,7 @@ interface Diagnosis {
   checks: { name: string; ok: boolean; message: string; hint?: string }[];
 }
 
+const away = () => Promise.reject(new StoreUnavailableError('the server is away'));
 const storeCheck = ({ checks }: Diagnosis) => checks.find(({ name }) => name === 'store');
 
 describe('holdfast doctor', () => {
@@ -114,6 +120,42 @@ describe('holdfast doctor', () => {
     expect(code).toBe(1);
   });
 
+  it.each([['doctor'], ['doctor', '--full']])(
+    'tells that a store is of an earlier version, and leaves it as it is: %s %s',
+    async (...args) => {
+      const cwd = folder();
+      const path = join(cwd, 'holdfast.db');
+      const db = new Sqlite(path);
+      db.exec(migrationsFrom(0)[0]!);
+      db.pragma(`application_id = ${0x486f6c64}`);
+      db.pragma('user_version = 1');
+      db.close();
+      const before = readFileSync(path);
+      const { code, stdout } = await holdfast(args.filter(Boolean), { cwd });
+      expect(stdout).toMatch(/✓ store +\S+ answers; \d+ migrations? will run at first use/);
+      expect(stdout).toMatch(/✓ pages /);
+      expect(code).toBe(0);
+      expect(readFileSync(path).equals(before)).toBe(true);
+    },
+  );
+
+  it('tells of writes that a killed process has left in its fallback, and leaves them there', async () => {
+    const cwd = folder();
+    const path = join(cwd, 'spool.db');
+    const store = await withFallback(away, await SqliteStore.open(path), { timeoutMs: 100 });
+    const engine = new ContextEngine(store, { maintenanceIntervalMs: 0 });
+    await engine.sessions.create({ userId: 'u' });
+    await engine.close();
+    const before = readFileSync(path);
+    const env = { HOLDFAST_FALLBACK: 'file:./spool.db' };
+    const { code, stdout } = await holdfast(['doctor'], { cwd, env });
+    expect(stdout).toMatch(/! fallback +\.\/spool\.db holds 1 write that the store does not have yet\n/);
+    expect(stdout).toContain('It works, but see the warnings.');
+    expect(code).toBe(0);
+    expect(readFileSync(path).equals(before)).toBe(true);
+    expect(readdirSync(cwd)).toEqual(['spool.db']);
+  });
+
   it('tells that a folder is in the way of the store', async () => {
     const cwd = folder();
     mkdirSync(join(cwd, 'holdfast.db'));
@@ -212,6 +254,14 @@ describe('holdfast doctor', () => {
       expect(diagnosis.settings.store?.value).toBe('redis://:***@127.0.0.1:1');
       expect(diagnosis.report.health).toBeUndefined();
       expect(diagnosis.report.recommendations).toEqual([expect.stringMatching(/^fallback: /)]);
+    });
+
+    it('comes also where the folder of tasks is none', async () => {
+      const cwd = folder();
+      writeFileSync(join(cwd, 'tasks'), 'of another program');
+      const { code, stdout, stderr } = await holdfast(['doctor', '--full'], { cwd });
+      expect(stdout).toMatch(/! tasks +\.\/tasks can't be read as a folder of tasks \(ENOTDIR\)/);
+      expect([code, stderr]).toEqual([0, '']);
     });
 
     it('makes no store where there is none', async () => {

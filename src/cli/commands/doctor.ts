@@ -1,5 +1,6 @@
+import type { Check } from '../checks.ts';
 import type { Cli } from '../cli.ts';
-import type { Check, Diagnosis } from '../diagnose.ts';
+import type { Diagnosis } from '../diagnose.ts';
 import { exitCodes } from '../failure.ts';
 import { type Define, examples } from '../help.ts';
 import type { Output } from '../output.ts';
