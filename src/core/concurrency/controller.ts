@@ -6,6 +6,7 @@ import { parseId, parseInput } from '../input.ts';
 import { before } from '../search/waiting.ts';
 import { TookTooLong, timed } from '../timed.ts';
 import { Job } from './job.ts';
+import { onAbort } from './on-abort.ts';
 import {
   type ConcurrencyOptions,
   type ConcurrencySettings,
@@ -137,10 +138,14 @@ export class ConcurrencyController implements AsyncDisposable {
     this.#queue.start();
   }
 
-  /** A controller with slots and ids of its own, which counts for itself. It is closed with this one, at the latest. */
+  /**
+   * A controller with slots and ids of its own, which counts for itself. It is closed with this one, at the latest.
+   * @param options what is not said is as in this one
+   */
   pool(options: ConcurrencyOptions = {}): ConcurrencyController {
     this.#checkOpen();
-    const pool = new ConcurrencyController(options);
+    const own = parseInput(concurrencySchema, options, 'concurrency.pool');
+    const pool = new ConcurrencyController({ ...this.#settings, ...own });
     pool.#onClosed = () => this.#pools.delete(pool);
     this.#pools.add(pool);
     return pool;
@@ -148,7 +153,7 @@ export class ConcurrencyController implements AsyncDisposable {
 
   /**
    * Accepts no more jobs, and finishes what runs and what is queued, a paused one as well. What takes longer than
-   * `drainTimeoutMs` is cancelled.
+   * `drainTimeoutMs` is cancelled, and left behind where it goes on for another `graceMs`.
    */
   close(): Promise<void> {
     this.#closing ??= Promise.all([this.#close(), ...[...this.#pools].map((pool) => pool.close())]).then(() =>
@@ -191,14 +196,15 @@ export class ConcurrencyController implements AsyncDisposable {
     return new Promise((resolve, reject) => {
       const leave = () => {
         this.#applicants.delete(applicant);
-        signal?.removeEventListener('abort', abort);
+        unlisten?.();
       };
-      const abort = () => applicant.refuse(signal!.reason);
       const applicant: Applicant = {
         // What is known of the caller goes with its job, not what is known of whoever made room.
         enter: AsyncResource.bind(() => {
           leave();
           try {
+            // What was cancelled by the same signal may be what made room.
+            signal?.throwIfAborted();
             resolve(this.#accept(submission, isKept));
           } catch (error) {
             reject(error);
@@ -210,7 +216,7 @@ export class ConcurrencyController implements AsyncDisposable {
         },
       };
       this.#applicants.add(applicant);
-      signal?.addEventListener('abort', abort, { once: true });
+      const unlisten = signal && onAbort(signal, () => applicant.refuse(signal.reason));
     });
   }
 

@@ -1,4 +1,5 @@
 import { HoldfastError } from '../errors.ts';
+import { onAbort } from './on-abort.ts';
 import type { Submission } from './options.ts';
 import type { Outcome, Piece } from './tally.ts';
 
@@ -20,6 +21,7 @@ export class Job {
   #timer: NodeJS.Timeout | undefined;
   #graceMs = 0;
   #free: () => void = () => undefined;
+  #unlisten: () => void = () => undefined;
 
   /** @param onEnded hears when there is a result: once, before those who wait for it */
   constructor(id: string, submission: Submission, piece: Piece, onEnded: (job: Job) => void) {
@@ -33,7 +35,8 @@ export class Job {
     });
     // Nobody need wait for it.
     this.result.catch(() => undefined);
-    submission.signal?.addEventListener('abort', this.#abort, { once: true });
+    const { signal } = submission;
+    if (signal) this.#unlisten = onAbort(signal, () => this.stop('cancelled', signal.reason));
   }
 
   get isQueued(): boolean {
@@ -82,10 +85,6 @@ export class Job {
     return true;
   }
 
-  readonly #abort = (): void => {
-    this.stop('cancelled', this.#submission.signal!.reason);
-  };
-
   #returned(outcome: 'completed' | 'failed', value: unknown): void {
     if (this.outcome) {
       clearTimeout(this.#timer);
@@ -97,7 +96,7 @@ export class Job {
 
   #end(outcome: Outcome, value: unknown): void {
     clearTimeout(this.#timer);
-    this.#submission.signal?.removeEventListener('abort', this.#abort);
+    this.#unlisten();
     this.outcome = outcome;
     this.endedAt = performance.now();
     const lingers = outcome !== 'completed' && outcome !== 'failed' && this.#isRunning;

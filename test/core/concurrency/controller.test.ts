@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ConcurrencyController } from '../../../src/core/concurrency/controller.ts';
 import type { JobContext } from '../../../src/core/concurrency/options.ts';
@@ -284,6 +284,36 @@ describe('ending before its end', () => {
     expect(never).not.toHaveBeenCalled();
   });
 
+  test('one signal cancels all that it was submitted with, and none takes the place of another', async () => {
+    await using controller = new ConcurrencyController({ maxConcurrent: 1, maxQueued: 1 });
+    const quit = new AbortController();
+    const [running, never] = [gate(), vi.fn()];
+    const options = { signal: quit.signal, waitForRoom: true };
+    const jobs = [running.fn, never, never, never].map((fn) => controller.run(fn, options));
+    const ends = Promise.allSettled(jobs);
+    await running.started;
+    const reason = new RangeError('gone');
+    quit.abort(reason);
+    expect(await ends).toEqual(jobs.map(() => ({ status: 'rejected', reason })));
+    running.end('');
+    await controller.waitAll();
+    expect(await controller.run(() => 'next')).toBe('next');
+    expect(never).not.toHaveBeenCalled();
+  });
+
+  test('however many jobs share a signal, it has one listener, which goes with the last of them', async () => {
+    await using controller = new ConcurrencyController({ maxConcurrent: 2, maxQueued: 2 });
+    const { signal } = new AbortController();
+    const slow = gate();
+    const options = { signal, waitForRoom: true };
+    const jobs = Array.from({ length: 8 }, () => controller.run(slow.fn, options));
+    await slow.started;
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    slow.end('');
+    await Promise.all(jobs);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
   test('a signal that is aborted after the end changes nothing', async () => {
     await using controller = new ConcurrencyController();
     const quit = new AbortController();
@@ -468,6 +498,17 @@ describe('closing', () => {
     await closing;
     expect(await pool.wait('a')).toBe('2');
     expect(() => controller.pool()).toThrow('closed');
+  });
+
+  test('a pool is set as the one that made it, where it does not say otherwise', async () => {
+    const controller = new ConcurrencyController({ maxConcurrent: 3, drainTimeoutMs: 5, graceMs: 5 });
+    const pool = controller.pool({ maxQueued: 7 });
+    expect(pool.stats()).toMatchObject({ maxConcurrent: 3, maxQueued: 7 });
+    const deaf = gate();
+    await pool.submit('deaf', deaf.fn);
+    await controller.close();
+    expect(await codeOf(pool.wait('deaf'))).toBe('aborted');
+    deaf.end('');
   });
 
   test('what takes longer than the drain is cancelled, and what ignores that is left behind', async () => {
