@@ -4,13 +4,20 @@ import { isHoldfastError } from '../errors.ts';
 import { decodeJson } from '../json.ts';
 import type { SessionRecord } from '../model/session.ts';
 import { channelOfLog, indexes, kinds } from '../partitions.ts';
-import { type ChangePage, type Cursor, PARTITION_INDEX, type Partition, type Store } from '../store.ts';
+import {
+  type ChangePage,
+  type Cursor,
+  type LogInfo,
+  PARTITION_INDEX,
+  type Partition,
+  type Store,
+} from '../store.ts';
 
 const PAGE = 500;
 /** Partitions that are read at a time. */
-const AT_ONCE = 16;
-/** Of so many partitions it is known what was counted in them: some dozens of megabytes. */
-const MOST_PARTITIONS = 250_000;
+const AT_ONCE = 8;
+/** Of so many sessions and users it is known what was counted in them: some hundred bytes each. */
+const MOST_PARTITIONS = 2_000_000;
 
 /** What there is in a tenant. */
 export interface Totals {
@@ -26,11 +33,12 @@ export interface Totals {
    * already.
    */
   asOf: number;
-  /** Whether everything was counted: not where there are more than 250 000 sessions and users together. */
+  /** Whether everything was counted: not where there are more than 2 000 000 sessions and users together. */
   complete: boolean;
 }
 
-type Counted = readonly [sessions: number, active: number, messages: number, memories: number];
+/** What was counted in a session: its messages twice, and one more where it is active. A number needs no object. */
+type SessionCount = number;
 
 /**
  * Counts a tenant: all of it once, and from then on what the journal says has changed. Nothing is kept in
@@ -41,8 +49,10 @@ export class Census {
   readonly #tenant: string;
   readonly #clock: Clock;
   readonly #most: number;
-  readonly #counted = new Map<string, Counted>();
-  readonly #sum: [number, number, number, number] = [0, 0, 0, 0];
+  readonly #sessions = new Map<string, SessionCount>();
+  /** Memories of those users that have any. */
+  readonly #users = new Map<string, number>();
+  #sum = { activeSessions: 0, messages: 0, memories: 0 };
   #cursor: Cursor | undefined;
   #all = true;
   #totals: Totals | undefined;
@@ -93,8 +103,9 @@ export class Census {
   async #countAll(): Promise<void> {
     // What changes from here on is counted again.
     const { cursor } = await this.#store.readChanges('newest', 0);
-    this.#counted.clear();
-    this.#sum.fill(0);
+    this.#sessions.clear();
+    this.#users.clear();
+    this.#sum = { activeSessions: 0, messages: 0, memories: 0 };
     this.#all = true;
     for (const type of ['session', 'user']) {
       let after: string | undefined;
@@ -110,16 +121,18 @@ export class Census {
 
   async #follow(): Promise<void> {
     const asOf = this.#clock.now();
-    const changed = await this.#changed();
-    await this.#recount([...changed.values()]);
+    const { changed, cursor } = await this.#changed();
+    await this.#recount(changed);
     if (this.#closed) return;
-    const [sessions, activeSessions, messages, memories] = this.#sum;
-    this.#totals = { sessions, activeSessions, messages, memories, asOf, complete: this.#all };
+    // Only now: where something failed on the way, all of it is counted again.
+    this.#cursor = cursor;
+    this.#totals = { sessions: this.#sessions.size, ...this.#sum, asOf, complete: this.#all };
   }
 
   /** The tenant's partitions that the journal tells of, up to its end. */
-  async #changed(): Promise<Map<string, Partition>> {
+  async #changed(): Promise<{ changed: Partition[]; cursor: Cursor }> {
     const changed = new Map<string, Partition>();
+    let cursor = this.#cursor!;
     const note = ({ changes }: ChangePage) => {
       for (const { partition } of changes) {
         const counts = partition.type === 'session' || partition.type === 'user';
@@ -127,60 +140,65 @@ export class Census {
       }
     };
     for (;;) {
-      const page: ChangePage = await this.#store.readChanges(this.#cursor!, PAGE);
+      const page: ChangePage = await this.#store.readChanges(cursor, PAGE);
       note(page);
-      this.#cursor = page.cursor;
+      cursor = page.cursor;
       // Changes that the store holds back: they come again in their places, and are then counted again.
       for (let { ahead } = page; ahead !== undefined; ) {
         const more: ChangePage = await this.#store.readChanges(ahead, PAGE);
         note(more);
         ahead = more.changes.length < PAGE ? undefined : more.cursor;
       }
-      if (page.changes.length < PAGE || this.#closed) return changed;
+      if (page.changes.length < PAGE || this.#closed) return { changed: [...changed.values()], cursor };
     }
   }
 
   async #recount(partitions: readonly Partition[]): Promise<void> {
     for (let i = 0; i < partitions.length && !this.#closed; i += AT_ONCE) {
       const some = partitions.slice(i, i + AT_ONCE);
-      const counts = await Promise.all(some.map((partition) => this.#look(partition)));
-      for (const [at, partition] of some.entries()) this.#note(keyOf(partition), counts[at]!);
+      await Promise.all([
+        this.#recountSessions(some.filter(({ type }) => type === 'session')),
+        ...some.filter(({ type }) => type === 'user').map((partition) => this.#recountUser(partition)),
+      ]);
       // A store in the process answers at once: others have their turn all the same.
       await nextTurn();
     }
   }
 
-  #note(key: string, now: Counted): void {
-    const before = this.#counted.get(key);
-    const isThere = now.some((count) => count !== 0);
-    if (!before && isThere && this.#counted.size >= this.#most) {
+  async #recountSessions(partitions: readonly Partition[]): Promise<void> {
+    if (partitions.length === 0) return;
+    const keys = partitions.map((partition) => ({ partition, kind: kinds.session, id: kinds.session }));
+    const [records, logs] = await Promise.all([
+      this.#store.getRecords(keys),
+      Promise.all(partitions.map((partition) => this.#store.listLogs(partition))),
+    ]);
+    for (const [i, { id }] of partitions.entries()) {
+      const record = records[i];
+      // A fork under way is no session yet.
+      this.#note(this.#sessions, id, record && countOf(decodeJson<SessionRecord>(record.value), logs[i]!));
+    }
+  }
+
+  async #recountUser(partition: Partition): Promise<void> {
+    this.#note(this.#users, partition.id, (await this.#memoriesOf(partition)) || undefined);
+  }
+
+  /** @param now undefined where there is nothing to count any more */
+  #note(counted: Map<string, number>, id: string, now: number | undefined): void {
+    const before = counted.get(id);
+    if (now === undefined) counted.delete(id);
+    else if (before === undefined && this.#sessions.size + this.#users.size >= this.#most) {
       this.#all = false;
       return;
+    } else counted.set(id, now);
+    if (counted === this.#users) this.#sum.memories += (now ?? 0) - (before ?? 0);
+    else {
+      this.#sum.activeSessions += isActive(now) - isActive(before);
+      this.#sum.messages += messagesOf(now) - messagesOf(before);
     }
-    for (const i of [0, 1, 2, 3] as const) this.#sum[i] += now[i] - (before?.[i] ?? 0);
-    if (isThere) this.#counted.set(key, now);
-    else this.#counted.delete(key);
   }
 
-  #look(partition: Partition): Promise<Counted> {
-    return partition.type === 'session' ? this.#session(partition) : this.#user(partition);
-  }
-
-  async #session(partition: Partition): Promise<Counted> {
-    const [records, logs] = await Promise.all([
-      this.#store.getRecords([{ partition, kind: kinds.session, id: kinds.session }]),
-      this.#store.listLogs(partition),
-    ]);
-    // A fork under way is no session yet.
-    if (!records[0]) return [0, 0, 0, 0];
-    const { status } = decodeJson<SessionRecord>(records[0].value);
-    const messages = logs
-      .filter(({ log }) => channelOfLog(log) !== undefined)
-      .reduce((sum, { count }) => sum + count, 0);
-    return [1, status === 'active' ? 1 : 0, messages, 0];
-  }
-
-  async #user(partition: Partition): Promise<Counted> {
+  async #memoriesOf(partition: Partition): Promise<number> {
     let memories = 0;
     let after: string | undefined;
     do {
@@ -189,8 +207,22 @@ export class Census {
       memories += page.items.length;
       after = page.next;
     } while (after !== undefined);
-    return [0, 0, 0, memories];
+    return memories;
   }
+}
+
+function countOf({ status }: SessionRecord, logs: readonly LogInfo[]): SessionCount {
+  let messages = 0;
+  for (const { log, count } of logs) if (channelOfLog(log) !== undefined) messages += count;
+  return messages * 2 + (status === 'active' ? 1 : 0);
+}
+
+function isActive(count: SessionCount = 0): number {
+  return count % 2;
+}
+
+function messagesOf(count: SessionCount = 0): number {
+  return Math.floor(count / 2);
 }
 
 function keyOf({ type, id }: Partition): string {

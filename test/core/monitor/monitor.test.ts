@@ -53,6 +53,37 @@ test('totals say so where there is more than can be kept in mind', async () => {
   expect(census.totals).toMatchObject({ sessions: 4, complete: false });
 });
 
+test.for([
+  ['getRecords', 0],
+  ['listLogs', 0],
+  ['queryIndex', 0],
+  // The first page is read, the second is not.
+  ['readChanges', 1],
+] as const)('totals are right again after a count in which %s failed', async ([verb, succeeding]) => {
+  const store = await openStore('memory:');
+  let left = Number.POSITIVE_INFINITY;
+  const shaky = new Proxy(store, {
+    get(target, name: keyof Store) {
+      const member = target[name];
+      if (typeof member !== 'function') return member;
+      const isShaky = name === verb && left-- <= 0;
+      return isShaky ? () => Promise.reject(new StoreUnavailableError('away')) : member.bind(target);
+    },
+  });
+  await using engine = new ContextEngine(store);
+  const census = new Census(shaky, { tenant: 'default', clock: { now: Date.now } });
+  await newSession(engine);
+  await census.count();
+  await newSession(engine, 's2');
+  await engine.memory.add({ userId: 'ada', content: 'likes pears' });
+  for (let i = 0; i < 600; i++) await engine.messages.append('s', say(`${i}`));
+  left = succeeding;
+  await expect(census.count()).rejects.toThrow('away');
+  left = Number.POSITIVE_INFINITY;
+  await census.count();
+  expect(census.totals).toMatchObject({ sessions: 2, messages: 600, memories: 1, complete: true });
+});
+
 test('totals are counted anew where the journal no longer tells what has changed', async () => {
   const engine = await inMemory();
   await newSession(engine);
