@@ -8,20 +8,20 @@ const events: Readonly<Record<string, string>> = {
   'sessions.sweep': 'sweep done',
   'memory.consolidate': 'memories consolidated',
   'window.undo': 'compaction undone',
-  'tools.execute': 'tool executed',
 };
 
 /** Tells the log of calls: by their names and ids, how long they took and how they ended. */
 export function callLog(log: EngineLog): CallObserver {
   return (service, verb) => {
+    if (!log.isOn) return undefined;
     const event = events[`${service}.${verb}`];
-    const tellsCalls = log.tellsCalls;
-    if (!log.isOn || (event === undefined && !tellsCalls)) return undefined;
     return {
+      // Asked at each call: who looks into something raises the level of a process that runs.
+      isOn: () => event !== undefined || log.tellsCalls,
       ended({ ids, durationMs, outcome }) {
         const ms = Math.round(durationMs * 10) / 10;
         if (event !== undefined && outcome === 'ok') log.info({ ...ids, ms }, event);
-        else if (tellsCalls) log.debug({ call: `${service}.${verb}`, ...ids, ms, outcome }, 'call');
+        else if (log.tellsCalls) log.debug({ call: `${service}.${verb}`, ...ids, ms, outcome }, 'call');
       },
     };
   };

@@ -10,7 +10,7 @@ export interface Logger {
   info(fields: Record<string, unknown>, message: string): void;
   warn(fields: Record<string, unknown>, message: string): void;
   error(fields: Record<string, unknown>, message: string): void;
-  /** Where it says that debug is off, calls are not even watched. */
+  /** Asked at each call: where it says that debug is off, nothing is told of it. */
   isLevelEnabled?(level: string): boolean;
 }
 
@@ -39,7 +39,11 @@ export class EngineLog {
 
   /** Whether calls are told as well. */
   get tellsCalls(): boolean {
-    return this.#logger !== undefined && this.#logger.isLevelEnabled?.('debug') !== false;
+    try {
+      return this.#logger !== undefined && this.#logger.isLevelEnabled?.('debug') !== false;
+    } catch {
+      return false;
+    }
   }
 
   debug(fields: Record<string, unknown>, message: string): void {

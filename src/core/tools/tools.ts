@@ -156,6 +156,7 @@ export class ToolService {
       : { success: false, error: error!, ...told };
     if (!call) return result;
     this.#count(call, result);
+    this.#log(call, result);
     const resultLength = shaped?.units ?? 0;
     await this.#recorded({ tool: call.tool.name, params, options, result, resultLength });
     this.#end(call);
@@ -251,6 +252,23 @@ export class ToolService {
     if (this.#listeners.ended.size === 0) return;
     const event = { ...eventOf(call), success, durationMs, cached, attempts };
     this.#tell('ended', error ? { ...event, code: error.code } : event);
+  }
+
+  /** That a call never throws does not mean that it went well: the log tells which did, and by which code others did not. */
+  #log(
+    { facts: { tool, sessionId, userId } }: Running,
+    { error, durationMs, cached, attempts }: ToolResult,
+  ): void {
+    const { log } = this.#context;
+    if (!log.isOn) return;
+    const ids = {
+      tool,
+      ...(sessionId !== undefined && { sessionId }),
+      ...(userId !== undefined && { userId }),
+    };
+    const told = { ...ids, ms: Math.round(durationMs * 10) / 10, cached, attempts };
+    if (error) log.info({ ...told, code: error.code }, 'tool failed');
+    else log.info(told, 'tool executed');
   }
 
   /** Writes down that there was a call. A result does not wait for it forever, and none is lost by its failing. */

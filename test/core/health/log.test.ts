@@ -98,6 +98,35 @@ test('tells no calls at level info', async () => {
   expect(lines().map(({ msg }) => msg)).toEqual(EVENTS);
 });
 
+test('tells by its code that a tool failed, and nothing of why', async () => {
+  const { logger, lines, text } = log('info');
+  const engine = await inMemory({ logger });
+  const fail = () => {
+    throw new Error(CANARY);
+  };
+  engine.tools.register(
+    defineTool({ name: 'breaks', description: CANARY, input: { type: 'object' }, execute: fail }),
+  );
+  await engine.tools.execute('breaks', {}, { userId: 'u' });
+  await engine.tools.execute('breaks', CANARY as never);
+  expect(lines()).toMatchObject([
+    { msg: 'tool failed', tool: 'breaks', userId: 'u', code: 'tool-failed', attempts: 1 },
+    { msg: 'tool failed', tool: 'breaks', code: 'invalid-input', attempts: 0 },
+  ]);
+  expect(text()).not.toContain(CANARY);
+});
+
+test('tells calls as soon as the level of a running process is debug, and no longer than that', async () => {
+  const { logger, lines } = log('info');
+  const engine = await inMemory({ logger });
+  await engine.sessions.create({ id: 's', userId: 'u' });
+  logger.level = 'debug';
+  await engine.sessions.get('s');
+  logger.level = 'info';
+  await engine.sessions.get('s');
+  expect(lines().map(({ msg, call }) => call ?? msg)).toEqual(['session created', 'sessions.get']);
+});
+
 test('tells that health has changed, and why', async () => {
   const { logger, lines } = log('info');
   const engine = await inMemory({ logger });
@@ -133,7 +162,8 @@ test('does everything as usual with a logger that throws', async () => {
   const broken = () => {
     throw new Error('full');
   };
-  const engine = await inMemory({ logger: { debug: broken, info: broken, warn: broken, error: broken } });
+  const logger = { debug: broken, info: broken, warn: broken, error: broken, isLevelEnabled: broken };
+  const engine = await inMemory({ logger });
   await expect(engine.sessions.create({ id: 's', userId: 'u' })).resolves.toMatchObject({ id: 's' });
 });
 
