@@ -229,13 +229,15 @@ function readRedis(reader: AliasReader): readonly AliasName[] {
   }
   const port = reader.text('REDIS_PORT') ?? '6379';
   const database = reader.text('REDIS_DB');
+  const place = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  if (!/^([\w.-]+|\[[\da-f:.]+\])$/i.test(place))
+    reader.problem('REDIS_HOST', 'store', 'expected the name or address of a host, and nothing more');
   if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535)
     reader.problem('REDIS_PORT', 'store', 'expected a port from 1 to 65535');
   if (database !== undefined && !/^\d{1,5}$/.test(database))
     reader.problem('REDIS_DB', 'store', 'expected the number of a database');
   const password = reader.text('REDIS_PASSWORD');
   const who = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
-  const place = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
   reader.value(
     'store',
     `redis://${who}${place}:${port}${database === undefined ? '' : `/${database}`}`,

@@ -111,6 +111,8 @@ describe('variables of similar systems', () => {
 
   it.each<[Env, string]>([
     [{ REDIS_URL: 'unix:/run/redis.sock' }, 'REDIS_URL: no store is known for unix:'],
+    [{ REDIS_HOST: 'redis://h' }, 'REDIS_HOST: expected the name or address of a host'],
+    [{ REDIS_HOST: 'other@h/0?', REDIS_PASSWORD: 'x' }, 'expected the name or address of a host'],
     [{ REDIS_HOST: 'h', REDIS_PORT: 'tcp://1.2.3.4:1' }, 'REDIS_PORT: expected a port from 1 to 65535'],
     [{ REDIS_HOST: 'h', REDIS_DB: 'first' }, 'REDIS_DB: expected the number of a database'],
   ])('stop the program where they name a store that is none: %j', (env, problem) => {
