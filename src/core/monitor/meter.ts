@@ -25,6 +25,9 @@ const CALLERS_OWN: ReadonlySet<string> = new Set([
   'import',
 ]);
 
+/** Calls that run a function of the caller's, or wait for one: what that throws says nothing of the system. */
+const CALLERS_FUNCTIONS: ReadonlySet<string> = new Set(['concurrency.run', 'concurrency.wait', 'tasks.run']);
+
 /** Whether an error's code tells of something that is wrong with the system, and not with what was asked of it. */
 export function isFault(outcome: string): boolean {
   return outcome !== 'ok' && !CALLERS_OWN.has(outcome);
@@ -54,11 +57,13 @@ export class Meter implements Disposable {
 
   /** The series of a service's verb, made when it is first asked for. */
   call(service: string, verb: string): Series {
+    const name = `${service}.${verb}`;
+    const mayBeFault = !CALLERS_FUNCTIONS.has(name);
     const failure = (outcome: string) => {
       this.errors.set(outcome, (this.errors.get(outcome) ?? 0) + 1);
-      if (isFault(outcome)) this.#faults++;
+      if (mayBeFault && isFault(outcome)) this.#faults++;
     };
-    return seriesIn(this.calls, `${service}.${verb}`, () => new Series({ failure }));
+    return seriesIn(this.calls, name, () => new Series({ failure }));
   }
 
   storeCall(verb: StoreVerb): Series {

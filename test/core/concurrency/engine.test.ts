@@ -198,6 +198,21 @@ test('all tenants share one controller, and their work is counted together', asy
   expect(await engine.concurrency.run(() => 1)).toBe(1);
 });
 
+test("what a caller's own job or task throws is counted, and lowers no score", async () => {
+  await using engine = await ContextEngine.open('memory:', { maintenanceIntervalMs: 0 });
+  const boom = () => Promise.reject(new RangeError('mine'));
+  for (let i = 0; i < 20; i++) {
+    await expect(engine.concurrency.run(boom)).rejects.toThrow('mine');
+    await expect(engine.tasks.run({}, boom)).rejects.toThrow('mine');
+  }
+  await engine.concurrency.submit('job', boom);
+  await expect(engine.concurrency.wait('job')).rejects.toThrow('mine');
+  const { errors, health } = await engine.monitor.snapshot();
+  expect(errors).toEqual({ internal: 41 });
+  expect(health.parts.find(({ name }) => name === 'errors')).toMatchObject({ score: 100, value: 0 });
+  expect(engine.concurrency.stats().kinds.job).toMatchObject({ failed: 21, failuresInARow: 21 });
+});
+
 test('close lets jobs finish with the engine still open, and then takes no more', async () => {
   const store = await openStore('memory:');
   const engine = new ContextEngine(store, { concurrency: { maxConcurrent: 1 }, maintenanceIntervalMs: 0 });
