@@ -193,7 +193,8 @@ export class HealthService {
     this.#closing.abort(new ClosedError('engine'));
     this.#process.stop();
     this.#listeners.clear();
-    await Promise.allSettled([this.#running, this.#parts.recovery.close()]);
+    this.#parts.recovery.close();
+    await this.#running?.catch(ignore);
   }
 
   async #look(): Promise<HealthReport> {

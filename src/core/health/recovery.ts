@@ -1,6 +1,7 @@
 import { ClosedError, UnsupportedError } from '../errors.ts';
 import type { TextIndex } from '../search/text-index.ts';
 import type { Store } from '../store.ts';
+import { TookTooLong, timed } from '../timed.ts';
 
 export const recoveryActions = ['reconnect', 'replay-spool', 'catch-up-index', 'rebuild-index'] as const;
 export type RecoveryAction = (typeof recoveryActions)[number];
@@ -20,7 +21,7 @@ export class Recovery {
   readonly #index: TextIndex;
   readonly #onError: (error: unknown) => void;
   readonly #underWay = new Map<RecoveryAction, Promise<string>>();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   /** @param onError hears of what fails after nobody waited for it any more */
   constructor(store: Store, index: TextIndex, onError: (error: unknown) => void) {
@@ -29,31 +30,32 @@ export class Recovery {
     this.#onError = onError;
   }
 
+  /** @throws ClosedError also where it is closed meanwhile; what the action throws */
   async run(action: RecoveryAction, timeoutMs: number): Promise<RecoveryResult> {
     const start = performance.now();
     const work = this.#start(action);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), timeoutMs);
-    });
+    const since = () => Math.round(performance.now() - start);
     try {
-      const message = await Promise.race([work, late]);
-      const durationMs = Math.round(performance.now() - start);
-      if (message !== undefined) return { action, done: true, message, durationMs };
-      work.catch((error: unknown) => this.#closed || this.#onError(error));
-      return { action, done: false, message: `goes on: ${timeoutMs} ms were not enough`, durationMs };
-    } finally {
-      clearTimeout(timer);
+      const message = await timed(() => work, { timeoutMs, signal: this.#closing.signal });
+      return { action, done: true, message, durationMs: since() };
+    } catch (error) {
+      if (!(error instanceof TookTooLong)) throw error;
+      work.catch((late: unknown) => this.#closing.signal.aborted || this.#onError(late));
+      return {
+        action,
+        done: false,
+        message: `goes on: ${timeoutMs} ms were not enough`,
+        durationMs: since(),
+      };
     }
   }
 
-  /** What is under way ends with the store and the index. */
-  async close(): Promise<void> {
-    this.#closed = true;
+  /** Nobody waits any longer; what is under way ends with the store and the index. */
+  close(): void {
+    this.#closing.abort(new ClosedError('engine'));
   }
 
   #start(action: RecoveryAction): Promise<string> {
-    if (this.#closed) throw new ClosedError('engine');
     const known = this.#underWay.get(action);
     if (known) return known;
     const work = this.#do(action).finally(() => this.#underWay.delete(action));

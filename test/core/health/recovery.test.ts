@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, type TestContext, test, vi } from 'vitest';
 import { FaultProxy } from '../../../scripts/servers/fault-proxy.ts';
 import { startRedis } from '../../../scripts/servers/redis.ts';
-import type { Store } from '../../../src/core/store.ts';
+import type { Store, StoreRecovery } from '../../../src/core/store.ts';
 import { ContextEngine, openStore } from '../../../src/index.ts';
 import { inMemory, newSession } from '../../support/engines.ts';
 import type { ServerName } from '../../support/server-names.ts';
@@ -104,15 +104,7 @@ test('does an action once however many ask, and waits no longer than it is told 
   const store = await openStore('memory:');
   const gate = Promise.withResolvers<void>();
   const reconnect = vi.fn(() => gate.promise);
-  const recovery = { reconnect };
-  const proxy = new Proxy(store, {
-    get: (target, name: keyof typeof store) => {
-      if (name === 'recovery') return recovery;
-      const member = target[name];
-      return typeof member === 'function' ? (member as () => unknown).bind(target) : member;
-    },
-  });
-  const engine = new ContextEngine(proxy, { maintenanceIntervalMs: 0 });
+  const engine = new ContextEngine(recovering(store, { reconnect }), { maintenanceIntervalMs: 0 });
   onTestFinished(() => engine.close());
   const first = engine.health.recover('reconnect');
   const late = await engine.health.recover('reconnect', { timeoutMs: 10 });
@@ -121,6 +113,26 @@ test('does an action once however many ask, and waits no longer than it is told 
   expect(await first).toMatchObject({ done: true });
   expect(reconnect).toHaveBeenCalledOnce();
 });
+
+test('lets nobody wait for an action once the engine is closed', async () => {
+  const store = await openStore('memory:');
+  const recovery = { reconnect: () => new Promise<void>(() => {}) };
+  const engine = new ContextEngine(recovering(store, recovery), { maintenanceIntervalMs: 0 });
+  const refused = expect(engine.health.recover('reconnect')).rejects.toMatchObject({ code: 'closed' });
+  await engine.close();
+  await refused;
+});
+
+/** A store that recovers in another way. */
+function recovering(store: Store, recovery: StoreRecovery): Store {
+  return new Proxy(store, {
+    get: (target, name: keyof Store) => {
+      if (name === 'recovery') return recovery;
+      const member = target[name];
+      return typeof member === 'function' ? (member as () => unknown).bind(target) : member;
+    },
+  });
+}
 
 /** Takes all documents of sessions away, and leaves it written that they are there. */
 async function breakIndex(store: Store, ids: readonly string[]): Promise<void> {
