@@ -124,6 +124,7 @@ export default {
         unit: 'ms',
         baseline: of('fewRepeats'),
         ratio: ratio('manyRepeats', 'fewRepeats'),
+        target: { atMost: 12 },
       },
       {
         case: `addUpdate with autoOptimize, ${MANY} updates`,

@@ -54,6 +54,8 @@ const fileSchema = z.strictObject({
 const toggleSchema = z.strictObject({ key: idSchema, on: z.boolean() });
 
 const DONE = Promise.resolve();
+/** One for all that have none. */
+const NO_METADATA: JsonObject = Object.freeze({});
 
 /** What a context is made with by those who open one. */
 export interface ContextParts {
@@ -94,6 +96,7 @@ export class TaskContext implements AsyncDisposable, Disposable {
   readonly #unwatch: () => void;
   readonly #ends: boolean;
   #n: number;
+  #checkedType: UpdateType | undefined;
   #end: TaskEnd | undefined;
   #failed = false;
   #closing: Promise<void> | undefined;
@@ -215,7 +218,11 @@ export class TaskContext implements AsyncDisposable, Disposable {
    * @throws InvalidInputError at once, for what is no JSON or above 1 MiB; ClosedError after the end
    */
   addUpdate(updateType: UpdateType, data: unknown = null, metadata?: Record<string, unknown>): Promise<void> {
-    parseInput(updateSchema, { updateType, ...(metadata !== undefined && { metadata }) }, 'addUpdate');
+    // A type that was let pass once need not be looked at again: many updates are added.
+    if (updateType !== this.#checkedType || metadata !== undefined) {
+      parseInput(updateSchema, { updateType, ...(metadata !== undefined && { metadata }) }, 'addUpdate');
+      this.#checkedType = updateType;
+    }
     return this.#add(updateType, data, metadata);
   }
 
@@ -384,7 +391,7 @@ export class TaskContext implements AsyncDisposable, Disposable {
       timestamp: this.#clock.now(),
       updateType,
       data: copy,
-      metadata: metadata === undefined ? {} : copyOf(metadata),
+      metadata: metadata === undefined ? NO_METADATA : copyOf(metadata),
     };
     const size = typeof copy === 'string' ? copy.length : text.length;
     const tracked: Tracked = { n: ++this.#n, update, size };

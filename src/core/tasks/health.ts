@@ -1,5 +1,5 @@
 import type { TaskContext } from './context.ts';
-import { Seen } from './history.ts';
+import { Distinct, hashOf } from './distinct.ts';
 
 /** Whether something is wrong with a context. */
 export interface TaskHealth {
@@ -60,8 +60,8 @@ export function checkHealth(task: TaskContext): TaskHealth {
 /** Measures a context; takes time in proportion to its history. */
 export function performance(task: TaskContext): TaskPerformance {
   const { history, size, durationMs, usage } = task;
-  const seen = new Seen();
-  const duplicates = history.filter((update) => !seen.add(update)).length;
+  const distinct = new Distinct(history);
+  const duplicates = history.filter((update, i) => !distinct.add(i, hashOf(update))).length;
   const errors = history.filter(({ updateType }) => updateType === 'error').length;
   const cachedShare = usage.inputTokens === 0 ? 0 : usage.cachedTokens / usage.inputTokens;
   const suggestions: string[] = [];
