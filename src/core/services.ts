@@ -25,6 +25,7 @@ export interface ServiceDefaults {
   readonly maxTokens?: number | undefined;
   /** What a task's history may hold once it is optimised (characters of data). Absent: 1000. */
   readonly taskMaxSize?: number | undefined;
+  readonly concurrency?: { readonly graceMs?: number | undefined } | undefined;
 }
 
 /** The error for a session that is not there. */

@@ -39,6 +39,9 @@ export interface EngineConcurrencyOptions extends ConcurrencyOptions {
   maxCompactions?: number | undefined;
 }
 
+/** What `graceMs` is unless given. */
+export const GRACE_MS = 5000;
+
 const timerSchema = z.int().min(0).max(MAX_TIMER_MS);
 const timeoutSchema = timerSchema.min(1);
 const slotsSchema = z.int().min(1).max(10_000);
@@ -70,7 +73,7 @@ export function concurrencySettings(options: ConcurrencyOptions): ConcurrencySet
     maxConcurrent: options.maxConcurrent ?? 8,
     maxQueued: options.maxQueued ?? 1000,
     timeoutMs: options.timeoutMs,
-    graceMs: options.graceMs ?? 5000,
+    graceMs: options.graceMs ?? GRACE_MS,
     drainTimeoutMs: options.drainTimeoutMs ?? 10_000,
     keepEnded: options.keepEnded ?? 1000,
     keepEndedMs: options.keepEndedMs ?? 5 * 60_000,

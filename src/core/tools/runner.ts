@@ -55,12 +55,12 @@ export class Runner {
     }
     // A retry is given what the first attempt was given, whatever that has made of it.
     const again = tool.retries && (() => this.#checkedInput(call, copyOf(tool, params)));
-    return tool.cache ? this.#cached(call, input, again) : this.#counted(call, input, halt, again);
+    return tool.cache ? this.#cached(call, input, again) : this.#make(call, input, halt, again);
   }
 
   async #cached(call: Running, input: unknown, again: Again): Promise<Shaped> {
     const key = cacheKey(call, input);
-    if (key === undefined) return this.#counted(call, input, call.halt, again);
+    if (key === undefined) return this.#make(call, input, call.halt, again);
     const { cache, flights } = call.state;
     const known = cache!.get(key);
     if (known) {
@@ -71,22 +71,18 @@ export class Runner {
     const isFirst = !flights.has(flight);
     call.cached = !isFirst;
     const made = await flights.join(flight, call.halt, async (halt) => {
-      const result = await this.#counted(call, input, halt, again);
+      const result = await this.#make(call, input, halt, again);
       cache!.set(key, result);
       return result;
     });
     return isFirst ? made : { ...made, value: copyPlain(made.value) };
   }
 
-  async #counted(call: Running, input: unknown, halt: Halt, again: Again): Promise<Shaped> {
+  /** Calls the tool where its rate allows it, as often as it takes and may be done. */
+  async #make(call: Running, input: unknown, halt: Halt, again: Again): Promise<Shaped> {
     const { tool, state, facts } = call;
     if (tool.rateLimit) await halt.race(state.limiter.take(scopeKey(tool.rateLimit.scope, facts)));
-    return this.#make(call, input, halt, again);
-  }
-
-  /** Calls the tool, as often as it takes and may be done. */
-  async #make(call: Running, input: unknown, halt: Halt, again: Again): Promise<Shaped> {
-    const { attempts = 1, backoffMs = BACKOFF_MS, maxBackoffMs = MAX_BACKOFF_MS } = call.tool.retries ?? {};
+    const { attempts = 1, backoffMs = BACKOFF_MS, maxBackoffMs = MAX_BACKOFF_MS } = tool.retries ?? {};
     for (let attempt = 1, given = input; ; attempt++) {
       try {
         return await this.#once(call, given, halt);
@@ -102,13 +98,14 @@ export class Runner {
 
   async #once(call: Running, input: unknown, halt: Halt): Promise<Shaped> {
     const { tool, state, timeoutMs } = call;
-    const limits = { timeoutMs, halt, describeError: this.#settings.describeError };
-    const run = () => {
-      halt.throwIfStopped();
+    const { describeError } = this.#settings;
+    const run = (left?: () => void) => {
       call.attempts++;
-      return attemptOnce(tool, input, { facts: call.facts, attempt: call.attempts }, limits);
+      const told = { facts: call.facts, attempt: call.attempts };
+      return attemptOnce(tool, input, told, { timeoutMs, halt, describeError, left });
     };
-    const raw = state.queue ? await halt.race(state.queue.add(async () => run())) : await run();
+    halt.throwIfStopped();
+    const raw = state.slots ? await state.slots.run(halt, run) : await run();
     const checked = tool.output ? await this.#checkedOutput(call, raw, halt) : raw;
     const result = this.#shaped(call, checked);
     return result instanceof Promise ? halt.race(result) : result;

@@ -1,9 +1,10 @@
-import PQueue from 'p-queue';
+import { GRACE_MS } from '../concurrency/options.ts';
 import type { ServiceContext } from '../services.ts';
 import { ResultCache } from './cache.ts';
 import { Flights } from './flights.ts';
 import type { Shaped } from './large.ts';
 import { type RateLimiter, rateLimiterOf } from './rate.ts';
+import { Slots } from './slots.ts';
 import { CallCounts } from './stats.ts';
 import type { Tool } from './tool.ts';
 
@@ -12,7 +13,7 @@ export class ToolState {
   readonly counts = new CallCounts();
   readonly cache: ResultCache | undefined;
   readonly flights = new Flights<Shaped>();
-  readonly queue: PQueue | undefined;
+  readonly slots: Slots | undefined;
   readonly #tool: Tool;
   readonly #context: ServiceContext;
   #limiter: RateLimiter | undefined;
@@ -21,8 +22,8 @@ export class ToolState {
     this.#tool = tool;
     this.#context = context;
     this.cache = tool.cache && new ResultCache(tool.cache, context.clock);
-    this.queue =
-      tool.maxConcurrent === undefined ? undefined : new PQueue({ concurrency: tool.maxConcurrent });
+    const { graceMs = GRACE_MS } = context.defaults.concurrency ?? {};
+    this.slots = tool.maxConcurrent === undefined ? undefined : new Slots(tool.maxConcurrent, graceMs);
   }
 
   get limiter(): RateLimiter {

@@ -1,6 +1,6 @@
 import { type } from 'arktype';
 import * as v from 'valibot';
-import { describe, expect, it, test } from 'vitest';
+import { describe, expect, it, test, vi } from 'vitest';
 import { z } from 'zod';
 import { defineTool, type Tool } from '../../../src/index.ts';
 import { inMemory } from '../../support/engines.ts';
@@ -282,6 +282,47 @@ test('no more calls of a tool run at a time than it takes', async () => {
   const results = await Promise.all(Array.from({ length: 20 }, () => engine.tools.execute('forecast')));
   expect(results.every(({ success }) => success)).toBe(true);
   expect(most).toBe(2);
+});
+
+test('a call that goes on after it was given up on keeps its slot until it ends', async () => {
+  const engine = await inMemory();
+  const gates: PromiseWithResolvers<void>[] = [];
+  engine.tools.register(
+    defineTool({
+      ...about,
+      input: z.object({}),
+      maxConcurrent: 1,
+      timeoutMs: 1,
+      execute: () => {
+        gates.push(Promise.withResolvers());
+        return gates.at(-1)!.promise;
+      },
+    }),
+  );
+  const first = await engine.tools.execute('forecast');
+  expect(first.error!.code).toBe('timeout');
+  const caller = new AbortController();
+  const leaving = engine.tools.execute('forecast', {}, { signal: caller.signal });
+  const next = engine.tools.execute('forecast', {}, { timeoutMs: 60_000 });
+  caller.abort();
+  expect(await leaving).toMatchObject({ error: { code: 'aborted' }, attempts: 0 });
+  expect(gates).toHaveLength(1);
+  gates[0]!.resolve();
+  await vi.waitFor(() => expect(gates).toHaveLength(2));
+  gates[1]!.resolve();
+  expect(await next).toMatchObject({ success: true, attempts: 1 });
+});
+
+test('a call that never ends keeps its slot for a while only', async () => {
+  const engine = await inMemory({ concurrency: { graceMs: 1 } });
+  const input = z.object({ hang: z.boolean() });
+  const execute = ({ hang }: { hang: boolean }) => (hang ? new Promise<never>(() => {}) : 'done');
+  engine.tools.register(defineTool({ ...about, input, maxConcurrent: 1, timeoutMs: 1, execute }));
+  const [hung, next] = await Promise.all(
+    [true, false].map((hang) => engine.tools.execute('forecast', { hang })),
+  );
+  expect(hung).toMatchObject({ error: { code: 'timeout' } });
+  expect(next).toMatchObject({ success: true, result: 'done' });
 });
 
 test('a closed engine calls nothing, and ends what it is calling', async () => {
