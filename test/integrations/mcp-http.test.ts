@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
@@ -18,6 +19,11 @@ const sessions = new Map<string, StreamableHTTPServerTransport>();
 /** Sessions whose next request is cut off, and that get no answer from then on. */
 const lost = new Set<string>();
 const silent = new Set<string>();
+/** Sessions whose next answer has no end. */
+const pours = new Set<string>();
+function* water() {
+  for (;;) yield Buffer.alloc(65_536, '~');
+}
 
 beforeEach(async () => {
   engine = await ContextEngine.open('memory:');
@@ -44,6 +50,13 @@ async function listen(port: number): Promise<Server> {
     if (lost.delete(String(id))) {
       silent.add(String(id));
       request.socket.destroy();
+      return;
+    }
+    if (pours.delete(String(id))) {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      Readable.from(water())
+        .on('error', () => {})
+        .pipe(response);
       return;
     }
     await (sessions.get(String(id)) ?? (await newSession())).handleRequest(request, response);
@@ -128,6 +141,14 @@ test('a call that comes while it is asked whether the server is there, goes to t
   for (const id of sessions.keys()) lost.add(id);
   expect((await call('add', { a: 1, b: 2 })).error).toMatchObject({ code: 'tool-unavailable' });
   expect((await call('add', { a: 1, b: 2 })).result).toEqual({ sum: 3 });
+});
+
+test('an answer that has no end is not read to its end', async () => {
+  await using _mcp = await connect();
+  for (const id of sessions.keys()) pours.add(id);
+  const { error } = await call('shout', { text: 'hi' });
+  expect(error).toEqual({ code: 'tool-failed', message: "the MCP server's answer is larger than 10 MiB" });
+  expect((await call('shout', { text: 'hi' })).result).toBe('HI');
 });
 
 test('ends a call whose server goes away while it waits', async () => {

@@ -5,6 +5,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type { ClientRequest } from '@modelcontextprotocol/sdk/types.js';
 import { ClosedError } from '../../core/errors.ts';
 import { timed } from '../../core/timed.ts';
+import { boundedFetch } from './bounded-fetch.ts';
 import { failureOf, goneError, isTransient, wasNotTaken } from './failures.ts';
 import type { Sdk } from './host.ts';
 import { isClient, type Settings, type Source } from './options.ts';
@@ -159,7 +160,8 @@ export class Connection {
     if ('url' in source) {
       const requestInit = source.headers ? { headers: source.headers } : {};
       // Its optional fields may be undefined, which the interface does not say.
-      return new this.#sdk.StreamableHTTPClientTransport(new URL(source.url), { requestInit }) as Transport;
+      const options = { requestInit, fetch: boundedFetch };
+      return new this.#sdk.StreamableHTTPClientTransport(new URL(source.url), options) as Transport;
     }
     const { command, args = [], env = {}, cwd, stderr = 'ignore' } = source;
     return new this.#sdk.StdioClientTransport({
