@@ -68,6 +68,8 @@ export interface HealthParts {
 
 /** Names of our own checks, in the order in which they are told. */
 const own = ['store', 'schema', 'disk', 'journal', 'memory', 'event-loop', 'clock'] as const;
+/** How long a report is believed, whatever calls say (milliseconds). */
+const DOUBT_MS = 1000;
 /** Without these nothing can be done. */
 const critical: readonly string[] = ['store', 'schema', 'disk', 'memory'];
 
@@ -85,6 +87,7 @@ export class HealthService {
   readonly #timer: NodeJS.Timeout | undefined;
   #running: Promise<HealthReport> | undefined;
   #last: HealthReport | undefined;
+  #lookedAt = -DOUBT_MS;
   /** As listeners have been told. */
   #told: HealthStatus | undefined;
   #better = 0;
@@ -187,6 +190,16 @@ export class HealthService {
     return this.#parts.recovery.run(action, timeoutMs);
   }
 
+  /**
+   * Looks out of turn, where it looks regularly: a call has found the store away, and who listens is to know now. Not
+   * where that is known already, and once a second at most.
+   */
+  doubt(): void {
+    const isKnown = this.#last?.status === 'unhealthy';
+    if (!this.#timer || this.#running || isKnown || performance.now() - this.#lookedAt < DOUBT_MS) return;
+    void this.check().catch(ignore);
+  }
+
   /** Looks no more. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
@@ -198,6 +211,7 @@ export class HealthService {
   }
 
   async #look(): Promise<HealthReport> {
+    this.#lookedAt = performance.now();
     const checks = [...this.#ownChecks(), ...this.#custom.values()];
     const counted: HealthStatus[] = [];
     const looked: HealthCheck[] = [];

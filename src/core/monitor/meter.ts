@@ -48,6 +48,8 @@ export class Meter implements Disposable {
   readonly promptTokens = { input: 0, cached: 0 };
   readonly startedAt = Date.now();
   messages = 0;
+  /** Hears of each call that finds the store away, or locked. */
+  onUnavailable: (() => void) | undefined;
   #faults = 0;
   /** Calls of the store that found it away, or locked. */
   #unavailable = 0;
@@ -68,7 +70,9 @@ export class Meter implements Disposable {
 
   storeCall(verb: StoreVerb): Series {
     const failure = (outcome: string) => {
-      if (outcome === 'store-unavailable') this.#unavailable++;
+      if (outcome !== 'store-unavailable') return;
+      this.#unavailable++;
+      this.onUnavailable?.();
     };
     const time = (ms: number, weight: number) => this.recentCommits.record(ms, weight);
     return seriesIn(this.store, verb, () => new Series({ failure, ...(verb === 'commit' && { time }) }));

@@ -47,6 +47,16 @@ test('finds a Redis that was killed unhealthy, and reconnects to it as soon as i
   expect((await engine.health.check()).status).toBe('healthy');
 }, 30_000);
 
+test('tells of a store that is away as soon as a call finds it so, however seldom it looks by itself', async (context) => {
+  await using server = await ownRedis(context);
+  const engine = await opened(server.url, { health: { intervalMs: 1e9, timeoutMs: 2000 } });
+  await newSession(engine);
+  const told = new Promise((resolve) => engine.health.onChange(({ status }) => resolve(status)));
+  await server.kill();
+  await expect(engine.sessions.get('s')).rejects.toMatchObject(away);
+  await expect(told).resolves.toBe('unhealthy');
+}, 30_000);
+
 test('reconnects to a Postgres behind a network that was cut', async (context) => {
   await serverUrl('postgres', context);
   const url = await createPlace('postgres');
