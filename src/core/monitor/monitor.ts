@@ -10,6 +10,7 @@ import { Census } from './census.ts';
 import type { Instruments } from './instruments.ts';
 import { type Lags, readLags, sureMs } from './lags.ts';
 import type { Meter } from './meter.ts';
+import { observe } from './observed.ts';
 import { OperationTimer } from './operation-timer.ts';
 import type { MonitorOptions } from './options.ts';
 import type { ProcessFacts } from './process.ts';
@@ -62,6 +63,7 @@ export class MonitorService {
   /** One for all tenants. */
   readonly #sampler: Sampler | undefined;
   readonly #owner: boolean;
+  readonly #unobserve: (() => void) | undefined;
   /** Asked beside the watch on services: looking is no call of a user's. */
   readonly #work: () => ConcurrencyStats;
 
@@ -87,6 +89,9 @@ export class MonitorService {
     this.#prometheus = new PrometheusText(instruments);
     const { sampleIntervalMs: intervalMs = 60_000, historySize: size = 60 } = options;
     this.#sampler = root ? root.#sampler : new Sampler(() => this.#sample(), { intervalMs, size });
+    if (root) return;
+    const { meter, telemetry } = instruments;
+    this.#unobserve = observe(telemetry.meter, { meter, snapshot: () => this.snapshot() });
   }
 
   /**
@@ -163,6 +168,7 @@ export class MonitorService {
   }
 
   async close(): Promise<void> {
+    this.#unobserve?.();
     await this.#census?.close();
     if (!this.#owner) return;
     await this.#sampler?.close();

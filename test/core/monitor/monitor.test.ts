@@ -188,8 +188,59 @@ test('gives Prometheus its text: bounded labels, base units, and a registry of i
   expect(text).toContain('holdfast_operation_duration_seconds_count{name="plan \\"b\\"\\n"} 1');
   expect(text).toMatch(/^holdfast_process_resident_memory_bytes \d+$/m);
   expect(text).not.toContain('session-with-a-name');
-  for (const line of text.split('\n')) expect(line).toMatch(/^$|^# (HELP|TYPE) |^holdfast_\w+(\{.*\})? \S+$/);
   expect(register.getMetricsAsArray()).toEqual([]);
+});
+
+test('what Prometheus is given is well formed: each series once, below the type and help of its metric', async () => {
+  const engine = await inMemory({ monitor: { sampleIntervalMs: 0 } });
+  const id = await newSession(engine);
+  await engine.messages.append(id, say('hi'));
+  await expect(engine.sessions.get('nobody')).rejects.toThrow();
+  await engine.window.reportUsage(id, { inputTokens: 200, cachedTokens: 150 });
+  engine.monitor.operationTimer('plan').stop();
+  const { text } = await engine.monitor.prometheus();
+  const seen = new Map<string, number>();
+  const types = new Map<string, string>();
+  const labels = new Set<string>();
+  for (const line of text.trimEnd().split('\n').filter(Boolean)) {
+    const [, name, type] = /^# TYPE (\w+) (gauge|counter|histogram)$/.exec(line) ?? [];
+    if (name && type) {
+      expect([...types.keys()]).not.toContain(name);
+      types.set(name, type);
+    } else if (!line.startsWith('# HELP ')) {
+      const [, series, metric, inner = '', value] = /^((holdfast_\w+)(?:\{(.*)\})?) (\S+)$/.exec(line)!;
+      expect([...seen.keys()]).not.toContain(series);
+      seen.set(series!, Number(value));
+      expect(value).not.toBe('NaN');
+      const family = [...types.keys()].at(-1)!;
+      const isHistogram = types.get(family) === 'histogram';
+      expect(metric!.replace(isHistogram ? /_(bucket|sum|count)$/ : '', '')).toBe(family);
+      expect(family.endsWith('_total')).toBe(types.get(family) === 'counter');
+      for (const [, label] of inner.matchAll(/(\w+)="/g)) labels.add(label!);
+    }
+  }
+  for (const [series, value] of seen)
+    if (series.includes('le="+Inf"')) {
+      const count = series
+        .replace('_bucket', '_count')
+        .replace(/,?le="\+Inf"/, '')
+        .replace('{}', '');
+      expect([count, seen.get(count)]).toEqual([count, value]);
+    }
+  const known = [
+    'code',
+    'kind',
+    'le',
+    'name',
+    'outcome',
+    'part',
+    'queue',
+    'service',
+    'source',
+    'stat',
+    'verb',
+  ];
+  expect(known).toEqual(expect.arrayContaining([...labels]));
 });
 
 test('two engines in a process do not see each other', async () => {

@@ -1,4 +1,4 @@
-import { context, metrics, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { context, diag, metrics, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import {
   AggregationTemporality,
@@ -12,8 +12,9 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { EngineOptions } from '../../../src/core/engine.ts';
+import { COUNTERS, GAUGES } from '../../../src/core/monitor/figures.ts';
 import { ContextEngine } from '../../../src/index.ts';
 import { inMemory, newSession } from '../../support/engines.ts';
 
@@ -117,6 +118,41 @@ test('durations of calls, of the store and of timed operations are histograms', 
     { attributes: { 'holdfast.operation.name': 'plan' } },
   ]);
   expect(span('holdfast.operation').attributes).toEqual({ 'holdfast.operation.name': 'plan' });
+});
+
+test('what Prometheus is told besides, OpenTelemetry is told as gauges and counters', async () => {
+  const engine = await inMemory();
+  const id = await newSession(engine);
+  await engine.messages.append(id, { role: 'user', content: 'hi' });
+  await expect(engine.sessions.get('nobody')).rejects.toThrow();
+  expect(await pointsOf('holdfast.sessions')).toMatchObject([{ value: 1 }]);
+  expect(await pointsOf('holdfast.messages.appended')).toMatchObject([{ value: 1 }]);
+  expect(await pointsOf('holdfast.errors')).toMatchObject([
+    { attributes: { 'error.type': 'not-found' }, value: 1 },
+  ]);
+  const queues = (await pointsOf('holdfast.queue.depth')).map((point) => point.attributes['holdfast.queue']);
+  expect(queues).toEqual(expect.arrayContaining(['commits', 'tokens', 'index']));
+  await engine.messages.settled();
+  const { text } = await engine.monitor.prometheus();
+  for (const { name } of [...GAUGES, ...COUNTERS]) {
+    const isTold = new RegExp(
+      `^${name.replaceAll('.', '_')}(_seconds|_bytes|_ratio)?(_total)?[{ ]`,
+      'm',
+    ).test(text);
+    expect([name, (await pointsOf(name)).length > 0]).toEqual([name, isTold]);
+  }
+});
+
+test('an engine that is closed is asked for no more gauges', async () => {
+  const error = vi.fn();
+  const ignored = () => undefined;
+  diag.setLogger({ error, warn: ignored, info: ignored, debug: ignored, verbose: ignored });
+  const engine = await ContextEngine.open('memory:');
+  expect(await pointsOf('holdfast.health.score')).toMatchObject([{ value: 100 }]);
+  await engine.close();
+  await meters.forceFlush();
+  diag.disable();
+  expect(error).not.toHaveBeenCalled();
 });
 
 test('neither spans nor metrics nor logs nor the snapshot tell anything of what is stored', async () => {
