@@ -33,7 +33,7 @@ export type { Embedder } from './core/search/embedder.ts';
 export type { SessionHandle } from './core/session-handle.ts';
 export type { Store } from './core/store.ts';
 export type { StoreOptions } from './core/store-options.ts';
-export type { TaskContext } from './core/tasks/context.ts';
+export { TaskContext } from './core/tasks/context.ts';
 export { taskContext } from './core/tasks/standalone.ts';
 export { defineTool, type Tool, type ToolResult } from './core/tools/tool.ts';
 export { openStore } from './open-store.ts';

@@ -117,6 +117,7 @@ export class TaskContext implements AsyncDisposable, Disposable {
     this.#startedAt = clock.now();
     this.#durationBefore = loaded.durationMs;
     this.#end = loaded.end;
+    if (loaded.end) this.#closing = DONE;
     this.#tracker.restore(loaded.files, loaded.models);
     this.#usage.add(loaded.usage);
     this.#storage = storage;
@@ -254,11 +255,11 @@ export class TaskContext implements AsyncDisposable, Disposable {
    * `close`, `end`, `destroy` or `release`, whichever it has first. Two may have the same name: both are released.
    * @param options.timeoutMs how long it may take; `releaseTimeoutMs` where absent
    * @returns the resource
-   * @throws InvalidInputError for one that has none of these methods
+   * @throws InvalidInputError for one that has none of these methods; ClosedError once the task is being closed
    */
   addResource<T extends object>(name: string, resource: T, options: { timeoutMs?: number } = {}): T {
     const given = parseInput(resourceSchema, { ...options, name }, 'addResource');
-    this.#checkOpen();
+    if (this.#closing) throw new ClosedError('task');
     const { timeoutMs = this.#options.releaseTimeoutMs ?? 5000 } = given;
     this.#resources.add(name, resource, timeoutMs);
     this.#add('resource', { name }, { type: resource.constructor?.name ?? 'Object' });
@@ -321,7 +322,8 @@ export class TaskContext implements AsyncDisposable, Disposable {
    * @throws ReleaseError with all that failed
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    // Not before it is known that it is closing: a resource may ask for that itself.
+    this.#closing ??= Promise.resolve().then(() => this.#close());
     return this.#closing;
   }
 

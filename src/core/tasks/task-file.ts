@@ -30,6 +30,8 @@ export class TaskFile implements TaskStorage {
   /** Whether there is a file that can be appended to, and whether it ends in a torn line. */
   #whole: boolean;
   #torn: boolean;
+  /** How often the file was written anew. */
+  #versions = 0;
 
   /** No more is written by this context. */
   readonly close: () => void;
@@ -92,6 +94,7 @@ export class TaskFile implements TaskStorage {
   }
 
   async #write(text: string): Promise<void> {
+    const version = this.#versions;
     await mkdir(dirname(this.#path), { recursive: true });
     const temporary = this.#temporary();
     try {
@@ -102,7 +105,9 @@ export class TaskFile implements TaskStorage {
       } finally {
         await file.close();
       }
-      this.#replace(temporary);
+      // What was saved at once meanwhile is newer.
+      if (version === this.#versions) this.#replace(temporary);
+      else await rm(temporary, { force: true });
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;
@@ -124,6 +129,7 @@ export class TaskFile implements TaskStorage {
     syncFolder(dirname(this.#path));
     this.#whole = true;
     this.#torn = false;
+    this.#versions++;
   }
 
   #temporary(): string {

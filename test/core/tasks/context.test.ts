@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { TaskContext } from '../../../src/core/tasks/context.ts';
-import { ClosedError, InvalidInputError, isHoldfastError, taskContext } from '../../../src/index.ts';
+import {
+  ClosedError,
+  InvalidInputError,
+  isHoldfastError,
+  TaskContext,
+  taskContext,
+} from '../../../src/index.ts';
 
 async function failureOf(
   work: () => unknown,
@@ -168,6 +173,14 @@ describe('a task context', () => {
     expect(task.closed).toBe(true);
   });
 
+  test('that had ended before ends no second time', async () => {
+    const json = taskContext({ id: 't' }).toJSON();
+    const task = TaskContext.fromJSON({ ...json, closedAt: 5, failed: true, durationMs: 3 });
+    await task.close();
+    await task.fail(new Error('late'));
+    expect(task.toJSON()).toMatchObject({ closedAt: 5, failed: true, durationMs: 3, history: [] });
+  });
+
   test('comes back from JSON as it was', () => {
     const name = fc
       .string({ minLength: 1, maxLength: 20, unit: 'grapheme' })
@@ -289,6 +302,23 @@ describe('resources', () => {
     await task.close();
     expect(closes).toBe(2);
     expect(shared.count).toBe(1);
+  });
+
+  test('may end their task themselves, and are refused once it is ending, so that none is forgotten', async () => {
+    const order: string[] = [];
+    const task = taskContext();
+    task.addResource('last', noting(order, 'last'));
+    task.addResource('first', {
+      close() {
+        void task.close();
+        order.push('first');
+        expect(() => task.addResource('late', noting(order, 'late'))).toThrow(ClosedError);
+        task.addUpdate('message', 'still here');
+      },
+    });
+    await task.close();
+    expect(order).toEqual(['first', 'last']);
+    expect(task.history.map(({ data }) => data)).toContain('still here');
   });
 
   test('of one name are all released', async () => {

@@ -62,6 +62,27 @@ describe('tasks in a folder', () => {
     expect(data(task)).toEqual([0, 1, 2, 3, 4, 5, 6]);
   });
 
+  test('are left as `using` saved them by a write that was under way', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const id = `t-${turns}`;
+      const writes: Promise<void>[] = [];
+      {
+        using task = taskContext({ id }, { taskDir });
+        writes.push(task.addUpdate('message', 'first'));
+        // The file is new: it is written aside, and is that far or not when the task ends.
+        for (let i = 0; i < turns; i++) await new Promise(setImmediate);
+        writes.push(task.addUpdate('message', 'last'));
+      }
+      await Promise.all(writes);
+      // Nothing is left that was written aside once all is done.
+      await expect
+        .poll(async () => (await readdir(taskDir)).filter((name) => name.endsWith('.tmp')))
+        .toEqual([]);
+      using task = taskContext({ id }, { taskDir });
+      expect(data(task)).toEqual(['first', 'last']);
+    }
+  });
+
   test('write updates of one turn together, in order, and none twice', async () => {
     await taskContext({ id: 't' }, { taskDir }, async (task) => {
       await Promise.all(Array.from({ length: 3000 }, (_, i) => task.addUpdate('message', i)));
