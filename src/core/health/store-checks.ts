@@ -2,7 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Store, StoreHealth } from '../store.ts';
-import { type CheckOutcome, type HealthStatus, levelOf, worst } from './check.ts';
+import { type CheckOutcome, type HealthFacts, type HealthStatus, levelOf, worst } from './check.ts';
 import { type ConsumerState, readJournalState } from './journal-state.ts';
 import type { Thresholds } from './options.ts';
 
@@ -49,26 +49,52 @@ export function checkSchema({ facts }: StoreAnswer): CheckOutcome {
   };
 }
 
-/** How much room is left: on the disk of a store that is a file, in the memory of a server that is bounded. */
+/** How much room is left: on the disk of what is a file, in the memory of a server that is bounded. */
 export async function checkRoom(
   { facts }: StoreAnswer,
-  { diskFreeBytes, serverMemory }: Thresholds,
+  thresholds: Thresholds,
 ): Promise<CheckOutcome | null> {
-  const { path, usedMemoryBytes, maxMemoryBytes } = facts;
-  if (typeof path === 'string' && !path.startsWith(':')) {
-    const { bavail, bsize, blocks } = await statfs(dirname(path));
-    const free = bavail * bsize;
-    const status: HealthStatus =
-      free < diskFreeBytes.unhealthy ? 'unhealthy' : free < diskFreeBytes.degraded ? 'degraded' : 'healthy';
-    return {
-      status,
-      message: `${mib(free)} free where the store is`,
-      ...(status !== 'healthy' && { hint: 'Make room, or move the store to a larger disk.' }),
-      facts: { freeBytes: free, totalBytes: blocks * bsize },
-    };
-  }
+  const { path, spoolPath, degraded } = facts;
+  const spool = await diskRoom('spool', spoolPath, thresholds);
+  const rooms = [
+    await diskRoom('store', path, thresholds),
+    // While the store is there, nothing goes into the spool.
+    spool?.status === 'unhealthy' && degraded !== true ? { ...spool, status: 'degraded' as const } : spool,
+    serverRoom(facts, thresholds),
+  ].filter((room) => room !== undefined);
+  if (rooms.length === 0) return null;
+  const hints = rooms.flatMap(({ hint }) => hint ?? []);
+  return {
+    status: worst(rooms.map((room) => room.status)),
+    message: rooms.map((room) => room.message).join('; '),
+    ...(hints.length > 0 && { hint: [...new Set(hints)].join(' ') }),
+    facts: Object.assign({}, ...rooms.map((room) => room.facts)) as HealthFacts,
+  };
+}
+
+/** @param path as the store tells it: names that begin with a colon are in memory */
+async function diskRoom(
+  what: 'store' | 'spool',
+  path: HealthFacts[string] | undefined,
+  { diskFreeBytes: { degraded, unhealthy } }: Thresholds,
+): Promise<CheckOutcome | undefined> {
+  if (typeof path !== 'string' || path.startsWith(':')) return undefined;
+  const { bavail, bsize, blocks } = await statfs(dirname(path));
+  const free = bavail * bsize;
+  const status: HealthStatus = free < unhealthy ? 'unhealthy' : free < degraded ? 'degraded' : 'healthy';
+  const total = blocks * bsize;
+  return {
+    status,
+    message: `${mib(free)} free where the ${what === 'store' ? 'store' : 'fallback'} is`,
+    ...(status !== 'healthy' && { hint: 'Make room, or move the file to a larger disk.' }),
+    facts: what === 'store' ? { freeBytes: free, totalBytes: total } : { spoolFreeBytes: free },
+  };
+}
+
+function serverRoom(facts: HealthFacts, { serverMemory }: Thresholds): CheckOutcome | undefined {
+  const { usedMemoryBytes, maxMemoryBytes } = facts;
   if (typeof usedMemoryBytes !== 'number' || typeof maxMemoryBytes !== 'number' || maxMemoryBytes === 0)
-    return null;
+    return undefined;
   const share = usedMemoryBytes / maxMemoryBytes;
   const status = levelOf(share, serverMemory);
   return {

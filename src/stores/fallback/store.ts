@@ -32,6 +32,7 @@ import { Waiters } from '../shared/waiters.ts';
 import { Backlog, type RejectedBatch } from './backlog.ts';
 import { Flights } from './flights.ts';
 import { Gates } from './gates.ts';
+import { healthOf } from './health.ts';
 import { type FallbackOptions, type FallbackState, warnOfLoss, withDefaults } from './options.ts';
 import { Prober } from './prober.ts';
 import { Replayer } from './replayer.ts';
@@ -267,26 +268,13 @@ export class FallbackStore implements Store {
   async health(): Promise<StoreHealth> {
     this.#life.check();
     const rejected = await this.#backlog.rejectedCount();
-    const problems =
-      rejected > 0 ? [`acknowledged writes refused by the store when replayed: ${rejected}`] : [];
-    const facts = { fallback: this.#state, spooled: this.#backlog.count, rejected };
-    try {
-      const health = await this.#ask('its health', (store) => store.health());
-      if (this.#state === 'replaying')
-        problems.push(`the store is back; left in the spool: ${facts.spooled}`);
-      if (this.#aside.size > 0)
-        problems.push(`sessions whose replay fails, and is tried again: ${this.#aside.size}`);
-      return {
-        ok: health.ok,
-        problems: [...health.problems, ...problems],
-        facts: { ...health.facts, ...facts, fallback: this.#state, degraded: false },
-      };
-    } catch (error) {
+    const spool = await this.#spoolStore.health();
+    const store = await this.#ask('its health', (store) => store.health()).catch((error) => {
       if (!isUnavailable(error)) throw error;
-      const since = new Date(this.#since).toISOString();
-      problems.push(`the store is away since ${since}; in the spool: ${facts.spooled}`);
-      return { ok: true, problems, facts: { ...facts, fallback: this.#state, degraded: true } };
-    }
+      return undefined;
+    });
+    const [state, since, aside] = [this.#state, this.#since, this.#aside.size];
+    return healthOf({ store, spool, state, since, spooled: this.#backlog.count, rejected, aside });
   }
 
   /** Batches that were acknowledged, and refused by the store when they were replayed; the oldest first. */

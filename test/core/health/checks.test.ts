@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { StoreUnavailableError } from '../../../src/core/errors.ts';
 import type { HealthStatus } from '../../../src/core/health/check.ts';
 import { thresholdsOf } from '../../../src/core/health/options.ts';
 import { checkEventLoop, checkMemory } from '../../../src/core/health/process-checks.ts';
@@ -10,6 +11,7 @@ import { ProcessWatch } from '../../../src/core/monitor/process.ts';
 import { kinds, SYSTEM_PARTITION } from '../../../src/core/partitions.ts';
 import type { Cursor, Store } from '../../../src/core/store.ts';
 import { ContextEngine, openStore } from '../../../src/index.ts';
+import { withFallback } from '../../../src/stores/fallback/index.ts';
 import { inMemory, newSession } from '../../support/engines.ts';
 
 const statusesOf = (report: { checks: { name: string; status: HealthStatus }[] }) =>
@@ -61,6 +63,26 @@ describe('engine.health.check', () => {
   it('looks at no disk where there is none', async () => {
     const engine = await inMemory();
     expect(statusesOf(await engine.health.check())).not.toHaveProperty('disk');
+  });
+
+  it('looks at the disk of a fallback too, without which an outage loses writes', async () => {
+    const path = mkdtempSync(join(tmpdir(), 'holdfast-'));
+    onTestFinished(() => rmSync(path, { recursive: true }));
+    const diskFreeBytes = { degraded: 2 ** 60, unhealthy: 2 ** 60 };
+    const health = { thresholds: { diskFreeBytes } };
+    const openOn = async (store: () => Promise<Store>, name: string) => {
+      const spool = await openStore(`file:${path}/${name}.db`);
+      const both = await withFallback(store, spool, { timeoutMs: 100 });
+      const engine = new ContextEngine(both, { health, maintenanceIntervalMs: 0 });
+      onTestFinished(() => engine.close());
+      const { checks } = await engine.health.check();
+      return checks.find((check) => check.name === 'disk');
+    };
+    const message = expect.stringMatching(/^\d+ MiB free where the fallback is$/);
+    const there = await openOn(() => openStore('memory:'), 'a');
+    expect(there).toMatchObject({ status: 'degraded', message, hint: expect.stringMatching(/^Make room/) });
+    const away = () => Promise.reject(new StoreUnavailableError('the server is away'));
+    expect(await openOn(away, 'b')).toMatchObject({ status: 'unhealthy', message });
   });
 
   it('goes by thresholds that are options, and tells what to do', async () => {
