@@ -62,5 +62,5 @@ export class OutputFile {
 }
 
 function notWritable(path: string, message: string, cause?: unknown): InvalidInputError {
-  return new InvalidInputError('export', [{ path, message }], { cause });
+  return new InvalidInputError('output', [{ path, message }], { cause });
 }
