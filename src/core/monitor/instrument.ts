@@ -5,7 +5,8 @@
 import { performance } from 'node:perf_hooks';
 import { type CallIds, idsOf } from './call-ids.ts';
 import type { Meter } from './meter.ts';
-import { counted, type Method, outcomeOf, type Series } from './series.ts';
+import { outcomeReader } from './outcome.ts';
+import { counted, type Method, type Series } from './series.ts';
 import { whenSettled } from './settled.ts';
 
 /** A call as it begins. Its ids are all that is told of its arguments: never content. */
@@ -117,13 +118,16 @@ class Call implements ServiceCall {
 function watch(watched: Watched): Method {
   const { service, verb, instance, method, watchers, meter } = watched;
   const read = idsOf(service, verb);
+  const outcomeOf = outcomeReader(service, verb);
+  const told = (result: unknown) => series!.count(outcomeOf(undefined, result));
   const listens = (watcher: Watcher) => watcher.isOn?.() ?? true;
   let series: Series | undefined;
   return (...args) => {
     series ??= meter?.call(service, verb);
     let isHeard = false;
     for (let i = 0; i < watchers.length; i++) isHeard ||= listens(watchers[i]!);
-    if (!isHeard) return series ? counted(series, method, instance, args) : method.apply(instance, args);
+    if (!isHeard)
+      return series ? counted(series, method, instance, args, told) : method.apply(instance, args);
     series?.begin();
     const call = new Call(watched, args, read);
     const on = watchers.filter(listens);
@@ -131,8 +135,8 @@ function watch(watched: Watched): Method {
       (inner, watcher) => (watcher.around ? () => watcher.around!(call, inner) : inner),
       () => method.apply(instance, args),
     );
-    return whenSettled(run, (error) => {
-      call.end(error === undefined ? 'ok' : outcomeOf(error));
+    return whenSettled(run, (error, result) => {
+      call.end(outcomeOf(error, result));
       series?.end(call.durationMs, call.outcome);
       for (const watcher of on) watcher.ended?.(call);
     });

@@ -26,7 +26,13 @@ const CALLERS_OWN: ReadonlySet<string> = new Set([
 ]);
 
 /** Calls that run a function of the caller's, or wait for one: what that throws says nothing of the system. */
-const CALLERS_FUNCTIONS: ReadonlySet<string> = new Set(['concurrency.run', 'concurrency.wait', 'tasks.run']);
+const CALLERS_FUNCTIONS: ReadonlySet<string> = new Set([
+  'concurrency.run',
+  'concurrency.wait',
+  'tasks.run',
+  'tools.execute',
+  'tools.chain',
+]);
 
 /** Whether an error's code tells of something that is wrong with the system, and not with what was asked of it. */
 export function isFault(outcome: string): boolean {

@@ -54,10 +54,14 @@ export class Series {
     this.#onTime?.(ms, weight);
   }
 
-  /** Counts and times the end of a call that was watched from its beginning on. */
-  end(ms: number, outcome: string): void {
+  count(outcome: string): void {
     if (outcome === 'ok') this.succeeded++;
     else this.fail(outcome);
+  }
+
+  /** Counts and times the end of a call that was watched from its beginning on. */
+  end(ms: number, outcome: string): void {
+    this.count(outcome);
     this.time(ms, 1);
   }
 

@@ -21,7 +21,7 @@ import type { CallIds } from './call-ids.ts';
 import type { CallObserver, CallStart, ServiceCall } from './instrument.ts';
 import type { StoreObserver } from './instrumented-store.ts';
 import { BUCKETS } from './latency.ts';
-import { outcomeOf } from './series.ts';
+import { outcomeReader, type ReadOutcome } from './outcome.ts';
 import { whenSettled } from './settled.ts';
 import type { StoreVerb } from './store-verbs.ts';
 
@@ -72,11 +72,12 @@ export class Telemetry {
       kind: SpanKind.INTERNAL,
       attributes: { 'holdfast.service': service, 'holdfast.verb': verb },
     };
+    const outcome = outcomeReader(service, verb);
     return {
       isOn: this.isOn,
       around: (call, run) => {
         const span = this.#tracer.startSpan(name, options);
-        return inSpan(span, () => attributesOf(call), run);
+        return inSpan(span, run, { attributes: () => attributesOf(call), outcome });
       },
       ended: ({ durationMs, outcome }: ServiceCall) =>
         this.#calls.record(durationMs / 1000, { ...options.attributes, ...errorType(outcome) }),
@@ -90,7 +91,10 @@ export class Telemetry {
         kind: SpanKind.CLIENT,
         attributes: this.#storeAttributes(verb),
       });
-      return inSpan(span, () => batchAttributes(batch), run);
+      return inSpan(span, run, {
+        attributes: () => batchAttributes(batch),
+        outcome: outcomeReader('store', verb),
+      });
     },
     ended: (verb, durationMs, outcome) =>
       this.#store.record(durationMs / 1000, { ...this.#storeAttributes(verb), ...errorType(outcome) }),
@@ -122,13 +126,17 @@ export class Telemetry {
 }
 
 /** Runs something with a span in force, so that spans that are begun meanwhile are its children. */
-function inSpan<T>(span: Span, attributes: () => Attributes, run: () => T): T {
+function inSpan<T>(
+  span: Span,
+  run: () => T,
+  { attributes, outcome }: { attributes: () => Attributes; outcome: ReadOutcome },
+): T {
   // Nobody listens: the rest would be for nothing.
   if (!isSpanContextValid(span.spanContext())) return run();
   if (span.isRecording()) span.setAttributes(attributes());
   return whenSettled(
     () => context.with(trace.setSpan(context.active(), span), run),
-    (error) => finish(span, error === undefined ? 'ok' : outcomeOf(error)),
+    (error, result) => finish(span, outcome(error, result)),
   );
 }
 

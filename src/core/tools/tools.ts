@@ -70,8 +70,8 @@ export class ToolService {
   readonly #states = new WeakMap<Tool, ToolState>();
   readonly #listeners = { started: new Set<Listener>(), ended: new Set<Listener>() };
   readonly #running = new Set<Halt>();
-  #cacheHits = 0;
-  #cacheMisses = 0;
+  /** Of all tenants together. */
+  readonly #cacheUse: { hits: number; misses: number };
   /** Records that are being written. */
   readonly #recording = new Set<Promise<void>>();
   #closing: { promise: Promise<void>; resolve: () => void } | undefined;
@@ -80,6 +80,7 @@ export class ToolService {
     this.#context = context;
     this.#services = services;
     const { root } = services;
+    this.#cacheUse = root ? root.#cacheUse : { hits: 0, misses: 0 };
     this.#registry = root ? root.#registry.of(context.tenant) : new ToolRegistry();
     // A call never throws, not even for what is told of it.
     this.#onError = (error) => {
@@ -154,12 +155,15 @@ export class ToolService {
     const result: ToolResult = shaped
       ? { success: true, result: shaped.value, ...told, ...(shaped.large && { large: shaped.large }) }
       : { success: false, error: error!, ...told };
-    if (!call) return result;
-    this.#count(call, result);
-    this.#log(call, result);
+    if (call) {
+      this.#count(call, result);
+      this.#log(call, result);
+    }
+    // What a model calls that there is not belongs to what happened as well.
+    const tool = call || error?.code === 'not-found' ? nameOf(target) : undefined;
     const resultLength = shaped?.units ?? 0;
-    await this.#recorded({ tool: call.tool.name, params, options, result, resultLength });
-    this.#end(call);
+    if (tool !== undefined) await this.#recorded({ tool, params, options, result, resultLength });
+    if (call) this.#end(call);
     return result;
   }
 
@@ -180,10 +184,9 @@ export class ToolService {
     return Object.fromEntries(this.list().map((tool) => [tool.name, this.#stateOf(tool).counts.stats()]));
   }
 
-  /** How often calls of tools with a cache were given a result from it; undefined before the first such call. */
+  /** How often calls of tools with a cache were given a result from it, in all tenants; undefined before the first such call. */
   get cacheUse(): { hits: number; misses: number; hitRate: number } | undefined {
-    const hits = this.#cacheHits;
-    const misses = this.#cacheMisses;
+    const { hits, misses } = this.#cacheUse;
     return hits + misses === 0 ? undefined : { hits, misses, hitRate: hits / (hits + misses) };
   }
 
@@ -247,8 +250,8 @@ export class ToolService {
     const { counts } = call.state;
     counts.running--;
     counts.ended({ code: error?.code, cached, attempts, durationMs });
-    if (call.tool.cache && cached) this.#cacheHits++;
-    else if (call.tool.cache && attempts > 0) this.#cacheMisses++;
+    if (call.tool.cache && cached) this.#cacheUse.hits++;
+    else if (call.tool.cache && attempts > 0) this.#cacheUse.misses++;
     if (this.#listeners.ended.size === 0) return;
     const event = { ...eventOf(call), success, durationMs, cached, attempts };
     this.#tell('ended', error ? { ...event, code: error.code } : event);
@@ -333,6 +336,10 @@ function eventOf({ facts }: Running): ToolCallEvent {
     ...(userId !== undefined && { userId }),
     ...(toolCallId !== undefined && { toolCallId }),
   };
+}
+
+function nameOf(target: string | Tool): string {
+  return typeof target === 'string' ? target : target.name;
 }
 
 function aborted(): HoldfastError {

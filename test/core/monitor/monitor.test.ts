@@ -3,7 +3,7 @@ import { expect, test, vi } from 'vitest';
 import { StoreUnavailableError } from '../../../src/core/errors.ts';
 import { Census } from '../../../src/core/monitor/census.ts';
 import type { Store } from '../../../src/core/store.ts';
-import { ContextEngine, openStore } from '../../../src/index.ts';
+import { ContextEngine, defineTool, openStore } from '../../../src/index.ts';
 import { inMemory, newSession, onEveryStore } from '../../support/engines.ts';
 
 const say = (content: string) => ({ role: 'user', content }) as const;
@@ -111,6 +111,26 @@ test('a snapshot tells calls, rates, commits, groups, errors and the process', a
   expect(promptCache).toEqual({ inputTokens: 200, cachedTokens: 150, hitRate: 0.75 });
   expect(process.memory.rssBytes).toBeGreaterThan(0);
   expect(lags).toEqual({ journalMs: 0, consumers: [] });
+});
+
+test('calls of tools are told by what came of them, which is no fault of the system', async () => {
+  const engine = await inMemory();
+  const input = { type: 'object' };
+  const execute = () => {
+    throw new Error('no');
+  };
+  engine.tools.register(defineTool({ name: 'fail', description: 'Fails.', input, execute }));
+  await engine.tools.execute('fail');
+  await engine.tools.execute('none');
+  await engine.tools.chain([{ tool: 'fail' }]);
+  const { calls, errors, health } = await engine.monitor.snapshot();
+  expect(calls['tools.execute']!.outcomes).toEqual({ 'tool-failed': 2, 'not-found': 1 });
+  expect(calls['tools.chain']!.outcomes).toEqual({ 'tool-failed': 1 });
+  expect(errors).toEqual({ 'tool-failed': 3, 'not-found': 1 });
+  expect(health.parts.find(({ name }) => name === 'errors')!.score).toBe(100);
+  expect((await engine.monitor.prometheus()).text).toContain(
+    'holdfast_calls_total{service="tools",verb="chain",outcome="tool-failed"} 1',
+  );
 });
 
 test('a snapshot tells consumers of the journal, and that some are behind', async () => {

@@ -103,6 +103,20 @@ test('a call that fails is a span with the code of its error, and no message', a
   expect(failed.events).toEqual([]);
 });
 
+test('a call of a tool that fails is a span with the code of its failure', async () => {
+  const { tools } = await inMemory();
+  await tools.execute('none');
+  const { status, attributes } = span('holdfast.tools.execute');
+  expect(status).toEqual({ code: SpanStatusCode.ERROR });
+  expect(attributes).toMatchObject({ 'error.type': 'not-found' });
+  const calls = await pointsOf('holdfast.call.duration');
+  expect(calls.map((point) => point.attributes)).toContainEqual({
+    'holdfast.service': 'tools',
+    'holdfast.verb': 'execute',
+    'error.type': 'not-found',
+  });
+});
+
 test('durations of calls, of the store and of timed operations are histograms', async () => {
   const engine = await inMemory();
   await newSession(engine);

@@ -90,6 +90,15 @@ describe('cached results', () => {
     expect(engine.tenant('other').tools.stats('count').calls).toBe(1);
   });
 
+  it('are counted for all tenants together', async () => {
+    const engine = await inMemory();
+    engine.tools.register(counting({ ttlMs: 60_000 }));
+    for (const tenant of ['blue', 'blue', 'green']) await engine.tenant(tenant).tools.execute('count');
+    const use = { hits: 1, misses: 2, hitRate: 1 / 3 };
+    expect((await engine.monitor.snapshot()).toolCache).toEqual(use);
+    expect((await engine.tenant('green').monitor.snapshot()).toolCache).toEqual(use);
+  });
+
   it('go with the tool that made them', async () => {
     const engine = await inMemory();
     engine.tools.register(counting({ ttlMs: 60_000 }));

@@ -193,6 +193,22 @@ test('a call is recorded in its task, or in its session, never in both', async (
   expect((await engine.tasks.timeline('s')).items).toEqual([]);
 });
 
+test('a call of a tool that there is not is recorded as well', async () => {
+  const engine = await inMemory();
+  await engine.sessions.create({ id: 's', userId: 'ada' });
+  await engine.tools.execute('ad', { a: 1 }, { sessionId: 's', toolCallId: 'c1' });
+  await engine.tools.execute('', {}, { sessionId: 's' });
+  const { items } = await engine.tasks.timeline('s');
+  expect(items).toMatchObject([
+    {
+      update: {
+        updateType: 'tool_call',
+        data: { tool: 'ad', toolCallId: 'c1', code: 'not-found', attempts: 0 },
+      },
+    },
+  ]);
+});
+
 test('a result that can not be offloaded is truncated, and onError told why', async () => {
   const errors: unknown[] = [];
   const { tools } = await inMemory({ onError: (error) => errors.push(error), tools: { record: 'none' } });
