@@ -1,6 +1,6 @@
 /** Schemas of tools: checking values by them, and telling them as JSON Schema. */
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
-import type { Ajv, AnySchemaObject, ErrorObject, ValidateFunction } from 'ajv';
+import type { Ajv, AnySchemaObject, ErrorObject, Options, ValidateFunction } from 'ajv';
 import type { Ajv2020 } from 'ajv/dist/2020.js';
 import { z } from 'zod';
 import { type InputIssue, InvalidInputError } from '../errors.ts';
@@ -57,37 +57,71 @@ function checkedOf(result: StandardSchemaV1.Result<unknown>): Checked {
 
 /** Formats are notes, as in the standard; a default fills in for what is missing. */
 const ajvOptions = {
-  allErrors: true,
   strict: false,
   validateFormats: false,
   useDefaults: true,
   addUsedSchema: false,
   logger: false,
 } as const;
-/** By what `$schema` names: made when first needed, since each compiles its meta-schema. */
-const drafts: { readonly names: RegExp; readonly make: () => Ajv | Ajv2020; ajv?: Ajv | Ajv2020 }[] = [
+/** What is told of a value: all that is wrong with it, or what was found first. */
+type Extent = 'all' | 'first';
+interface Draft {
+  /** By what `$schema` names it. */
+  readonly names: RegExp;
+  readonly make: (options: Options) => Ajv | Ajv2020;
+  /** When first needed, since each compiles its meta-schema. */
+  readonly made: Partial<Record<Extent, Ajv | Ajv2020>>;
+}
+const drafts: readonly Draft[] = [
   {
     names: /^https?:\/\/json-schema\.org\/draft\/2020-12\/schema#?$/,
-    make: () => new (loadAjv2020())(ajvOptions),
+    make: (options) => new (loadAjv2020())(options),
+    made: {},
   },
-  { names: /^https?:\/\/json-schema\.org\/draft-07\/schema#?$/, make: () => new (loadAjv())(ajvOptions) },
+  {
+    names: /^https?:\/\/json-schema\.org\/draft-07\/schema#?$/,
+    make: (options) => new (loadAjv())(options),
+    made: {},
+  },
 ];
+/**
+ * Of a value that holds more values than these, each counted as often as there are values in its schema, what is found
+ * first is told: all of it, once for each alternative of each item, may be more than fits into memory.
+ */
+const MAX_CHECKS = 100_000;
 
 function jsonSchemaChecker(schema: JsonSchema, field: string): Checker {
-  const validate = compile(schema, field);
+  const all = compile(schema, field, 'all');
+  const own = structuredClone(schema);
+  const most = MAX_CHECKS / countValues(own, MAX_CHECKS);
+  let first: ValidateFunction | undefined;
   return (value) => {
-    if (validate(value)) return { value };
-    return { issues: validate.errors!.map(issueOf) };
+    let validate = all;
+    if (countValues(value, most) > most) validate = first ??= compile(own, field, 'first');
+    return validate(value) ? { value } : { issues: validate.errors!.map(issueOf) };
   };
 }
 
-function compile(schema: JsonSchema, field: string): ValidateFunction {
+/** How many values there are in a value, itself one of them. Counts no further than to one more than `most`, or so. */
+function countValues(value: unknown, most: number): number {
+  const left = [value];
+  let count = 0;
+  for (; left.length > 0 && count <= most; count++) {
+    const one = left.pop();
+    if (typeof one !== 'object' || one === null) continue;
+    if (Array.isArray(one) && one.length > most) return one.length;
+    for (const inner of Object.values(one)) left.push(inner);
+  }
+  return count;
+}
+
+function compile(schema: JsonSchema, field: string, extent: Extent): ValidateFunction {
   const { $schema = 'https://json-schema.org/draft/2020-12/schema' } = schema;
   const draft = drafts.find(({ names }) => names.test(String($schema)));
   if (!draft) throw notASchema(field, 'its $schema is neither draft 2020-12 nor draft-07');
   if ('$async' in schema) throw notASchema(field, '$async is not JSON Schema');
-  draft.ajv ??= draft.make();
-  const { ajv } = draft;
+  draft.made[extent] ??= draft.make({ ...ajvOptions, allErrors: extent === 'all' });
+  const ajv = draft.made[extent];
   const { $id } = schema;
   if (typeof $id === 'string' && ajv.getSchema($id)) throw notASchema(field, '$id is that of a draft');
   try {

@@ -414,3 +414,18 @@ test('a schema that throws, or never answers, fails the call', async () => {
   });
   expect(await outcome(silent)).toMatchObject({ success: false, attempts: 0 });
 });
+
+test('of a long input the first thing that is wrong is told, not each alternative of each item', async () => {
+  const alternatives = Array.from({ length: 50 }, () => ({ type: 'string' }));
+  const input = { type: 'object', properties: { notes: { type: 'array', items: { anyOf: alternatives } } } };
+  const tool = defineTool({ name: 'odd', description: '', input, execute: ({ notes }) => notes });
+  const notes = Array.from({ length: 100_000 }, () => 'a note');
+  expect(await tool.checkInput({ notes })).toEqual({ value: { notes } });
+  const { issues: few } = await tool.checkInput({ notes: [...notes, 7] });
+  const { issues: same } = await tool.checkInput({ notes: notes.map(() => 7) });
+  expect(few).toHaveLength(alternatives.length + 1);
+  expect(same).toHaveLength(alternatives.length + 1);
+  // Of a short one, all of it.
+  const { issues: all } = await tool.checkInput({ notes: [7, 'a note', 7] });
+  expect(all).toHaveLength(2 * (alternatives.length + 1));
+});
