@@ -302,7 +302,8 @@ export class ContextEngine implements AsyncDisposable {
 
   #makeHealth(parts: { clock: Clock; journalKeepMs: number; log: EngineLog; onError(error: unknown): void }) {
     const recovery = new Recovery(this.#store, this.#textIndex, parts.onError);
-    const health = new HealthService({ store: this.#store, recovery, ...parts }, this.#options.health);
+    const watched = { store: this.#store, recovery, process: this.#instruments?.process };
+    const health = new HealthService({ ...watched, ...parts }, this.#options.health);
     if (this.#instruments) this.#instruments.meter.onUnavailable = () => health.doubt();
     health.onChange(({ status, reasons }, before) =>
       parts.log[status === 'healthy' ? 'info' : 'warn']({ status, before, reasons }, 'health changed'),

@@ -63,6 +63,8 @@ export interface HealthParts {
   readonly clock: Clock;
   readonly journalKeepMs: number;
   readonly recovery: Recovery;
+  /** Where somebody watches the process already, and stops it as well; else it is watched from the first look on. */
+  readonly process?: ProcessWatch | undefined;
   onError(error: unknown): void;
 }
 
@@ -81,7 +83,7 @@ export class HealthService {
   readonly #thresholds: Thresholds;
   readonly #custom = new Map<string, Check>();
   readonly #listeners = new Set<Listener>();
-  readonly #process = new ProcessWatch();
+  readonly #process: ProcessWatch;
   readonly #clockWatch: ClockWatch;
   readonly #closing = new AbortController();
   readonly #timer: NodeJS.Timeout | undefined;
@@ -98,6 +100,7 @@ export class HealthService {
     this.#timeoutMs = timeoutMs;
     this.#betterAfter = betterAfter;
     this.#thresholds = thresholdsOf(thresholds);
+    this.#process = parts.process ?? new ProcessWatch();
     this.#clockWatch = new ClockWatch(parts.clock);
     if (intervalMs === 0) return;
     this.#process.start();
@@ -204,7 +207,7 @@ export class HealthService {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#closing.abort(new ClosedError('engine'));
-    this.#process.stop();
+    if (!this.#parts.process) this.#process.stop();
     this.#listeners.clear();
     this.#parts.recovery.close();
     await this.#running?.catch(ignore);

@@ -169,6 +169,19 @@ describe('the checks of the process', () => {
     expect(checkMemory({ ...now, memory }, thresholdsOf())).toMatchObject({ status: 'unhealthy' });
   });
 
+  it('know at the first look what has held the event loop up since the engine was opened', async () => {
+    const engine = await inMemory({
+      health: { thresholds: { eventLoopMs: { degraded: 100, unhealthy: 1e9 } } },
+    });
+    await vi.waitFor(async () => {
+      for (const until = Date.now() + 150; Date.now() < until; );
+      const { eventLoop } = (await engine.monitor.snapshot()).process;
+      expect(eventLoop.delayP99Ms).toBeGreaterThan(100);
+    });
+    const { checks } = await engine.health.check();
+    expect(checks.find(({ name }) => name === 'event-loop')).toMatchObject({ status: 'degraded' });
+  });
+
   it('tell of an event loop that is held up', () => {
     const now = facts();
     const held = { ...now, eventLoop: { ...now.eventLoop, delayP99Ms: 300 } };
