@@ -1,18 +1,9 @@
 import PQueue from 'p-queue';
-import { BACKGROUND_KINDS, type BackgroundKind } from './options.ts';
+import type { BackgroundKind } from './options.ts';
 import { Tally } from './tally.ts';
 
-/**
- * Of what there is one at a time anyhow there is one slot, and two for the index: while it catches up, which may take
- * long, what was deleted is taken out of it.
- */
-const SLOTS: Readonly<Record<Exclude<BackgroundKind, 'compaction'>, number>> = {
-  counting: 1,
-  embedding: 1,
-  indexing: 2,
-  maintenance: 1,
-  memory: 4,
-};
+/** Counting is short, and needs no slot. */
+type SlottedKind = Exclude<BackgroundKind, 'counting'>;
 
 /**
  * Where the engine's own work starts. Each kind has slots of its own, so work may wait for work of another kind, as
@@ -20,12 +11,20 @@ const SLOTS: Readonly<Record<Exclude<BackgroundKind, 'compaction'>, number>> = {
  */
 export class BackgroundWork {
   readonly tally: Tally;
-  readonly #queues: ReadonlyMap<BackgroundKind, PQueue>;
+  readonly #queues: Readonly<Record<SlottedKind, PQueue>>;
 
   constructor(tally = new Tally(), maxCompactions = 4) {
     this.tally = tally;
-    const slots = { ...SLOTS, compaction: maxCompactions };
-    this.#queues = new Map(BACKGROUND_KINDS.map((kind) => [kind, new PQueue({ concurrency: slots[kind] })]));
+    const slots = (concurrency: number) => new PQueue({ concurrency });
+    this.#queues = {
+      compaction: slots(maxCompactions),
+      // Of these there is one at a time anyhow.
+      embedding: slots(1),
+      maintenance: slots(1),
+      // While the index catches up, which may take long, what was deleted is taken out of it.
+      indexing: slots(2),
+      memory: slots(4),
+    };
   }
 
   /**
@@ -34,9 +33,9 @@ export class BackgroundWork {
    * @param signal where it is aborted before the work has begun, that does not begin
    * @throws what the work throws; the signal's reason
    */
-  run<T>(kind: BackgroundKind, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  run<T>(kind: SlottedKind, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const piece = this.tally.arrived(kind);
-    return this.#queues.get(kind)!.add(() => {
+    return this.#queues[kind].add(() => {
       if (signal?.aborted) {
         piece.ended('cancelled');
         throw signal.reason;
