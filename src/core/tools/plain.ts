@@ -28,7 +28,8 @@ export interface Plain {
 /**
  * A copy of a value as JSON, as `JSON.stringify` would have it; but a BigInt is its digits, a Map an object, a Set an
  * array, bytes are base64, an error is its name and message, and a cycle says so. Looks at no more than `maxUnits` of it.
- * @throws HoldfastError `tool-failed` for what is no JSON at all (a function, a symbol), and where reading the value throws
+ * @throws HoldfastError `tool-failed` for what is no JSON at all (a function, a symbol), where reading the value throws,
+ * and for what nobody has waited for: a promise, a stream
  */
 export function plainOf(value: unknown, maxUnits: number, maxDepth = MAX_DEPTH): Plain {
   const copier = new Copier(maxUnits, maxDepth);
@@ -37,7 +38,7 @@ export function plainOf(value: unknown, maxUnits: number, maxDepth = MAX_DEPTH):
     copy = copier.copy(value);
   } catch {
     // Getters, proxies and toJSON may do anything.
-    throw notJson(copier.path, 'can not be read: reading it throws');
+    throw notJson(copier.path, copier.problem ?? 'can not be read: reading it throws');
   }
   if (copy === OMIT && value !== undefined) throw notJson([], `is a ${kindOf(value)}`);
   return { value: copy === OMIT ? null : copy, units: maxUnits - copier.left, isCut: copier.isFull };
@@ -73,6 +74,8 @@ class Copier {
   left: number;
   /** Where it is in the value. */
   readonly path: (string | number)[] = [];
+  /** What is wrong with what is there, where that is known. */
+  problem: string | undefined;
   readonly #open: object[] = [];
   readonly #maxDepth: number;
 
@@ -196,7 +199,10 @@ class Copier {
     if (value instanceof Number || value instanceof String || value instanceof Boolean)
       return value.valueOf();
     const { toJSON } = value as { toJSON?: unknown };
-    return typeof toJSON === 'function' ? toJSON.call(value, String(this.path.at(-1) ?? '')) : value;
+    if (typeof toJSON === 'function') return toJSON.call(value, String(this.path.at(-1) ?? ''));
+    this.problem = problemOf(value);
+    if (this.problem) throw new TypeError(this.problem);
+    return value;
   }
 
   /** In base64; of more than there is room for, the beginning. */
@@ -204,4 +210,11 @@ class Copier {
     const bytes = Math.min(length, Math.max(0, Math.ceil(this.left / 4) * 3) + 3);
     return Buffer.from(buffer, offset, bytes).toString('base64');
   }
+}
+
+/** As JSON these would be `{}`, which nobody means. */
+function problemOf(value: object): string | undefined {
+  if (typeof (value as { then?: unknown }).then === 'function') return 'is a promise: await it';
+  const isUnread = Symbol.asyncIterator in value || typeof (value as { next?: unknown }).next === 'function';
+  return isUnread ? 'is a stream or iterator: read it to its end' : undefined;
 }

@@ -133,7 +133,7 @@ export interface ToolTask {
 /** What `execute` is told of the call. */
 export interface ToolCall {
   readonly tool: string;
-  /** Aborted when the caller gives up, the time is over, or the engine closes. */
+  /** Aborted when the caller gives up, the time is over, or the engine closes. Made when it is read; copies of the call lack it. */
   readonly signal: AbortSignal;
   /** 1 for the first. */
   readonly attempt: number;

@@ -262,6 +262,18 @@ for (const [what, value] of refused) {
   });
 }
 
+const unread: [string, unknown, string][] = [
+  ['a promise inside', { deep: [Promise.resolve(1)] }, 'result.deep[0] is a promise: await it'],
+  ['a generator', [1].values(), 'result is a stream or iterator: read it to its end'],
+  ['a stream', { body: new ReadableStream() }, 'result.body is a stream or iterator: read it to its end'],
+];
+for (const [what, value, message] of unread) {
+  test(`a tool that gives ${what} is told to wait for what is in it`, async () => {
+    const { error } = await outcome(doing(() => value));
+    expect(error).toMatchObject({ code: 'tool-failed', message: `the result is no JSON: ${message}` });
+  });
+}
+
 test('a result of 50 MB is cut to what it may be, and not copied', async () => {
   const huge = Buffer.alloc(50 * 1024 * 1024, 'ä').toString();
   const before = process.memoryUsage();
