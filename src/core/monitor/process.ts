@@ -3,6 +3,8 @@ import { getHeapStatistics } from 'node:v8';
 
 /** How often the event loop is looked at (milliseconds): a timer that comes later than that tells the delay. */
 const RESOLUTION_MS = 20;
+/** From which age on a window tells its 99th percentile: of a few looks it would be the worst one (milliseconds). */
+const PERCENTILE_MS = 5000;
 const NS_PER_MS = 1e6;
 const US_PER_MS = 1000;
 
@@ -23,6 +25,7 @@ export interface ProcessFacts {
   eventLoop: {
     /** How much later than due timers came (milliseconds). */
     delayMeanMs: number;
+    /** 0 in the first five seconds, in which it can't be told. */
     delayP99Ms: number;
     delayMaxMs: number;
     /** The share of the time in which the event loop was busy, 0 to 1. */
@@ -108,9 +111,10 @@ export class ProcessWatch implements Disposable {
     const { user, system } = process.cpuUsage(this.#cpu);
     const elapsedMs = Math.max(1, performance.now() - this.#since);
     const none = this.#delay.count === 0;
+    const isOld = elapsedMs >= Math.min(PERCENTILE_MS, this.#windowMs);
     return {
       delayMeanMs: none ? 0 : delayMs(this.#delay.mean),
-      delayP99Ms: none ? 0 : delayMs(this.#delay.percentile(99)),
+      delayP99Ms: none || !isOld ? 0 : delayMs(this.#delay.percentile(99)),
       delayMaxMs: none ? 0 : delayMs(this.#delay.max),
       utilization: performance.eventLoopUtilization(this.#loop).utilization,
       cpu: (user + system) / US_PER_MS / elapsedMs,
