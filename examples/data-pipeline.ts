@@ -15,6 +15,7 @@ const task = await engine.tasks.open({ sessionId: 'stations', metadata: { pipeli
 const fetching = engine.concurrency.pool({ maxConcurrent: 4, maxQueued: 8 });
 const storing = engine.concurrency.pool({ maxConcurrent: 2, maxQueued: 4 });
 
+const asked: number[] = [];
 let kept = 0;
 let dropped = 0;
 const stations = Array.from({ length: 40 }, (_, i) => i + 1);
@@ -33,11 +34,13 @@ const failed = done.filter(({ status }) => status === 'rejected').length;
 await task.addUpdate('message', { kept, dropped, failed });
 console.log('fetching', fetching.stats().completed, 'done,', fetching.stats().failed, 'failed');
 console.log('storing ', storing.stats().completed, 'done');
+console.log(`the last of all stations was asked as number ${asked.indexOf(40) + 1}, since it is urgent`);
 console.log(`${kept} kept, ${dropped} dropped, ${failed} failed`);
 await task.close();
 
 /** Stands for a request; a station in ten does not answer. */
 async function fetchReading(station: number): Promise<Reading> {
+  asked.push(station);
   await later();
   if (station % 10 === 7) throw new Error(`station ${station} does not answer`);
   return { station, celsius: station % 8 === 0 ? 999 : station / 2 };

@@ -5,6 +5,7 @@ import { newId } from '../ids.ts';
 import { parseId, parseInput } from '../input.ts';
 import { before } from '../search/waiting.ts';
 import { TookTooLong, timed } from '../timed.ts';
+import { type Applicant, Applicants } from './applicants.ts';
 import { Job } from './job.ts';
 import { onAbort } from './on-abort.ts';
 import {
@@ -36,12 +37,6 @@ export type EndedJob = { id: string } & PromiseSettledResult<unknown>;
 /** What is kept of a job. */
 type EndedResult = Pick<Job, 'result' | 'endedAt' | 'stop'>;
 
-/** A job that waits for room. */
-interface Applicant {
-  enter(): void;
-  refuse(error: unknown): void;
-}
-
 /**
  * Runs jobs, so many at a time: by priority, then in the order they came. Of a job that is over its time, or cancelled,
  * callers hear at once; its function is told by its signal, and keeps its slot for `graceMs` if it goes on.
@@ -54,7 +49,7 @@ export class ConcurrencyController implements AsyncDisposable {
   readonly #live = new Map<string, Job>();
   /** Those that have ended, the oldest first. */
   readonly #ended = new Map<string, EndedResult>();
-  readonly #applicants = new Set<Applicant>();
+  readonly #applicants = new Applicants();
   /** Those that are closed with this one. */
   readonly #pools = new Set<ConcurrencyController>();
   /** Jobs that are queued, and slots that are held. */
@@ -168,7 +163,7 @@ export class ConcurrencyController implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { drainTimeoutMs, graceMs } = this.#settings;
-    for (const applicant of this.#applicants) applicant.refuse(closed());
+    for (const applicant of [...this.#applicants]) applicant.refuse(closed());
     this.#queue.start();
     if (await before(performance.now() + drainTimeoutMs, this.#queue.onIdle())) return;
     for (const job of [...this.#live.values()])
@@ -180,7 +175,7 @@ export class ConcurrencyController implements AsyncDisposable {
     this.#checkOpen();
     const { signal, kind, waitForRoom } = submission;
     signal?.throwIfAborted();
-    if (this.#hasRoom && this.#applicants.size === 0) return this.#accept(submission, isKept);
+    if (this.#hasRoom && !this.#applicants.first) return this.#accept(submission, isKept);
     if (waitForRoom) return this.#apply(submission, isKept);
     this.#tally.refused(kind);
     throw new OverloadedError(this.#settings.maxConcurrent, this.#settings.maxQueued);
@@ -190,15 +185,16 @@ export class ConcurrencyController implements AsyncDisposable {
     return this.#places < this.#settings.maxConcurrent + this.#settings.maxQueued;
   }
 
-  /** Waits for room, in the order of coming. */
+  /** Waits for room: the higher priority first, then in the order of coming. */
   #apply(submission: Submission, isKept: boolean): Promise<Job> {
-    const { signal } = submission;
+    const { signal, priority } = submission;
     return new Promise((resolve, reject) => {
       const leave = () => {
         this.#applicants.delete(applicant);
         unlisten?.();
       };
       const applicant: Applicant = {
+        priority,
         // What is known of the caller goes with its job, not what is known of whoever made room.
         enter: AsyncResource.bind(() => {
           leave();
@@ -245,10 +241,7 @@ export class ConcurrencyController implements AsyncDisposable {
   }
 
   #letIn(): void {
-    for (const applicant of this.#applicants) {
-      if (!this.#hasRoom) return;
-      applicant.enter();
-    }
+    while (this.#hasRoom && this.#applicants.first) this.#applicants.first.enter();
   }
 
   #hasEnded(job: Job, isKept: boolean): void {

@@ -98,7 +98,7 @@ export interface SubmitOptions {
   signal?: AbortSignal | undefined;
   /** Under what it is counted in `stats` (`job`). The names of the engine's own work are taken. */
   kind?: string | undefined;
-  /** Where there is no room: waits for some, in place of failing. Default: false. */
+  /** Where there is no room: waits for some, by its priority, in place of failing. Default: false. */
   waitForRoom?: boolean | undefined;
 }
 

@@ -161,6 +161,19 @@ describe('back-pressure', () => {
     expect(ran).toEqual([1, 2, 3]);
   });
 
+  test('who waits for room with a higher priority gets it first', async () => {
+    await using controller = new ConcurrencyController({ maxConcurrent: 1, maxQueued: 0 });
+    const first = gate();
+    await controller.submit(first.fn);
+    const ran: string[] = [];
+    const jobs = (['low', 5, 'high', -3, 'normal', 5] as const).map((priority, i) =>
+      controller.run(() => void ran.push(`${priority} ${i}`), { priority, waitForRoom: true }),
+    );
+    first.end('');
+    await Promise.all(jobs);
+    expect(ran).toEqual(['high 2', '5 1', '5 5', 'normal 4', '-3 3', 'low 0']);
+  });
+
   test('who waits for room can give up', async () => {
     await using controller = new ConcurrencyController({ maxConcurrent: 1, maxQueued: 0 });
     const first = gate();
