@@ -125,8 +125,10 @@ function at(value: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 function unknownKey(path: string, key: string, known: readonly string[]): InputIssue {
-  const near = nearest(key, known);
   const field = path ? `${path}.${key}` : key;
+  // Of a value that may be several things, it is known in another one of them.
+  if (known.includes(key)) return { path: field, message: 'does not go with the other fields' };
+  const near = nearest(key, known);
   return {
     path: field,
     message: `is unknown${near ? `, did you mean ${near}?` : `; known are ${known.join(', ') || 'none'}`}`,

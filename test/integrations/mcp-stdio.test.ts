@@ -212,5 +212,7 @@ test('says all that is wrong with what it is given', async () => {
     code: 'invalid-input',
   });
   const options = { prefix: 7, reconnect: { attempts: 0 } } as never;
+  const both = { ...fixture(), url: 'http://127.0.0.1:9/mcp' };
+  await expect(connectMcpTools(both as never)).rejects.toThrow(/url: does not go with the other fields/);
   await expect(connectMcpTools(fixture(), options)).rejects.toThrow(/prefix.*reconnect/s);
 });
