@@ -66,14 +66,18 @@ export async function checkPermission(
 ): Promise<void> {
   const { decision, reason } = await judge(request, options, halt);
   if (decision === 'allow' || (decision === 'ask' && approved)) return;
-  if (decision === 'deny') throw denied(tool, reason ?? roleReason(request), roleHint(tool));
+  if (decision === 'deny') {
+    // Of roles only the rule by roles knows.
+    if (options.policy) throw denied(tool, reason ?? 'is not allowed to this caller');
+    throw denied(tool, roleReason(request), roleHint(tool));
+  }
   if (!options.approve) {
     throw denied(tool, 'needs the approval of a person, and there is nobody to ask', {
       hint: 'Give the engine a hook that asks: tools: { approve }.',
     });
   }
   const approval = await ask(options.approve, request, options, halt);
-  if (!approval.approved) throw denied(tool, approval.reason ?? 'was not approved', {});
+  if (!approval.approved) throw denied(tool, approval.reason ?? 'was not approved');
 }
 
 async function judge(
@@ -128,7 +132,7 @@ function copied(input: unknown): unknown {
   }
 }
 
-function denied(tool: Tool, reason: string, { hint }: { hint?: string }): HoldfastError {
+function denied(tool: Tool, reason: string, { hint }: { hint?: string } = {}): HoldfastError {
   const { name, permission } = tool;
   return new HoldfastError('forbidden', `the tool ${name} ${reason}`, {
     ...(hint !== undefined && { hint }),

@@ -1,5 +1,5 @@
 import { parseInput } from '../../core/input.ts';
-import type { Tool } from '../../core/tools/tool.ts';
+import type { Tool, ToolResult } from '../../core/tools/tool.ts';
 import { plain, statusOf } from '../errors.ts';
 import { route } from '../route.ts';
 import * as wire from '../tool-schemas.ts';
@@ -41,7 +41,7 @@ export const toolRoutes = [
       const { params: given, ...who } = parseInput(wire.ExecuteBody, body, 'tools.execute');
       const result = await engine.tools.execute(params.name, given, { ...who, role: ROLE, signal });
       const status = result.success ? 200 : statusOf(result.error.code);
-      return Response.json(result, { status, headers: plain });
+      return Response.json(result, { status, headers: { ...retryAfter(result), ...plain } });
     },
   }),
   route({
@@ -54,6 +54,12 @@ export const toolRoutes = [
       engine.tools.readResult(params.sessionId, handle, range),
   }),
 ];
+
+/** When to come again, of a call over its limit. */
+function retryAfter({ error }: ToolResult): Record<string, string> {
+  const ms = error?.details?.retryAfterMs;
+  return typeof ms === 'number' ? { 'retry-after': String(Math.ceil(ms / 1000)) } : {};
+}
 
 function toldOf(tool: Tool): wire.ToldTool {
   const { name, description, category, tags, permission, idempotent, inputJsonSchema, outputJsonSchema } =

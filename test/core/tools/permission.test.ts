@@ -56,6 +56,12 @@ test('a policy decides in place of the roles, and says why', async () => {
   expect(await engine.tools.execute('admin', {}, { userId: 'ada' })).toMatchObject({ success: true });
   const denied = await engine.tools.execute('public', {}, { userId: 'bob' });
   expect(denied.error).toMatchObject({ code: 'forbidden', message: 'the tool public is for Ada alone' });
+  const silently = await engine.tools.execute('restricted', {}, { userId: 'bob' });
+  expect(silently.error).toEqual({
+    code: 'forbidden',
+    message: 'the tool restricted is not allowed to this caller',
+    details: { tool: 'restricted', permission: 'restricted' },
+  });
 });
 
 for (const [what, policy] of [
