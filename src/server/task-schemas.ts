@@ -90,6 +90,20 @@ export const NewTask = z
   } satisfies Fields<Omit<OpenTask, 'autoOptimize' | 'maxSize' | 'releaseTimeoutMs' | 'releaseOnSignals'>>)
   .openapi('NewTask');
 
+export const EndOfTask = z
+  .strictObject({
+    failed: z.boolean().optional(),
+    error: z
+      .strictObject({
+        name: z.string().optional(),
+        message: z.string().optional(),
+        code: z.string().optional(),
+      })
+      .optional()
+      .openapi({ description: 'What made it fail: told by an update of type `error`' }),
+  })
+  .openapi('EndOfTask');
+
 const newUpdate = {
   updateType: id,
   data: z.unknown().optional(),

@@ -573,11 +573,20 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
     expect((await call('GET', path)).body).toMatchObject({ history: [{ updateType: 'message' }] });
     expectError(await call('GET', '/v1/tasks/nothing'), 404, 'not-found');
     expect((await call('POST', `${path}/close`)).body).toMatchObject({ failed: false });
-    expect((await call('POST', `${path}/close`)).body).toMatchObject({ failed: false });
-    expectError(await call('POST', '/v1/tasks/nothing/close'), 404, 'not-found');
+    expect((await call('POST', `${path}/close`, { failed: true })).body).toMatchObject({ failed: false });
+    expectError(await call('POST', '/v1/tasks/nothing/close', {}), 404, 'not-found');
+    expectError(await call('POST', `${path}/close`, { failed: 'yes' }), 400, 'invalid-input');
     const listed = await call('GET', `/v1/tasks?sessionId=${chatId}`);
     expect(listed.body.tasks).toMatchObject([{ status: 'completed', updates: 1 }]);
     expectError(await call('GET', '/v1/tasks?sesionId=x'), 400, 'invalid-input');
+    const { id } = (await call('POST', '/v1/tasks', {})).body;
+    const failed = { failed: true, error: { message: 'out of chains' } };
+    expect((await call('POST', `/v1/tasks/${id}/close`, failed)).body).toMatchObject({
+      failed: true,
+      history: [{ updateType: 'error', data: { message: 'out of chains' } }],
+    });
+    expect((await call('DELETE', path)).body).toEqual({ deleted: true });
+    expectError(await call('DELETE', path), 404, 'not-found');
     expect((await call('GET', `/v1/usage?sessionId=${chatId}`)).body).toMatchObject({ calls: 0, models: [] });
     expectError(await call('GET', '/v1/usage'), 400, 'invalid-input');
   });

@@ -96,7 +96,7 @@ export class TaskContext implements AsyncDisposable, Disposable {
   readonly #unwatch: () => void;
   readonly #ends: boolean;
   #n: number;
-  #checkedType: UpdateType | undefined;
+  #checkedType: UpdateType = 'message';
   #end: TaskEnd | undefined;
   #failed = false;
   #closing: Promise<void> | undefined;
@@ -353,6 +353,8 @@ export class TaskContext implements AsyncDisposable, Disposable {
       }
     } catch (error) {
       failures.push({ name: 'history', error });
+    } finally {
+      this.#storage?.close?.();
     }
     const error = releaseError(failures);
     if (error) throw error;
@@ -366,6 +368,8 @@ export class TaskContext implements AsyncDisposable, Disposable {
     } catch (error) {
       if (failures.length === 0) throw error;
       failures.push({ name: 'history', error });
+    } finally {
+      this.#storage?.close?.();
     }
     const error = releaseError(failures);
     if (error) throw error;
@@ -376,7 +380,6 @@ export class TaskContext implements AsyncDisposable, Disposable {
     const { durationMs } = this;
     this.#end = { closedAt: this.#clock.now(), failed: this.#failed, durationMs };
     this.#unwatch();
-    this.#storage?.close?.();
   }
 
   #add(

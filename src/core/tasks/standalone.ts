@@ -34,7 +34,7 @@ interface OpenTask {
   /**
    * A task context without an engine: in memory, or with `taskDir` in a file. Let it go with `await using`, or with
    * `using` where its resources can be released at once.
-   * @throws InvalidInputError, ConflictError when the file is another user's, StoreCorruptError
+   * @throws InvalidInputError, ConflictError when the file is another user's or the task is open already, StoreCorruptError
    */
   (data?: TaskData, options?: TaskContextOptions): TaskContext;
   /** Runs a body with it, and closes it whatever happens; what the body throws is thrown. @returns what the body gives */

@@ -1,5 +1,6 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { ConflictError, quote } from '../errors.ts';
 import { readFileText } from './file-format.ts';
 import { ENDING, fileNameOf, idOfFileName } from './file-name.ts';
 import { PREVIOUS, readTaskFile, TaskFile, TEMPORARY } from './task-file.ts';
@@ -36,9 +37,9 @@ export interface Pruned {
   stale: number;
 }
 
-/** When each folder was last pruned by this process, and the tasks that it has open there. */
+/** When each folder was last pruned by this process, and the tasks that it has open there, unless nobody holds them any more. */
 const pruned = new Map<string, number>();
-const open = new Map<string, number>();
+const open = new Map<string, WeakRef<TaskFile>>();
 
 /** A folder of tasks, one file each. */
 export class TaskFolder {
@@ -47,17 +48,24 @@ export class TaskFolder {
   readonly #intervalMs: number;
 
   constructor(path: string, { maxHistoryFiles = 1000, cleanupIntervalMs = 60 * 60 * 1000 }: FolderOptions) {
-    this.#path = path;
+    this.#path = resolve(path);
     this.#maxFiles = maxHistoryFiles;
     this.#intervalMs = cleanupIntervalMs;
   }
 
-  /** What is kept of a task, and where it is kept from now on. @throws StoreCorruptError */
+  /**
+   * What is kept of a task, and where it is kept from now on.
+   * @throws ConflictError while it is open: each of two would write its own history over the other's; StoreCorruptError
+   */
   open(id: string): { storage: TaskFile; found: ReturnType<typeof readTaskFile> } {
     const path = join(this.#path, fileNameOf(id));
+    if (isOpen(path))
+      throw new ConflictError(`task ${quote(id)} is open in this folder`, undefined, {
+        hint: 'Close it first. Where several work at once, give each task an id of its own, or keep them in an engine.',
+      });
     const found = readTaskFile(path);
-    const storage = new TaskFile(path, found, () => release(path));
-    open.set(path, (open.get(path) ?? 0) + 1);
+    const storage = new TaskFile(path, found, () => open.delete(path));
+    open.set(path, new WeakRef(storage));
     return { storage, found };
   }
 
@@ -74,7 +82,7 @@ export class TaskFolder {
   async prune(): Promise<Pruned> {
     const { tasks, stale } = await this.#files();
     const aside = stale.filter(({ usedAt }) => usedAt < Date.now() - STALE_MS);
-    const idle = tasks.filter(({ path }) => !open.has(path)).sort((a, b) => a.usedAt - b.usedAt);
+    const idle = tasks.filter(({ path }) => !isOpen(path)).sort((a, b) => a.usedAt - b.usedAt);
     const old = idle.slice(0, Math.max(0, tasks.length - this.#maxFiles));
     for (const { path } of [...old, ...aside]) await rm(path, { force: true });
     for (const { path } of old) await rm(path + PREVIOUS, { force: true });
@@ -153,8 +161,6 @@ function kindOfFile(name: string): 'task' | 'previous' | 'stale' | 'foreign' {
   return name.endsWith(TEMPORARY) ? 'stale' : 'previous';
 }
 
-function release(path: string): void {
-  const left = (open.get(path) ?? 1) - 1;
-  if (left > 0) open.set(path, left);
-  else open.delete(path);
+function isOpen(path: string): boolean {
+  return open.get(path)?.deref() !== undefined;
 }

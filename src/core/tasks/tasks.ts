@@ -8,6 +8,7 @@ import { partitionOf, type ServiceContext } from '../services.ts';
 import type { SessionService } from '../sessions/sessions.ts';
 import type { IndexHit } from '../store.ts';
 import { type ContextOptions, contextOptionsShape, TaskContext } from './context.ts';
+import { deleteTask } from './delete-task.ts';
 import { begun, continued, NO_CHAT, newState, type TaskData, taskDataShape } from './given.ts';
 import { checkHealth, performance, type TaskHealth, type TaskPerformance } from './health.ts';
 import { readTimeline, type TimelineItem, type TimelineOptions } from './read-timeline.ts';
@@ -168,6 +169,16 @@ export class TaskService {
     const found = place && (await loadTask(this.#services.context, place));
     if (!found) throw noTask(taskId);
     return this.#context(place, found, {}, false);
+  }
+
+  /**
+   * Deletes a task with all that it knew. The timeline of its session keeps the times of its updates, and nothing of
+   * what they said; the session's sums keep what its models have used. Where it is still open, its next update is
+   * refused. @returns false when there was none
+   */
+  async delete(taskId: string): Promise<boolean> {
+    const place = await this.#place(parseId(taskId, 'tasks.delete: id'));
+    return place !== undefined && deleteTask(this.#services, place);
   }
 
   /** Tasks without their histories, newest first. */

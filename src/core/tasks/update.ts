@@ -13,7 +13,9 @@ export type KnownUpdateType =
   | 'file_operation'
   | 'model_usage'
   | 'tool_call'
-  | 'error';
+  | 'error'
+  /** What is left in a timeline of an update whose task was deleted: its time. */
+  | 'deleted';
 export type UpdateType = KnownUpdateType | (string & {});
 
 /** One thing that happened in a task. */

@@ -1,5 +1,8 @@
+import { parseInput } from '../../core/input.ts';
 import type { OpenTask, UsageOf } from '../../core/tasks/tasks.ts';
+import { noTask } from '../../core/tasks/timeline.ts';
 import { route } from '../route.ts';
+import { Deleted } from '../schemas.ts';
 import * as wire from '../task-schemas.ts';
 
 export const taskRoutes = [
@@ -28,6 +31,16 @@ export const taskRoutes = [
     handle: async ({ engine, params }) => (await engine.tasks.get(params.taskId)).toJSON(),
   }),
   route({
+    method: 'delete',
+    path: '/v1/tasks/{taskId}',
+    summary: "Deletes a task; its session's timeline keeps the times of its updates only",
+    answer: Deleted,
+    handle: async ({ engine, params }) => {
+      if (!(await engine.tasks.delete(params.taskId))) throw noTask(params.taskId);
+      return { deleted: true };
+    },
+  }),
+  route({
     method: 'post',
     path: '/v1/tasks/{taskId}/updates',
     summary: 'Adds an update to a task that has not ended, and gives the task',
@@ -43,13 +56,16 @@ export const taskRoutes = [
   route({
     method: 'post',
     path: '/v1/tasks/{taskId}/close',
-    summary: 'Ends a task; one that has ended stays as it is',
+    summary: 'Ends a task, as failed where it has; one that has ended stays as it is',
+    body: wire.EndOfTask,
+    bodyOptional: true,
     answer: wire.TaskAnswer,
-    handle: async ({ engine, params }) => {
+    handle: async ({ engine, params, body }) => {
+      const { failed, error } = parseInput(wire.EndOfTask, body, 'tasks.close');
       const found = await engine.tasks.get(params.taskId);
       if (found.closed) return found.toJSON();
       const task = await engine.tasks.open({ id: params.taskId });
-      await task.close();
+      await (failed ? task.fail(error) : task.close());
       return task.toJSON();
     },
   }),

@@ -68,7 +68,8 @@ describe('a task context', () => {
     cycle.self = cycle;
     for (const data of [cycle, 1n, () => 1, 'x'.repeat(2 ** 20 + 1)])
       expect(() => task.addUpdate('message', data)).toThrow(InvalidInputError);
-    expect(() => task.addUpdate('', 1)).toThrow(InvalidInputError);
+    for (const type of ['', undefined, null, 5, 'a\0'])
+      expect(() => task.addUpdate(type as string, 1)).toThrow(InvalidInputError);
     expect(() => taskContext({ metadataToggles: { a: 1 } } as never)).toThrow(InvalidInputError);
     expect(() => taskContext({ usrId: 'ada' } as never)).toThrow(/did you mean userId/);
     expect(task.history).toEqual([]);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { fileNameOf, idOfFileName } from '../../../src/core/tasks/file-name.ts';
+import { readTaskFile } from '../../../src/core/tasks/task-file.ts';
 import { ConflictError, InvalidInputError, StoreCorruptError, taskContext } from '../../../src/index.ts';
 
 let taskDir: string;
@@ -108,7 +109,7 @@ describe('tasks in a folder', () => {
     {
       await using task = taskContext({ id: 'torn' }, { taskDir });
       await task.addUpdate('message', 'after');
-      expect(data(taskContext({ id: 'torn' }, { taskDir })).at(-1)).toBe('after');
+      expect(readTaskFile(path)?.history.at(-1)?.update.data).toBe('after');
     }
   });
 
@@ -184,6 +185,15 @@ describe('tasks in a folder', () => {
         if (a !== b && a.isWellFormed() && b.isWellFormed()) expect(fileNameOf(b)).not.toBe(name);
       }),
     );
+  });
+
+  test('that are open are not opened a second time, since each would overwrite what the other has', async () => {
+    const task = taskContext({ id: 't' }, { taskDir });
+    await task.addUpdate('message', 'first');
+    expect(() => taskContext({ id: 't' }, { taskDir })).toThrow(ConflictError);
+    await task.close();
+    using again = taskContext({ id: 't' }, { taskDir });
+    expect(data(again)).toEqual(['first']);
   });
 
   test('are not given to another user', async () => {

@@ -252,6 +252,55 @@ onEveryStore('tasks', (open) => {
     await expect(task.close()).rejects.toThrow(NotFoundError);
   });
 
+  test('that are deleted leave nothing but the times of their updates in the timeline', async () => {
+    const engine = await open();
+    await newSession(engine);
+    const task = await engine.tasks.open({ id: 't', chatId: 's' });
+    for (let i = 0; i < 3; i++) await task.addUpdate('message', 'secret');
+    await task.trackModel('m', 'acme', 'chat', { inputTokens: 5 });
+    task.optimize();
+    await task.save();
+    const other = await engine.tasks.open({ id: 'other', chatId: 's' });
+    await other.addUpdate('message', 'open');
+    expect(await engine.tasks.delete('t')).toBe(true);
+    expect(await engine.tasks.delete('t')).toBe(false);
+    await expect(engine.tasks.get('t')).rejects.toThrow(NotFoundError);
+    await expect(task.addUpdate('message', 'late')).rejects.toThrow(NotFoundError);
+    expect((await engine.tasks.list()).tasks.map(({ id }) => id)).toEqual(['other']);
+    const { items } = await engine.tasks.timeline('s', { types: ['deleted', 'message', 'model_usage'] });
+    const left = items.map((item) => item.kind === 'update' && [item.update.updateType, item.update.data]);
+    expect(left).toEqual([...Array.from({ length: 4 }, () => ['deleted', null]), ['message', 'open']]);
+    expect(data(await engine.tasks.get('other'))).toEqual(['open']);
+    expect(await engine.tasks.usage({ sessionId: 's' })).toMatchObject({ inputTokens: 5 });
+    // The id is free again, and begins with nothing.
+    await using again = await engine.tasks.open({ id: 't', chatId: 's' });
+    expect(again.history).toEqual([]);
+    expect(again.usage.calls).toBe(0);
+  });
+
+  test('that belong to no session are deleted with all that is kept of them', async () => {
+    const engine = await open();
+    await engine.tasks.run({ id: 'free', userId: 'ada' }, (task) => task.addUpdate('message', 1));
+    expect(await engine.tasks.delete('free')).toBe(true);
+    expect(await engine.tasks.delete('free')).toBe(false);
+    expect((await engine.tasks.list({ userId: 'ada' })).tasks).toEqual([]);
+  });
+
+  test('that are written to while they are deleted leave nothing behind either', async () => {
+    const engine = await open();
+    await newSession(engine);
+    const task = await engine.tasks.open({ id: 't', chatId: 's' });
+    await task.addUpdate('message', 'secret');
+    const writes = Array.from({ length: 50 }, async () => {
+      await Promise.resolve();
+      await task.addUpdate('message', 'secret');
+    });
+    const [deleted] = await Promise.allSettled([engine.tasks.delete('t'), ...writes]);
+    expect(deleted).toMatchObject({ status: 'fulfilled', value: true });
+    const { items } = await engine.tasks.timeline('s', { limit: 1000 });
+    expect(JSON.stringify(items)).not.toContain('secret');
+  });
+
   test('of one tenant are not those of another', async () => {
     const engine = await open();
     const other = engine.tenant('other');
