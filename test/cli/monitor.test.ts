@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { defineTool } from '../../src/index.ts';
 import { serve } from '../server/serving.ts';
 import { fixture, folder, holdfast, json } from './program.ts';
 
@@ -32,6 +33,27 @@ test('monitor asks a running server, of the tenant that is named', async () => {
     totals: { sessions: 1 },
     calls: { 'sessions.create': { count: 1 } },
   });
+});
+
+test("how often tools' caches were hit is told on the command line and to Prometheus", async () => {
+  await using serving = await serve('memory:');
+  const { engine, server } = serving;
+  const execute = () => 7;
+  engine.tools.register(
+    defineTool({
+      name: 'warm',
+      description: 'x',
+      input: { type: 'object' },
+      cache: { ttlMs: 60_000 },
+      execute,
+    }),
+  );
+  for (let i = 0; i < 4; i++) await engine.tools.execute('warm', {});
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  expect(text).toContain('holdfast_tool_cache_calls_total{outcome="hit"} 3');
+  expect(text).toContain('holdfast_tool_cache_calls_total{outcome="miss"} 1');
+  const { stdout } = await holdfast(['monitor', '--url', server.url], { cwd: folder() });
+  expect(stdout).toMatch(/^tool cache hits +75\.0 %/m);
 });
 
 test('monitor says so where no server answers', async () => {

@@ -112,7 +112,8 @@ function totalLines({ totals }: MonitorSnapshot): [string, string][] {
   ];
 }
 
-function workLines({ rates, queues, lags, store, promptCache, errors }: MonitorSnapshot): [string, string][] {
+function workLines(snapshot: MonitorSnapshot): [string, string][] {
+  const { rates, queues, lags, store, promptCache, toolCache, errors } = snapshot;
   const waiting = Object.values(queues.background).reduce((sum, { queued }) => sum + queued, 0);
   const failed = Object.entries(errors).map(([code, number]) => `${count(number)} ${code}`);
   const { groups } = store;
@@ -134,6 +135,9 @@ function workLines({ rates, queues, lags, store, promptCache, errors }: MonitorS
       : []),
     ...(promptCache
       ? [['prompt cache hits', `${(promptCache.hitRate * 100).toFixed(1)} %`] as [string, string]]
+      : []),
+    ...(toolCache
+      ? [['tool cache hits', `${(toolCache.hitRate * 100).toFixed(1)} %`] as [string, string]]
       : []),
     ...(failed.length > 0 ? [['failed calls', failed.join(', ')] as [string, string]] : []),
   ];

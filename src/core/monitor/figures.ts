@@ -150,4 +150,9 @@ export const COUNTERS: readonly Metric[] = [
     help: 'Input tokens that were reported, by where they came from.',
     read: (_, { promptTokens: { input, cached } }) => by('source', { cache: cached, input: input - cached }),
   },
+  {
+    name: 'holdfast.tool_cache.calls',
+    help: 'Calls of tools with a cache, by whether the result came from it: hit or miss.',
+    read: ({ toolCache }) => by('outcome', { hit: toolCache?.hits, miss: toolCache?.misses }),
+  },
 ];
