@@ -5,6 +5,7 @@ import type { Store } from './core/store.ts';
 import { checkStoreOptions, type Durability, type StoreOptions } from './core/store-options.ts';
 import { filePathOf, schemeOf } from './core/store-url.ts';
 import { nearest } from './core/suggest.ts';
+import type { RejectedBatch } from './stores/fallback/index.ts';
 
 interface StoreKind {
   readonly schemes: readonly string[];
@@ -110,7 +111,7 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
     return await withFallback(() => kindOf(url).open(url, options), spool, {
       ...(timeoutMs !== undefined && { timeoutMs }),
       ...(onError && { onError }),
-      ...(logger && { onStateChange: logStates(logger) }),
+      ...(logger && { onStateChange: logStates(logger), onRejected: logRejected(logger) }),
     });
   } catch (error) {
     await spool.close();
@@ -190,6 +191,17 @@ function logStates(logger: Logger): (fallback: 'normal' | 'degraded' | 'replayin
     if (fallback === 'degraded') logger.warn({ fallback }, 'store away');
     else if (wasAway && fallback === 'normal') logger.info({ fallback }, 'store back');
     if (fallback !== 'replaying') wasAway = fallback === 'degraded';
+  };
+}
+
+/** Somebody was told that it is kept, and it is not where he looks for it. */
+function logRejected(logger: Logger): (rejected: RejectedBatch) => void {
+  return ({ seq, batch: { partition }, error: { code } }) => {
+    const { tenant, type, id } = partition;
+    logger.error(
+      { tenant, [type === 'session' ? 'sessionId' : type]: id, seq, code },
+      'acknowledged write refused',
+    );
   };
 }
 

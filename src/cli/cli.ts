@@ -66,8 +66,8 @@ export class Cli {
     const { store: url, durability, lockTimeoutMs, timeoutMs, fallback } = resolved.config;
     const { checkStoreFile } = await import('./store-file.ts');
     checkStoreFile(url, options);
-    await this.#tellOtherStore(resolved);
     const { logger } = options;
+    await this.#tellOtherStore(resolved, logger);
     const { ContextEngine, openStore } = await import('../index.ts');
     const store = await openStore(url, { durability, lockTimeoutMs, timeoutMs, fallback, logger });
     const engine = new ContextEngine(store, await engineOptions(resolved.config, options));
@@ -79,14 +79,22 @@ export class Cli {
   }
 
   /** Another program's variable may lead away from what was kept in the default file: nobody is to wonder where it is. */
-  async #tellOtherStore({ config, sources: { store } }: ResolvedConfig): Promise<void> {
+  async #tellOtherStore(
+    { config, sources: { store } }: ResolvedConfig,
+    logger: Logger | undefined,
+  ): Promise<void> {
     const { settings } = await import('../core/settings.ts');
     const { redactUrl } = await import('../core/redact-url.ts');
     const { default: usual } = settings.store;
     const isAlias = store.from === 'environment' && store.name !== settings.store.env;
-    if (this.json || !isAlias || !existsSync(usual.slice('file:'.length))) return;
-    const where = `${redactUrl(config.store)}, as ${store.name} says; ${usual} is here, and not used`;
-    this.err.line(`holdfast: the store is ${where}. HOLDFAST_STORE settles it.`);
+    if (!isAlias || !existsSync(usual.slice('file:'.length))) return;
+    const url = redactUrl(config.store);
+    if (logger)
+      logger.warn({ store: url, from: store.name, unused: usual }, 'another store is here, and not used');
+    else if (!this.json)
+      this.err.line(
+        `holdfast: the store is ${url}, as ${store.name} says; ${usual} is here, and not used. ${settings.store.env} settles it.`,
+      );
   }
 }
 

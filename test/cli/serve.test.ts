@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Compaction } from '../../src/core/model/compaction.ts';
-import { folder, holdfast, json, lines, start, until } from './program.ts';
+import { fixture, folder, holdfast, json, lines, start, until } from './program.ts';
 
 async function serve(cwd: string, ...args: string[]) {
   const server = start(['serve', '--port', '0', ...args], { cwd });
@@ -89,6 +89,23 @@ describe('holdfast serve', () => {
     ]);
     expect(stderr).not.toContain('private');
     expect(code).toBe(0);
+  });
+
+  it('logs in JSON, too, that a variable of a similar system leads away from the file that is here', async () => {
+    const cwd = folder();
+    await holdfast(['import', fixture], { cwd });
+    const env = { PYTHON_CONTEXT_MANAGER_CACHE_PATH: './other' };
+    const server = start(['serve', '--port', '0'], { cwd, env });
+    await until(() => server.output.stdout.includes('Ctrl-C stops it') || server.exitCode !== null);
+    server.kill('SIGTERM');
+    const logged = lines<{ msg: string; level: number }>((await server.ended).stderr);
+    expect(logged[0]).toMatchObject({
+      level: 40,
+      msg: 'another store is here, and not used',
+      store: 'file:./other/holdfast.db',
+      from: 'PYTHON_CONTEXT_MANAGER_CACHE_PATH',
+      unused: 'file:./holdfast.db',
+    });
   });
 
   it('compacts what outgrows its windows, as its settings say', async () => {

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { expect, onTestFinished, type TestContext, test, vi } from 'vitest';
 import { FaultProxy } from '../../../scripts/servers/fault-proxy.ts';
 import { startRedis } from '../../../scripts/servers/redis.ts';
+import { StoreUnavailableError } from '../../../src/core/errors.ts';
 import type { Store, StoreRecovery } from '../../../src/core/store.ts';
 import { ContextEngine, openStore } from '../../../src/index.ts';
+import { withFallback } from '../../../src/stores/fallback/index.ts';
 import { inMemory, newSession } from '../../support/engines.ts';
 import type { ServerName } from '../../support/server-names.ts';
 import { createPlace, removePlace, serverUrl } from '../../support/servers.ts';
@@ -62,7 +64,7 @@ test('reconnects to a Postgres behind a network that was cut', async (context) =
   const url = await createPlace('postgres');
   const port = Number(new URL(url).port);
   await using proxy = await FaultProxy.start(port);
-  const engine = await opened(proxy.through(url));
+  const engine = await opened(proxy.through(url), { timeoutMs: 3000 });
   onTestFinished(() => removePlace(url));
   await newSession(engine);
   await proxy.refuse(true);
@@ -102,6 +104,26 @@ test('brings what a fallback holds into the store when it is told to', async (co
   const other = await opened(server.url);
   expect((await other.messages.list('s')).map(({ content }) => content)).toEqual(['kept']);
 }, 30_000);
+
+test('tells the log of an acknowledged write that the store refuses when it is replayed', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const fallback = `file:${folder}/spool.db`;
+  const server = () => Promise.reject(new StoreUnavailableError('the server is away'));
+  const spooling = await withFallback(server, await openStore(fallback), { timeoutMs: 100 });
+  const partition = { tenant: 'default', type: 'session', id: 's' };
+  const present = { op: 'check', kind: 'session', id: 'session', ifVersion: 'present' } as const;
+  const append = { op: 'append', log: 'messages', entries: [{ value: '"canary"' }] } as const;
+  await spooling.commit({ partition, operations: [present, append] });
+  await spooling.close();
+  const told = vi.fn();
+  const logger = { debug() {}, info() {}, warn() {}, error: told };
+  const store = await openStore('memory:', { fallback, logger });
+  onTestFinished(() => store.close());
+  const fields = { tenant: 'default', sessionId: 's', seq: 1, code: 'conflict' };
+  await vi.waitFor(() => expect(told).toHaveBeenCalledWith(fields, 'acknowledged write refused'));
+  expect(JSON.stringify(told.mock.calls)).not.toContain('canary');
+});
 
 test('says that an action means nothing for a store', async () => {
   const engine = await inMemory();
