@@ -102,10 +102,39 @@ export class TaskLog implements TaskStorage {
   }
 }
 
-/** Commits to a task's partition; where that is a session's, it must be there, and was used. @throws NotFoundError */
+/** Commits to the partition of a task that is there: the operations say so. @throws NotFoundError where it is not */
 export async function commitTask(
+  services: LogServices,
+  place: TaskPlace,
+  operations: readonly Operation[],
+  id?: string,
+) {
+  try {
+    return await commitAt(services, place, operations, id);
+  } catch (error) {
+    throw missingTask(error, place.taskId);
+  }
+}
+
+/** Makes a task. @returns false where somebody else has made it meanwhile */
+export async function createTask(
+  services: LogServices,
+  place: TaskPlace,
+  state: TaskState,
+): Promise<boolean> {
+  try {
+    await commitAt(services, place, [putTask(state, 'absent')]);
+    return true;
+  } catch (error) {
+    if (isConflict(error) && error.details?.kind === kinds.task) return false;
+    throw error;
+  }
+}
+
+/** Where the partition is a session's, that must be there, and was used. @throws NotFoundError */
+async function commitAt(
   { context, activity }: LogServices,
-  { partition, taskId, sessionId }: TaskPlace,
+  { partition, sessionId }: TaskPlace,
   operations: readonly Operation[],
   id?: string,
 ) {
@@ -119,7 +148,7 @@ export async function commitTask(
     if (sessionId === undefined) return await commit([]);
     return await activity.using(sessionId, (used) => commit([sessionExists, ...used]));
   } catch (error) {
-    throw missingTask(sessionId === undefined ? error : missingSession(error, sessionId), taskId);
+    throw sessionId === undefined ? error : missingSession(error, sessionId);
   }
 }
 
@@ -214,9 +243,4 @@ async function readPiece(
 /** Seqs that can be relied on, ascending as the history is. */
 function seqsOf(history: readonly Tracked[]): number[] {
   return history.flatMap(({ seq }) => (seq !== undefined && seq < PROVISIONAL ? [seq] : []));
-}
-
-/** Whether somebody else has made the task meanwhile. */
-export function isTaken(error: unknown): boolean {
-  return isConflict(error) && error.details?.kind === kinds.task;
 }

@@ -15,7 +15,7 @@ import { readTimeline, type TimelineItem, type TimelineOptions } from './read-ti
 import { type RunBody, runTask } from './run.ts';
 import {
   commitTask,
-  isTaken,
+  createTask,
   type LogServices,
   loadTask,
   putTask,
@@ -146,12 +146,8 @@ export class TaskService {
     const owned = { userId: session?.userId, ...dropUndefined(data) };
     const ids = { id: taskId, createdAt: context.clock.now(), sessionId: session?.id };
     const state = newState(owned, ids);
-    try {
-      await commitTask(this.#services, place, [putTask(state, 'absent')]);
-    } catch (error) {
-      if (!isTaken(error)) throw error;
-      return this.#reopen(place, data, sessionId, options);
-    }
+    const isNew = await createTask(this.#services, place, state);
+    if (!isNew) return this.#reopen(place, data, sessionId, options);
     return this.#context(place, { ...begun(state), gaps: [] }, options);
   }
 

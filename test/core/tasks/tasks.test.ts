@@ -81,6 +81,18 @@ onEveryStore('tasks', (open) => {
     await expect(engine.tasks.open({ id: 't', userId: 'eve' })).rejects.toThrow(ConflictError);
   });
 
+  test('are made once, however many open them at the same time', async () => {
+    const engine = await open();
+    await newSession(engine);
+    for (const chatId of ['s', 'none']) {
+      const id = `of-${chatId}`;
+      const opened = await Promise.all(Array.from({ length: 8 }, () => engine.tasks.open({ id, chatId })));
+      await Promise.all(opened.map((task, i) => task.addUpdate('message', i)));
+      expect((await engine.tasks.list({ chatId })).tasks).toMatchObject([{ id, updates: 8 }]);
+      expect([...data(await engine.tasks.get(id))].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+  });
+
   test('go on after their end where they are opened again, but are only looked at by get', async () => {
     const engine = await open();
     await engine.tasks.run({ id: 't' }, (task) => void task.addUpdate('message', 1));
