@@ -88,11 +88,12 @@ export async function readResult(
   const kept = await context.records.get<{ length: number }>(partition, kinds.toolResult, id);
   if (!kept) throw new NotFoundError('offloaded result', handle);
   const { length } = kept.value;
+  if (offset >= length) return { text: '', offset, length };
   const end = Math.min(length, offset + limit);
   const first = Math.floor(offset / PIECE);
   const { entries } = await context.store.readLog(partition, toolResultLog(id), {
     after: first,
-    limit: Math.floor(Math.max(0, end - 1) / PIECE) - first + 1,
+    limit: Math.floor((end - 1) / PIECE) - first + 1,
   });
   const text = entries.map(({ value }) => decodeJson<string>(value)).join('');
   const start = offset - first * PIECE;

@@ -292,6 +292,10 @@ onEveryStore('tools in a session', (open) => {
         offset = part.nextOffset;
       }
       expect(whole).toBe(as === 'text' ? text : JSON.stringify(text.split('\n')));
+      for (const offset of [whole.length, 10 * whole.length]) {
+        const beyond = await session.tools.readResult(large!.handle!, { offset });
+        expect(beyond).toEqual({ text: '', offset, length: whole.length });
+      }
       const { id } = await session.fork();
       const begin = await engine.tools.readResult(id, large!.handle!, { limit: 20 });
       expect(begin.text).toBe(whole.slice(0, 20));
