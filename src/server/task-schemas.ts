@@ -7,7 +7,7 @@ import type { ListTasks, OpenTask, Task } from '../core/tasks/tasks.ts';
 import type { RecordUpdate } from '../core/tasks/timeline.ts';
 import type { TrackedFile, TrackedModel } from '../core/tasks/tracker.ts';
 import type { ContextUpdate, TimelineUpdate, UpdateInput } from '../core/tasks/update.ts';
-import type { ModelUsage, TaskUsage, UsageSum } from '../core/tasks/usage.ts';
+import type { CallUsage, ModelUsage, TaskUsage, UsageSum } from '../core/tasks/usage.ts';
 import { count, type Fields, id, limit, MessageAnswer, object, time } from './schemas.ts';
 
 const toggles = z.record(z.string(), z.boolean());
@@ -110,8 +110,23 @@ const newUpdate = {
   metadata: object.optional(),
 };
 export const NewUpdate = z
-  .object(newUpdate satisfies Fields<Omit<UpdateInput, 'timestamp'>>)
+  .object({ ...newUpdate, timestamp: time.optional() } satisfies Fields<UpdateInput>)
   .openapi('NewUpdate');
+export const NewModelCall = z
+  .object({
+    modelId: id,
+    providerId: id,
+    mode: id,
+    usage: z
+      .object({
+        inputTokens: count.optional(),
+        cachedTokens: count.optional(),
+        outputTokens: count.optional(),
+        cost: z.number().min(0).optional(),
+      } satisfies Fields<CallUsage>)
+      .optional(),
+  })
+  .openapi('NewModelCall');
 export const NewRecord = z
   .object({ ...newUpdate, timestamp: time.optional(), taskId: id.optional() } satisfies Fields<RecordUpdate>)
   .openapi('NewTimelineUpdate');

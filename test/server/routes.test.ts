@@ -568,16 +568,27 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
     expectError(await call('POST', '/v1/tasks', { chtId: 'x' }), 400, 'invalid-input');
     const path = `/v1/tasks/t${number}`;
     const added = await call('POST', `${path}/updates`, { updateType: 'message', data: 'hello' });
-    expect(added).toMatchObject({ status: 201, body: { history: [{ data: 'hello' }] } });
+    expect(added).toMatchObject({ status: 201, body: { seq: 1, updateType: 'message', data: 'hello' } });
     expectError(await call('POST', `${path}/updates`, { data: 1 }), 400, 'invalid-input');
     expect((await call('GET', path)).body).toMatchObject({ history: [{ updateType: 'message' }] });
     expectError(await call('GET', '/v1/tasks/nothing'), 404, 'not-found');
+    const used = {
+      modelId: 'small',
+      providerId: 'acme',
+      mode: 'chat',
+      usage: { inputTokens: 9, cost: 0.25 },
+    };
+    for (const calls of [1, 2])
+      expect(await call('POST', `${path}/models`, used)).toMatchObject({ status: 201, body: { calls } });
+    expectError(await call('POST', `${path}/models`, { modelId: 'small' }), 400, 'invalid-input');
     expect((await call('POST', `${path}/close`)).body).toMatchObject({ failed: false });
+    expectError(await call('POST', `${path}/updates`, { updateType: 'message' }), 409, 'closed');
+    expectError(await call('POST', `${path}/models`, used), 409, 'closed');
     expect((await call('POST', `${path}/close`, { failed: true })).body).toMatchObject({ failed: false });
     expectError(await call('POST', '/v1/tasks/nothing/close', {}), 404, 'not-found');
     expectError(await call('POST', `${path}/close`, { failed: 'yes' }), 400, 'invalid-input');
     const listed = await call('GET', `/v1/tasks?sessionId=${chatId}`);
-    expect(listed.body.tasks).toMatchObject([{ status: 'completed', updates: 1 }]);
+    expect(listed.body.tasks).toMatchObject([{ status: 'completed', updates: 2, usage: { calls: 2 } }]);
     expectError(await call('GET', '/v1/tasks?sesionId=x'), 400, 'invalid-input');
     const { id } = (await call('POST', '/v1/tasks', {})).body;
     const failed = { failed: true, error: { message: 'out of chains' } };
@@ -587,7 +598,12 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
     });
     expect((await call('DELETE', path)).body).toEqual({ deleted: true });
     expectError(await call('DELETE', path), 404, 'not-found');
-    expect((await call('GET', `/v1/usage?sessionId=${chatId}`)).body).toMatchObject({ calls: 0, models: [] });
+    expect((await call('GET', `/v1/usage?sessionId=${chatId}`)).body).toMatchObject({
+      calls: 2,
+      inputTokens: 18,
+      cost: 0.5,
+      models: [{ modelId: 'small' }],
+    });
     expectError(await call('GET', '/v1/usage'), 400, 'invalid-input');
   });
 

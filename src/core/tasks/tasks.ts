@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { InvalidInputError, NotFoundError } from '../errors.ts';
+import { ClosedError, InvalidInputError, isConflict, NotFoundError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { idSchema, limitSchema, parseId, parseInput } from '../input.ts';
 import type { JsonObject } from '../json.ts';
-import { indexes, kinds, taskPartition } from '../partitions.ts';
+import { indexes, kinds, TIMELINE_LOG, taskPartition } from '../partitions.ts';
 import { partitionOf, type ServiceContext } from '../services.ts';
 import type { SessionService } from '../sessions/sessions.ts';
 import type { IndexHit } from '../store.ts';
@@ -24,8 +24,8 @@ import {
   TaskLog,
   type TaskPlace,
 } from './task-log.ts';
-import { noTask, type RecordUpdate, type Timeline } from './timeline.ts';
-import type { TimelineUpdate } from './update.ts';
+import { counted, newUpdate, noTask, type RecordUpdate, type Timeline, taskExists } from './timeline.ts';
+import { type TimelineUpdate, type UpdateInput, updateEntry, updateShape } from './update.ts';
 import { type TaskUsage, UsageSums } from './usage.ts';
 
 export interface OpenTask extends TaskData, ContextOptions {
@@ -98,6 +98,7 @@ const timelineSchema = z.strictObject({
   types: z.array(idSchema).min(1).max(100).optional(),
   reverse: z.boolean().optional(),
 });
+const updateSchema = z.strictObject(updateShape);
 const placeSchema = z.tuple([z.int().min(0), z.int().min(0)]);
 
 const PAGE = 500;
@@ -165,6 +166,31 @@ export class TaskService {
     const found = place && (await loadTask(this.#services.context, place));
     if (!found) throw noTask(taskId);
     return this.#context(place, found, {}, false);
+  }
+
+  /**
+   * Adds to the history of a task that has not ended, without reading it: what it costs does not grow with the history.
+   * Contexts that are open have it when they are opened again.
+   * @throws NotFoundError, ClosedError
+   */
+  async addUpdate(taskId: string, update: UpdateInput): Promise<TimelineUpdate> {
+    const given = parseInput(updateSchema, update, 'tasks.addUpdate') as UpdateInput;
+    const place = await this.#place(parseId(taskId, 'tasks.addUpdate: id'));
+    if (!place) throw noTask(taskId);
+    const added = newUpdate(given, this.#services.context.clock);
+    const id = newId();
+    const entries = [updateEntry(added, 'update', id, taskId)];
+    try {
+      const receipt = await commitTask(this.#services, place, [
+        { op: 'append', log: TIMELINE_LOG, entries },
+        { op: 'check', kind: kinds.taskEnd, id: taskId, ifVersion: 'absent' },
+        taskExists(taskId),
+        counted(taskId, { updates: 1 }),
+      ]);
+      return { id, seq: receipt.results[0]!.seqs![0]!, taskId, ...added };
+    } catch (error) {
+      throw isConflict(error) && error.details?.kind === kinds.taskEnd ? new ClosedError('task') : error;
+    }
   }
 
   /**

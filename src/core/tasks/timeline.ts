@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Clock } from '../clock.ts';
 import { isConflict, NotFoundError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { idSchema, parseId, parseInput } from '../input.ts';
@@ -43,14 +44,8 @@ export class Timeline {
   async record(sessionId: string, input: RecordUpdate): Promise<TimelineUpdate> {
     const session = parseId(sessionId, 'tasks.record: sessionId');
     const given = parseInput(recordSchema, input, 'tasks.record');
-    const { taskId, updateType, data = null, metadata = {}, timestamp = this.#context.clock.now() } = given;
-    const update: ContextUpdate = {
-      timestamp,
-      updateType,
-      // Copies: the caller may change its objects while we wait.
-      data: decodeJson<Json>(encodeJson(data, 'data')),
-      metadata: copyOf(metadata),
-    };
+    const { taskId } = given;
+    const update = newUpdate(given, this.#context.clock);
     const id = newId();
     const append: Operation = {
       op: 'append',
@@ -69,6 +64,19 @@ export class Timeline {
       });
     return { id, seq: receipt.results[1]!.seqs![0]!, ...(taskId !== undefined && { taskId }), ...update };
   }
+}
+
+/** Copies of what was given: the caller may change its objects while we wait. */
+export function newUpdate(
+  { updateType, data = null, metadata = {}, timestamp }: UpdateInput,
+  clock: Clock,
+): ContextUpdate {
+  return {
+    timestamp: timestamp ?? clock.now(),
+    updateType,
+    data: decodeJson<Json>(encodeJson(data, 'data')),
+    metadata: copyOf(metadata),
+  };
 }
 
 /** A batch with this goes ahead only where the task is in that partition. */

@@ -43,14 +43,24 @@ export const taskRoutes = [
   route({
     method: 'post',
     path: '/v1/tasks/{taskId}/updates',
-    summary: 'Adds an update to a task that has not ended, and gives the task',
+    summary: 'Adds an update to a task that has not ended',
     body: wire.NewUpdate,
     status: 201,
-    answer: wire.TaskAnswer,
+    answer: wire.TimelineUpdateAnswer,
+    handle: ({ engine, params, body }) => engine.tasks.addUpdate(params.taskId, body),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/tasks/{taskId}/models',
+    summary:
+      'Notes a call of a model in a task that has not ended: what it used is added to the sums, which are given',
+    body: wire.NewModelCall,
+    status: 201,
+    answer: wire.TaskUsageAnswer,
     handle: async ({ engine, params, body }) => {
       const task = await engine.tasks.get(params.taskId);
-      await task.addUpdate(body.updateType, body.data, body.metadata);
-      return task.toJSON();
+      await task.trackModel(body.modelId, body.providerId, body.mode, body.usage);
+      return task.usage;
     },
   }),
   route({

@@ -228,6 +228,30 @@ onEveryStore('tasks', (open) => {
     await expect(engine.tasks.record('s', { updateType: '', data: 1n })).rejects.toThrow(InvalidInputError);
   });
 
+  test('take updates by their id while they are open, and tell of none after their end', async () => {
+    const engine = await open();
+    await newSession(engine);
+    for (const chatId of ['s', 'none']) {
+      const id = `of-${chatId}`;
+      await engine.tasks.open({ id, chatId });
+      const added = await engine.tasks.addUpdate(id, { updateType: 'message', data: { a: 1 }, timestamp: 5 });
+      expect(added).toMatchObject({
+        taskId: id,
+        seq: 1,
+        updateType: 'message',
+        data: { a: 1 },
+        timestamp: 5,
+      });
+      const task = await engine.tasks.open({ id });
+      expect(data(task)).toEqual([{ a: 1 }]);
+      await task.close();
+      await expect(engine.tasks.addUpdate(id, { updateType: 'message' })).rejects.toThrow(ClosedError);
+      expect((await engine.tasks.list({ chatId })).tasks).toMatchObject([{ updates: 1 }]);
+    }
+    await expect(engine.tasks.addUpdate('nothing', { updateType: 'x' })).rejects.toThrow(NotFoundError);
+    await expect(engine.tasks.addUpdate('of-s', { updateType: '' })).rejects.toThrow(InvalidInputError);
+  });
+
   test('are told by events', async () => {
     const engine = await open();
     await newSession(engine);
