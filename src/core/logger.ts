@@ -65,7 +65,9 @@ export class EngineLog {
 
   #write(level: Level, fields: Record<string, unknown>, message: string): void {
     try {
-      this.#logger?.[level]({ tenant: this.#tenant, ...fields }, message);
+      const given: unknown = this.#logger?.[level]({ tenant: this.#tenant, ...fields }, message);
+      // One may be asynchronous, whatever its type says.
+      if (given instanceof Promise) given.catch(() => {});
     } catch {
       // Nothing that is done may fail because it can't be told.
     }

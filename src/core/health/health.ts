@@ -16,7 +16,7 @@ import {
   worst,
 } from './check.ts';
 import { type JournalState, readJournalState } from './journal-state.ts';
-import { type HealthOptions, type Thresholds, thresholdsOf } from './options.ts';
+import { type HealthOptions, mostCounted, type Thresholds, thresholdsOf } from './options.ts';
 import { ClockWatch, checkEventLoop, checkMemory } from './process-checks.ts';
 import { type Recovery, type RecoveryAction, type RecoveryResult, recoveryActions } from './recovery.ts';
 import { checkJournal, checkRoom, checkSchema, checkStore, type StoreAnswer } from './store-checks.ts';
@@ -128,7 +128,7 @@ export class HealthService {
     const { store } = this.#parts;
     const { name, features } = store;
     const timeoutMs = this.#timeoutMs;
-    const most = this.#thresholds.journalLag.degraded;
+    const most = mostCounted(this.#thresholds.journalLag);
     const journal = await timed((signal) => readJournalState(store, { most, signal }), {
       timeoutMs,
       signal: this.#closing.signal,

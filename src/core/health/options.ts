@@ -12,7 +12,7 @@ export interface HealthOptions {
   thresholds?: HealthThresholds | undefined;
 }
 
-/** From where on something is degraded, and unhealthy. What is not given has its default. */
+/** From where on something is degraded, and unhealthy; `Infinity`: never. What is not given has its default. */
 export interface HealthThresholds {
   /** How long the store takes to say how it is (milliseconds): 1000, never. */
   storeMs?: Partial<Levels> | undefined;
@@ -50,7 +50,10 @@ const defaults: Thresholds = {
   clockSkewMs: { degraded: 2000, unhealthy: NEVER },
 };
 
-const level = z.number().min(0);
+const level = z.custom<number>(
+  (value) => typeof value === 'number' && value >= 0,
+  'expected a number from 0 up, or Infinity: never',
+);
 const levelsSchema = z.strictObject({ degraded: level.optional(), unhealthy: level.optional() }).optional();
 const names = Object.keys(defaults) as (keyof Thresholds)[];
 
@@ -69,6 +72,14 @@ export const healthOptionsSchema = z.strictObject({
 });
 
 export function thresholdsOf(given: HealthThresholds = {}): Thresholds {
-  const entries = names.map((name) => [name, { ...defaults[name], ...given[name] }]);
+  const entries = names.map((name) => {
+    const { degraded = defaults[name].degraded, unhealthy = defaults[name].unhealthy } = given[name] ?? {};
+    return [name, { degraded, unhealthy }];
+  });
   return Object.fromEntries(entries) as unknown as Thresholds;
+}
+
+/** At how many changes behind there is no need to count on: the whole journal may be long. */
+export function mostCounted({ degraded, unhealthy }: Levels): number {
+  return [unhealthy, degraded].find(Number.isFinite) ?? defaults.journalLag.degraded;
 }

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import type { Store, StoreHealth } from '../store.ts';
 import { type CheckOutcome, type HealthFacts, type HealthStatus, levelOf, worst } from './check.ts';
 import { type ConsumerState, readJournalState } from './journal-state.ts';
-import type { Thresholds } from './options.ts';
+import { mostCounted, type Thresholds } from './options.ts';
 
 /** What the store said of itself, and how long that took. */
 export interface StoreAnswer extends StoreHealth {
@@ -117,8 +117,7 @@ export async function checkJournal(
   { journalLag, journalOverdueMs }: Thresholds,
   { now, keepMs, signal }: { now: number; keepMs: number; signal: AbortSignal },
 ): Promise<CheckOutcome> {
-  const most = Number.isFinite(journalLag.unhealthy) ? journalLag.unhealthy : journalLag.degraded;
-  const { oldestAt, consumers } = await readJournalState(store, { most, signal });
+  const { oldestAt, consumers } = await readJournalState(store, { most: mostCounted(journalLag), signal });
   const overdueMs = oldestAt === undefined ? 0 : Math.max(0, now - oldestAt - keepMs);
   const overdue = levelOf(overdueMs, journalOverdueMs);
   const behind = consumers.filter((one) => lagLevel(one, journalLag) !== 'healthy');

@@ -5,7 +5,7 @@ import Sqlite from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { StoreUnavailableError } from '../../../src/core/errors.ts';
 import type { HealthStatus } from '../../../src/core/health/check.ts';
-import { thresholdsOf } from '../../../src/core/health/options.ts';
+import { mostCounted, thresholdsOf } from '../../../src/core/health/options.ts';
 import { checkEventLoop, checkMemory } from '../../../src/core/health/process-checks.ts';
 import { ProcessWatch } from '../../../src/core/monitor/process.ts';
 import { kinds, SYSTEM_PARTITION } from '../../../src/core/partitions.ts';
@@ -94,6 +94,21 @@ describe('engine.health.check', () => {
     expect(report.checks.find(({ name }) => name === 'disk')?.hint).toMatch(/^Make room/);
     const full = await onFile({ health: { thresholds: { diskFreeBytes: { unhealthy: 2 ** 60 } } } });
     expect((await full.engine.health.check()).status).toBe('unhealthy');
+  });
+
+  it('takes Infinity for a threshold that is never reached, and nothing for the default', async () => {
+    const never = { degraded: Number.POSITIVE_INFINITY, unhealthy: Number.POSITIVE_INFINITY };
+    const thresholds = { journalLag: never, memory: { degraded: 0, unhealthy: undefined } };
+    const engine = await inMemory({ health: { thresholds } as never });
+    const { status, reasons } = await engine.health.check();
+    expect([status, reasons]).toEqual(['degraded', [expect.stringMatching(/^memory: /)]]);
+  });
+
+  it('counts no further than it matters how far somebody is behind', () => {
+    const most = (levels: object) => mostCounted(thresholdsOf({ journalLag: levels }).journalLag);
+    expect(most({})).toBe(10_000);
+    expect(most({ unhealthy: 50_000 })).toBe(50_000);
+    expect(most({ degraded: Number.POSITIVE_INFINITY })).toBe(10_000);
   });
 
   it('refuses thresholds that there are none of, all problems at once', async () => {

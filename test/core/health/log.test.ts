@@ -1,7 +1,7 @@
 /** What an engine tells its log. */
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { ContextEngine, defineTool, type EngineOptions } from '../../../src/index.ts';
 import { inMemory } from '../../support/engines.ts';
 
@@ -165,6 +165,18 @@ test('does everything as usual with a logger that throws', async () => {
   const logger = { debug: broken, info: broken, warn: broken, error: broken, isLevelEnabled: broken };
   const engine = await inMemory({ logger });
   await expect(engine.sessions.create({ id: 's', userId: 'u' })).resolves.toMatchObject({ id: 's' });
+});
+
+test('does everything as usual with a logger that fails later', async () => {
+  const unhandled = vi.fn();
+  process.on('unhandledRejection', unhandled);
+  onTestFinished(() => void process.off('unhandledRejection', unhandled));
+  const broken = () => Promise.reject(new Error('full')) as never;
+  const engine = await inMemory({ logger: { debug: broken, info: broken, warn: broken, error: broken } });
+  await engine.sessions.create({ id: 's', userId: 'u' });
+  // Such a rejection is told after the microtasks of the turn in which it happened.
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(unhandled).not.toHaveBeenCalled();
 });
 
 test('refuses a logger that is none', async () => {
