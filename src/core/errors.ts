@@ -171,7 +171,10 @@ export class UnsupportedError extends HoldfastError {
 /** A call on a store or engine that is closed. */
 export class ClosedError extends HoldfastError {
   constructor(what: string) {
-    super('closed', `the ${what} is closed`, { hint: `Open a new ${what}; a closed one stays closed.` });
+    super('closed', `the ${what} is closed`, {
+      hint: `Open a new ${what}; a closed one stays closed.`,
+      details: { what },
+    });
   }
 }
 

@@ -68,9 +68,14 @@ export function errorResponse(error: unknown): Response {
     : new HoldfastError('internal', 'something went wrong inside the server', {
         hint: 'The server has logged where. Trying again may help.',
       });
-  const status = known instanceof HttpError ? known.status : statusOf(known.code);
+  const status = known instanceof HttpError ? known.status : hasEndedTask(known) ? 409 : statusOf(known.code);
   const headers = known instanceof HttpError ? known.headers : {};
   return Response.json({ error: known.toJSON() }, { status, headers: { ...headers, ...plain } });
+}
+
+/** What a task that has ended is asked for comes too late; nothing of the server's is closed. */
+function hasEndedTask({ code, details }: HoldfastError): boolean {
+  return code === 'closed' && details?.what === 'task';
 }
 
 /** On every answer: it is one client's data, and JSON whatever a browser makes of it. */
