@@ -38,8 +38,9 @@ export function plainOf(value: unknown, maxUnits: number, maxDepth = MAX_DEPTH):
     copy = copier.copy(value);
   } catch {
     // Getters, proxies and toJSON may do anything.
-    throw notJson(copier.path, copier.problem ?? 'can not be read: reading it throws');
+    throw notJson(copier.path, 'can not be read: reading it throws');
   }
+  if (copier.unread) throw notJson(copier.unread.path, copier.unread.problem);
   if (copy === OMIT && value !== undefined) throw notJson([], `is a ${kindOf(value)}`);
   return { value: copy === OMIT ? null : copy, units: maxUnits - copier.left, isCut: copier.isFull };
 }
@@ -74,8 +75,8 @@ class Copier {
   left: number;
   /** Where it is in the value. */
   readonly path: (string | number)[] = [];
-  /** What is wrong with what is there, where that is known. */
-  problem: string | undefined;
+  /** What was found first that nobody has waited for. */
+  unread: { path: (string | number)[]; problem: string } | undefined;
   readonly #open: object[] = [];
   readonly #maxDepth: number;
 
@@ -200,8 +201,8 @@ class Copier {
       return value.valueOf();
     const { toJSON } = value as { toJSON?: unknown };
     if (typeof toJSON === 'function') return toJSON.call(value, String(this.path.at(-1) ?? ''));
-    this.problem = problemOf(value);
-    if (this.problem) throw new TypeError(this.problem);
+    const problem = problemOf(value);
+    if (problem !== undefined) this.unread ??= { path: [...this.path], problem };
     return value;
   }
 
