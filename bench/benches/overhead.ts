@@ -10,32 +10,25 @@ import {
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { ContextEngine } from '../../src/index.ts';
 import { type Case, interleave, perSecond } from '../harness/rounds.ts';
-import type { Bench, Context, Row } from '../harness/types.ts';
+import type { Bench, Context, Row, Target } from '../harness/types.ts';
 
 const SESSIONS = 100;
 const CONTENT = 'The quick brown fox jumps over the lazy dog, then writes home about it. '
   .repeat(3)
   .slice(0, 200);
 const ids = Array.from({ length: SESSIONS }, (_, i) => `session-${i}`);
-/** Many and short: what else a machine does then meets all cases alike. */
-const ROUNDS = 31;
-const TARGET = { atLeast: 0.95 } as const;
+/** Many and short, so that what else a machine does meets both of a pair alike. */
+const ROUNDS = 101;
 
 /** Messages of one round, by how many calls are under way at a time. */
-const counts = { local: { 1: 4_000, 32: 12_000 }, served: { 1: 500, 32: 8_000 } };
-type Concurrency = 1 | 32;
-
-/** How an engine is watched. */
-type Watch = 'off' | 'on' | 'on, with an OpenTelemetry SDK';
-
+const counts = { local: { 1: 500, 32: 3_000 }, served: { 1: 200, 32: 2_000 } };
 interface Watched {
-  readonly watch: Watch;
   readonly engine: ContextEngine;
   /** Runs a round with what it takes in force. */
   around(work: () => Promise<number>): Promise<number>;
 }
 
-const plainly = (work: () => Promise<number>) => work();
+type Open = (context: Context, url: string) => Promise<Watched>;
 
 async function append(engine: ContextEngine, count: number, concurrency: number): Promise<void> {
   let next = 0;
@@ -55,7 +48,7 @@ async function open(context: Context, url: string, enabled: boolean): Promise<Co
 }
 
 /** An engine whose spans and metrics go to an SDK that throws them away; other engines of the process don't see it. */
-async function openWithSdk(context: Context, url: string): Promise<Watched> {
+const openWithSdk: Open = async (context, url) => {
   const exporter = {
     export: (_: unknown, done: (result: { code: number }) => void) => done({ code: 0 }),
     shutdown: async () => {},
@@ -79,7 +72,6 @@ async function openWithSdk(context: Context, url: string): Promise<Watched> {
   metrics.disable();
   const manager = new AsyncLocalStorageContextManager();
   return {
-    watch: 'on, with an OpenTelemetry SDK',
     engine,
     around: async (work) => {
       contexts.setGlobalContextManager(manager.enable());
@@ -90,32 +82,32 @@ async function openWithSdk(context: Context, url: string): Promise<Watched> {
       }
     },
   };
-}
+};
 
-async function casesOn(
-  context: Context,
-  urlOf: (name: string) => string,
-  concurrency: Concurrency,
-): Promise<(Case & { watch: Watch })[]> {
-  const count = counts[/^(file|memory):/.test(urlOf('')) ? 'local' : 'served'][concurrency];
-  // First: engines that are open already would hear of the SDK as well.
-  const sdk = await openWithSdk(context, urlOf('sdk'));
-  const watched: Watched[] = [
-    { watch: 'off', engine: await open(context, urlOf('off'), false), around: plainly },
-    { watch: 'on', engine: await open(context, urlOf('on'), true), around: plainly },
-    sdk,
-  ];
-  return watched.map(({ watch, engine, around }) => ({
-    watch,
-    name: `append, concurrency ${concurrency}, monitoring ${watch}`,
-    run: () =>
-      around(async () => {
-        const rate = await perSecond(count, () => append(engine, count, concurrency));
-        // What is counted after the append must not fall into another's time.
-        await engine.messages.settled();
-        return rate;
-      }),
-  }));
+const openWatched =
+  (enabled: boolean): Open =>
+  async (context, url) => ({ engine: await open(context, url, enabled), around: (work) => work() });
+
+/** Each is measured beside an engine of its own that nobody watches: what one leaves behind is no other's to clear away. */
+const WATCHES: readonly { watch: string; open: Open; target?: Target }[] = [
+  { watch: 'on', open: openWatched(true), target: { atLeast: 0.95 } },
+  { watch: 'on, with an OpenTelemetry SDK', open: openWithSdk },
+];
+
+async function caseOf(
+  name: string,
+  watched: Promise<Watched>,
+  count: number,
+  concurrency: number,
+): Promise<Case> {
+  const { engine, around } = await watched;
+  const run = async () => {
+    const rate = await perSecond(count, () => append(engine, count, concurrency));
+    // What is counted after the append must not fall into another's time.
+    await engine.messages.settled();
+    return rate;
+  };
+  return { name, run: () => around(run) };
 }
 
 const bench: Bench = {
@@ -125,16 +117,23 @@ const bench: Bench = {
   async run(context): Promise<Row[]> {
     const folder = await context.temporaryFolder();
     const rows: Row[] = [];
-    for (const [i, concurrency] of ([1, 32] as const).entries()) {
-      const urlOf = (name: string) => context.store ?? `file:${join(folder, `${concurrency}-${name}.db`)}`;
-      const cases = await casesOn(context, urlOf, concurrency);
+    const pairs = ([1, 32] as const).flatMap((concurrency) =>
+      WATCHES.map((one) => ({ ...one, concurrency })),
+    );
+    for (const [i, { watch, open, target, concurrency }] of pairs.entries()) {
+      const urlOf = (name: string) => context.store ?? `file:${join(folder, `${i}-${name}.db`)}`;
+      const count = counts[/^(file|memory):/.test(urlOf('')) ? 'local' : 'served'][concurrency];
+      const name = (watch: string) => `append, concurrency ${concurrency}, monitoring ${watch}`;
+      const cases = [
+        await caseOf(name('off'), openWatched(false)(context, urlOf('off')), count, concurrency),
+        await caseOf(name(watch), open(context, urlOf('on')), count, concurrency),
+      ];
       const rounds = await interleave(cases, {
         rounds: ROUNDS,
-        progress: (done, total, what) => context.progress(done + i * total, total * 2, what),
+        warmups: 5,
+        progress: (done, total, what) => context.progress(done + i * total, total * pairs.length, what),
       });
-      const [off, ...on] = cases;
-      for (const { name, watch } of on)
-        rows.push(rounds.row(name, 'messages/s', off!.name, watch === 'on' ? TARGET : undefined));
+      rows.push(rounds.row(name(watch), 'messages/s', name('off'), target));
     }
     return rows;
   },
