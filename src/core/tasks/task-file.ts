@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
+  constants,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -10,7 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { mkdir, open, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { StoreCorruptError, StoreUnavailableError } from '../errors.ts';
 import { fileText, type ReadFile, readFileText, stepLines } from './file-format.ts';
@@ -50,9 +51,9 @@ export class TaskFile implements TaskStorage {
 
   async append({ steps }: StepGroup, snapshot: () => Snapshot): Promise<void> {
     try {
+      const file = this.#whole ? await openToAppend(this.#path) : undefined;
       // The steps are in it.
-      if (!this.#whole) return await this.#write(fileText(snapshot(), this.#writer));
-      const file = await open(this.#path, 'a');
+      if (!file) return await this.#write(fileText(snapshot(), this.#writer));
       try {
         // What is appended must not become part of a torn line.
         await file.writeFile((this.#torn ? '\n' : '') + stepLines(steps, this.#writer));
@@ -134,6 +135,16 @@ export class TaskFile implements TaskStorage {
 
   #temporary(): string {
     return `${this.#path}.${process.pid}-${randomBytes(6).toString('hex')}${TEMPORARY}`;
+  }
+}
+
+/** Makes no file: one that was taken away, by pruning in another process, has to be written as a whole. */
+async function openToAppend(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, constants.O_WRONLY | constants.O_APPEND);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

@@ -187,6 +187,18 @@ describe('tasks in a folder', () => {
     );
   });
 
+  test('that were taken away while they are open are written as a whole again', async () => {
+    const task = taskContext({ id: 't' }, { taskDir });
+    await task.addUpdate('message', 'first');
+    await rm(join(taskDir, fileNameOf('t')));
+    await task.addUpdate('message', 'second');
+    expect(readTaskFile(join(taskDir, fileNameOf('t')))?.history.map(({ update }) => update.data)).toEqual([
+      'first',
+      'second',
+    ]);
+    await task.close();
+  });
+
   test('that are open are not opened a second time, since each would overwrite what the other has', async () => {
     const task = taskContext({ id: 't' }, { taskDir });
     await task.addUpdate('message', 'first');
