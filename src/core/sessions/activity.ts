@@ -3,7 +3,7 @@ import { decodeJson, encodeJson } from '../json.ts';
 import type { SessionRecord } from '../model/session.ts';
 import { indexes, kinds } from '../partitions.ts';
 import { missingSession, noSession, partitionOf, type ServiceContext } from '../services.ts';
-import type { Operation } from '../store.ts';
+import type { Operation, RecordKey, Stored } from '../store.ts';
 
 /** The operations that say that a session was used now, and until when that need not be said again. */
 export interface Touch {
@@ -138,17 +138,40 @@ export class Activity {
   }
 
   async #alive(id: string): Promise<Alive | undefined> {
-    const partition = partitionOf(this.#context, id);
     const { store, clock } = this.#context;
-    const [session, activity] = await store.getRecords([
-      { partition, kind: kinds.session, id: kinds.session },
-      { partition, kind: kinds.activity, id: kinds.activity },
-    ]);
-    if (!session) return undefined;
-    const { ttlMs, createdAt } = decodeJson<SessionRecord>(session.value);
-    const at = activity ? decodeJson<{ at: number }>(activity.value).at : createdAt;
-    return ttlMs !== undefined && at + ttlMs <= clock.now() ? undefined : { version: session.version, ttlMs };
+    const [session, activity] = await store.getRecords(lifeKeys(this.#context, id));
+    return session && aliveAt(clock.now(), session, activity);
   }
+}
+
+/** Those of some sessions that have expired and were not swept yet; none while the store is away, which can't tell. */
+export async function expiredAmong(
+  context: ServiceContext,
+  ids: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
+  if (ids.size === 0) return ids;
+  const now = context.clock.now();
+  try {
+    const records = await context.store.getRecords([...ids].flatMap((id) => lifeKeys(context, id)));
+    const lives = [...ids].map((id, i) => ({ id, session: records[2 * i], activity: records[2 * i + 1] }));
+    return new Set(
+      lives.flatMap(({ id, session, activity }) => (session && !aliveAt(now, session, activity) ? id : [])),
+    );
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    return new Set();
+  }
+}
+
+function lifeKeys(context: ServiceContext, id: string): RecordKey[] {
+  const partition = partitionOf(context, id);
+  return [kinds.session, kinds.activity].map((kind) => ({ partition, kind, id: kind }));
+}
+
+function aliveAt(now: number, session: Stored, activity: Stored | undefined): Alive | undefined {
+  const { ttlMs, createdAt } = decodeJson<SessionRecord>(session.value);
+  const at = activity ? decodeJson<{ at: number }>(activity.value).at : createdAt;
+  return ttlMs !== undefined && at + ttlMs <= now ? undefined : { version: session.version, ttlMs };
 }
 
 /** What is known of a session that is there and has not expired. */

@@ -2,7 +2,7 @@ import { isConflict } from '../errors.ts';
 import { decodeJson, encodeJson, MESSAGE_LIMITS } from '../json.ts';
 import { indexes, kinds, sessionExists, TIMELINE_LOG } from '../partitions.ts';
 import { missingSession, type ServiceContext } from '../services.ts';
-import type { Activity } from '../sessions/activity.ts';
+import { type Activity, expiredAmong } from '../sessions/activity.ts';
 import { type IndexEntry, type Operation, type Partition, PROVISIONAL } from '../store.ts';
 import { type Gap, gapsOf } from './gaps.ts';
 import { sizeOf, type Tracked } from './history.ts';
@@ -178,18 +178,23 @@ export interface FoundTask extends LoadedTask {
   gaps: readonly Gap[];
 }
 
-/** The tasks at places, in their order. */
+/** The tasks at places, in their order; undefined also where the session has expired that they belong to. */
 export async function readTasks(
-  { store }: ServiceContext,
+  context: ServiceContext,
   places: readonly { partition: Partition; taskId: string }[],
 ): Promise<(StoredTask | undefined)[]> {
   const keys = places.flatMap(({ partition, taskId: id }) =>
     [kinds.task, kinds.taskEnd, kinds.taskCounters].map((kind) => ({ partition, kind, id })),
   );
-  const records = keys.length === 0 ? [] : await store.getRecords(keys);
-  return places.map((_, i) => {
+  if (keys.length === 0) return [];
+  const sessions = places.flatMap(({ partition: { type, id } }) => (type === 'session' ? id : []));
+  const [records, expired] = await Promise.all([
+    context.store.getRecords(keys),
+    expiredAmong(context, new Set(sessions)),
+  ]);
+  return places.map(({ partition }, i) => {
     const [task, ended, counted] = records.slice(i * 3, i * 3 + 3);
-    if (!task) return undefined;
+    if (!task || (partition.type === 'session' && expired.has(partition.id))) return undefined;
     const counters = counted ? decodeJson<Record<string, number>>(counted.value) : {};
     return {
       state: decodeJson<TaskState>(task.value),

@@ -337,6 +337,21 @@ onEveryStore('tasks', (open) => {
     expect(JSON.stringify(items)).not.toContain('secret');
   });
 
+  test('of a session that has expired are gone with it, before it is swept', async () => {
+    const clock = new FakeClock();
+    const engine = await open({ clock });
+    await engine.sessions.create({ id: 'brief', userId: 'u', ttlMs: 5000 });
+    await newSession(engine, 'lasting');
+    const usage = { inputTokens: 3 };
+    for (const chatId of ['brief', 'lasting'])
+      await engine.tasks.run({ id: chatId, chatId }, (task) => task.trackModel('m', 'p', 'chat', usage));
+    clock.forward(5000);
+    expect((await engine.tasks.list({ userId: 'u' })).tasks).toMatchObject([{ id: 'lasting' }]);
+    expect(await engine.tasks.usage({ userId: 'u' })).toMatchObject({ calls: 1 });
+    for (const gone of [engine.tasks.get('brief'), engine.tasks.usage({ taskId: 'brief' })])
+      await expect(gone).rejects.toThrow(NotFoundError);
+  });
+
   test('of one tenant are not those of another', async () => {
     const engine = await open();
     const other = engine.tenant('other');
