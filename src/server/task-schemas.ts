@@ -127,6 +127,16 @@ export const NewModelCall = z
       .optional(),
   })
   .openapi('NewModelCall');
+export const Optimize = z
+  .strictObject({
+    maxSize: count.optional().openapi({ description: 'Characters of data; `taskMaxSize` where absent' }),
+  })
+  .openapi('OptimizeTask');
+export const Optimized = z.object({
+  optimized: z.boolean().openapi({ description: 'Whether anything was removed' }),
+  updates: count,
+  size: count.openapi({ description: 'Characters of data in the history' }),
+});
 export const NewRecord = z
   .object({ ...newUpdate, timestamp: time.optional(), taskId: id.optional() } satisfies Fields<RecordUpdate>)
   .openapi('NewTimelineUpdate');

@@ -581,6 +581,12 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
     for (const calls of [1, 2])
       expect(await call('POST', `${path}/models`, used)).toMatchObject({ status: 201, body: { calls } });
     expectError(await call('POST', `${path}/models`, { modelId: 'small' }), 400, 'invalid-input');
+    await call('POST', `${path}/updates`, { updateType: 'message', data: 'hello' });
+    const shorter = { optimized: true, updates: 2 };
+    expect((await call('POST', `${path}/optimize`)).body).toMatchObject(shorter);
+    expect((await call('POST', `${path}/optimize`)).body).toMatchObject({ ...shorter, optimized: false });
+    expect((await call('GET', path)).body.history).toHaveLength(2);
+    expectError(await call('POST', `${path}/optimize`, { maxSize: -1 }), 400, 'invalid-input');
     expect((await call('POST', `${path}/close`)).body).toMatchObject({ failed: false });
     expectError(await call('POST', `${path}/updates`, { updateType: 'message' }), 409, 'closed');
     expectError(await call('POST', `${path}/models`, used), 409, 'closed');
@@ -588,7 +594,7 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
     expectError(await call('POST', '/v1/tasks/nothing/close', {}), 404, 'not-found');
     expectError(await call('POST', `${path}/close`, { failed: 'yes' }), 400, 'invalid-input');
     const listed = await call('GET', `/v1/tasks?sessionId=${chatId}`);
-    expect(listed.body.tasks).toMatchObject([{ status: 'completed', updates: 2, usage: { calls: 2 } }]);
+    expect(listed.body.tasks).toMatchObject([{ status: 'completed', updates: 3, usage: { calls: 2 } }]);
     expectError(await call('GET', '/v1/tasks?sesionId=x'), 400, 'invalid-input');
     const { id } = (await call('POST', '/v1/tasks', {})).body;
     const failed = { failed: true, error: { message: 'out of chains' } };

@@ -165,7 +165,7 @@ export class TaskService {
     const place = await this.#place(parseId(taskId, 'tasks.get: id'));
     const found = place && (await loadTask(this.#services.context, place));
     if (!found) throw noTask(taskId);
-    return this.#context(place, found, {}, false);
+    return this.#context(place, found, { maxSize: this.#services.context.defaults.taskMaxSize }, false);
   }
 
   /**

@@ -65,6 +65,21 @@ export const taskRoutes = [
   }),
   route({
     method: 'post',
+    path: '/v1/tasks/{taskId}/optimize',
+    summary: 'Keeps the newest of equal updates, and of those what fits; the timeline keeps all',
+    body: wire.Optimize,
+    bodyOptional: true,
+    answer: wire.Optimized,
+    handle: async ({ engine, params, body }) => {
+      const { maxSize } = parseInput(wire.Optimize, body, 'tasks.optimize');
+      const task = await engine.tasks.get(params.taskId);
+      const optimized = task.optimize(maxSize);
+      await task.save();
+      return { optimized, updates: task.history.length, size: task.size };
+    },
+  }),
+  route({
+    method: 'post',
     path: '/v1/tasks/{taskId}/close',
     summary: 'Ends a task, as failed where it has; one that has ended stays as it is',
     body: wire.EndOfTask,

@@ -337,6 +337,18 @@ onEveryStore('tasks', (open) => {
     expect(JSON.stringify(items)).not.toContain('secret');
   });
 
+  test('that say nothing else may hold what the engine says, also when they are only looked at', async () => {
+    const engine = await open({ taskMaxSize: 5 });
+    await using task = await engine.tasks.open({ id: 'one' });
+    for (const text of ['first', 'other', 'third']) await task.addUpdate('message', text);
+    const looked = await engine.tasks.get('one');
+    expect(looked.optimize()).toBe(true);
+    await looked.save();
+    expect(data(await engine.tasks.get('one'))).toEqual(['third']);
+    expect(task.optimize()).toBe(true);
+    expect(data(task)).toEqual(['third']);
+  });
+
   test('of a session that has expired are gone with it, before it is swept', async () => {
     const clock = new FakeClock();
     const engine = await open({ clock });
