@@ -139,7 +139,7 @@ export class ContextEngine implements AsyncDisposable {
   readonly memory: MemoryService;
   readonly tasks: TaskService;
   readonly tools: ToolService;
-  /** Jobs of your own, and the numbers of all work in the background: one for all tenants. */
+  /** Jobs of your own, by ids of this tenant; the slots that they run in, and the numbers, are those of all tenants. */
   readonly concurrency: ConcurrencyController;
   /** How the engine is doing: numbers, a score, and what would help. */
   readonly monitor: MonitorService;
@@ -180,7 +180,7 @@ export class ContextEngine implements AsyncDisposable {
     const { maxCompactions, ...concurrency } = options.concurrency ?? {};
     const background = root ? root.#background : new BackgroundWork(new Tally(clock), maxCompactions);
     this.#background = background;
-    this.concurrency = root?.concurrency ?? new ConcurrencyController(concurrency, background.tally);
+    this.concurrency = new ConcurrencyController(concurrency, background.tally, root?.concurrency);
     const records = new Records(store);
     const context: ServiceContext = { store, records, tenant, clock, background, log, defaults: options };
     const ledger = new TokenLedger(store, new TokenCounters(options.tokenCounter));
@@ -249,10 +249,10 @@ export class ContextEngine implements AsyncDisposable {
   #watch(tenant: string, log: EngineLog): void {
     const { sessions, messages, channels, state, events, window, memory, tasks, tools, concurrency } = this;
     const { leases } = sessions;
-    const own = { sessions, leases, messages, channels, state, events, window, memory, tasks, tools };
+    const services = { sessions, leases, messages, channels, state, events, window, memory, tasks, tools };
     const observers = [...(this.#instruments?.observers ?? []), callLog(log)];
     const meter = this.#instruments?.meter;
-    instrument({ ...own, ...(!this.#root && { concurrency }) }, { tenant, meter, observers });
+    instrument({ ...services, concurrency }, { tenant, meter, observers });
   }
 
   /** A session's services, with its id filled in. Nothing is read or written: the session need not exist yet. */
@@ -270,8 +270,15 @@ export class ContextEngine implements AsyncDisposable {
     // The map's order is that of last use.
     this.#tenants.delete(name);
     this.#tenants.set(name, engine);
-    if (this.#tenants.size > MAX_TENANTS) this.#tenants.delete(this.#tenants.keys().next().value!);
+    if (this.#tenants.size > MAX_TENANTS) this.#forgetTenant();
     return engine;
+  }
+
+  /** Lets go of the view that was not used for longest; one whose jobs are known to nobody else counts as used. */
+  #forgetTenant(): void {
+    const [name, engine] = this.#tenants.entries().next().value!;
+    this.#tenants.delete(name);
+    if (engine.concurrency.isInUse) this.#tenants.set(name, engine);
   }
 
   /** The vectors that the embedder gives, of all tenants; undefined without an embedder. */
@@ -318,10 +325,10 @@ export class ContextEngine implements AsyncDisposable {
 
   /** Finishes what is under way and closes the store. Everything acknowledged is kept; further calls fail. */
   async close(): Promise<void> {
-    if (!this.#root) await this.concurrency.close();
+    const views = this.#root ? this.#root.#tenants : this.#tenants;
+    if (views.get(this.tenantName) === this) views.delete(this.tenantName);
+    await this.concurrency.close();
     this.#closing.abort();
-    if (this.#root && this.#root.#tenants.get(this.tenantName) === this)
-      this.#root.#tenants.delete(this.tenantName);
     await Promise.all([...this.#tenants.values()].map((engine) => engine.close()));
     if (!this.#root) await this.health.close();
     await this.#maintenance?.close();

@@ -2,11 +2,10 @@
 export interface Applicant {
   readonly priority: number;
   enter(): void;
-  refuse(error: unknown): void;
 }
 
 /** Those who wait for room: the higher priority goes first, then who came first. */
-export class Applicants implements Iterable<Applicant> {
+export class Applicants {
   readonly #byPriority = new Map<number, Set<Applicant>>();
   /** Those that somebody has, the lowest first. */
   readonly #priorities: number[] = [];
@@ -35,10 +34,6 @@ export class Applicants implements Iterable<Applicant> {
     if (!equals?.delete(applicant) || equals.size > 0) return;
     this.#byPriority.delete(priority);
     this.#priorities.splice(this.#placeOf(priority), 1);
-  }
-
-  *[Symbol.iterator](): Generator<Applicant> {
-    for (const equals of this.#byPriority.values()) yield* equals;
   }
 
   /** How many priorities are lower. */

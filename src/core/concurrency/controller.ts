@@ -1,16 +1,10 @@
-import { AsyncResource } from 'node:async_hooks';
-import PQueue from 'p-queue';
-import { ClosedError, ConflictError, HoldfastError, NotFoundError, OverloadedError } from '../errors.ts';
+import { ClosedError, ConflictError, HoldfastError, NotFoundError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { parseId, parseInput } from '../input.ts';
-import { before } from '../search/waiting.ts';
 import { TookTooLong, timed } from '../timed.ts';
-import { type Applicant, Applicants } from './applicants.ts';
 import { Job } from './job.ts';
-import { onAbort } from './on-abort.ts';
 import {
   type ConcurrencyOptions,
-  type ConcurrencySettings,
   concurrencySchema,
   concurrencySettings,
   type JobFunction,
@@ -20,16 +14,10 @@ import {
   type WaitOptions,
   waitSchema,
 } from './options.ts';
-import { type KindStats, Tally, type WorkCounts } from './tally.ts';
+import { type ConcurrencyStats, type Owner, Slots } from './slots.ts';
+import { Tally } from './tally.ts';
 
-/** What runs, what waits, and what came of the rest. The engine's own work is counted as well. */
-export interface ConcurrencyStats extends WorkCounts {
-  /** Of jobs: the engine's own work has slots of its own. */
-  maxConcurrent: number;
-  maxQueued: number;
-  paused: boolean;
-  kinds: Record<string, KindStats>;
-}
+export type { ConcurrencyStats } from './slots.ts';
 
 /** A job that has ended, as `waitAll` tells of it. */
 export type EndedJob = { id: string } & PromiseSettledResult<unknown>;
@@ -40,28 +28,32 @@ type EndedResult = Pick<Job, 'result' | 'endedAt' | 'stop'>;
 /**
  * Runs jobs, so many at a time: by priority, then in the order they came. Of a job that is over its time, or cancelled,
  * callers hear at once; its function is told by its signal, and keeps its slot for `graceMs` if it goes on.
+ *
+ * Each tenant has one: with ids and results of its own, in slots that all share.
  */
 export class ConcurrencyController implements AsyncDisposable {
-  readonly #settings: ConcurrencySettings;
-  readonly #tally: Tally;
-  readonly #queue: PQueue;
+  readonly #root: ConcurrencyController;
+  readonly #slots: Slots;
+  readonly #closing = new AbortController();
+  readonly #owner: Owner;
   /** Queued and running, by id. */
   readonly #live = new Map<string, Job>();
   /** Those that have ended, the oldest first. */
   readonly #ended = new Map<string, EndedResult>();
-  readonly #applicants = new Applicants();
   /** Those that are closed with this one. */
   readonly #pools = new Set<ConcurrencyController>();
-  /** Jobs that are queued, and slots that are held. */
-  #places = 0;
-  #closing: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
   #onClosed: () => void = () => undefined;
 
-  /** @param tally where several count together */
-  constructor(options: ConcurrencyOptions = {}, tally = new Tally()) {
-    this.#settings = concurrencySettings(parseInput(concurrencySchema, options, 'concurrency'));
-    this.#tally = tally;
-    this.#queue = new PQueue({ concurrency: this.#settings.maxConcurrent });
+  /**
+   * @param tally where several count together
+   * @param root whose slots these are, for that of a tenant's view: that is set and counts as the root
+   */
+  constructor(options: ConcurrencyOptions = {}, tally = new Tally(), root?: ConcurrencyController) {
+    const own = this.#closing.signal;
+    this.#root = root ?? this;
+    this.#owner = { closing: root ? AbortSignal.any([root.#closing.signal, own]) : own };
+    this.#slots = root ? root.#slots : new Slots(settingsOf(options), tally);
   }
 
   /**
@@ -73,7 +65,7 @@ export class ConcurrencyController implements AsyncDisposable {
   submit(fn: JobFunction<unknown>, options?: SubmitOptions): Promise<string>;
   submit(id: string | undefined, fn: JobFunction<unknown>, options?: SubmitOptions): Promise<string>;
   async submit(...given: unknown[]): Promise<string> {
-    const submission = readSubmission('concurrency.submit', given, this.#settings.timeoutMs);
+    const submission = readSubmission('concurrency.submit', given, this.#slots.settings.timeoutMs);
     return (await this.#enter(submission, true)).id;
   }
 
@@ -81,7 +73,7 @@ export class ConcurrencyController implements AsyncDisposable {
   run<T>(fn: JobFunction<T>, options?: SubmitOptions): Promise<T>;
   run<T>(id: string | undefined, fn: JobFunction<T>, options?: SubmitOptions): Promise<T>;
   async run(...given: unknown[]): Promise<unknown> {
-    const submission = readSubmission('concurrency.run', given, this.#settings.timeoutMs);
+    const submission = readSubmission('concurrency.run', given, this.#slots.settings.timeoutMs);
     return (await this.#enter(submission, false)).result;
   }
 
@@ -98,7 +90,7 @@ export class ConcurrencyController implements AsyncDisposable {
     return timeoutMs === undefined ? result : waitAtMost(timeoutMs, result);
   }
 
-  /** Waits for all jobs that are queued or running now, however they end. @throws HoldfastError `timeout` */
+  /** Waits for all jobs of this tenant that are queued or running now, however they end. @throws HoldfastError `timeout` */
   async waitAll(options: WaitOptions = {}): Promise<EndedJob[]> {
     const { timeoutMs } = parseInput(waitSchema, options, 'concurrency.waitAll');
     const jobs = [...this.#live.values()];
@@ -114,23 +106,29 @@ export class ConcurrencyController implements AsyncDisposable {
    */
   async cancel(id: string): Promise<boolean> {
     parseId(id, 'concurrency.cancel: id');
-    return this.#known(id).stop('cancelled', cancelled(id, 'the job was cancelled'));
+    return this.#known(id).stop('cancelled', cancelled(id));
   }
 
+  /** The numbers of all tenants together: counts only, no ids. */
   stats(): ConcurrencyStats {
-    const { maxConcurrent, maxQueued } = this.#settings;
-    const paused = this.#queue.isPaused;
-    return { ...this.#tally.totals(), maxConcurrent, maxQueued, paused, kinds: this.#tally.kinds() };
+    return this.#slots.stats();
   }
 
-  /** Starts no more jobs until {@link resume}; what runs goes on. The engine's own work is not concerned. */
+  /** Starts no more jobs, of no tenant, until {@link resume}; what runs goes on. The engine's own work is not concerned. */
   pause(): void {
     this.#checkOpen();
-    this.#queue.pause();
+    this.#slots.pause();
   }
 
   resume(): void {
-    this.#queue.start();
+    this.#checkOpen();
+    this.#slots.resume();
+  }
+
+  /** Whether something is known here that a new view of the tenant would not know: jobs, results, pools. */
+  get isInUse(): boolean {
+    this.#forget();
+    return this.#live.size + this.#ended.size + this.#pools.size > 0;
   }
 
   /**
@@ -140,21 +138,23 @@ export class ConcurrencyController implements AsyncDisposable {
   pool(options: ConcurrencyOptions = {}): ConcurrencyController {
     this.#checkOpen();
     const own = parseInput(concurrencySchema, options, 'concurrency.pool');
-    const pool = new ConcurrencyController({ ...this.#settings, ...own });
-    pool.#onClosed = () => this.#pools.delete(pool);
-    this.#pools.add(pool);
+    const pool = new ConcurrencyController({ ...this.#slots.settings, ...own });
+    const closers = new Set([this.#pools, this.#root.#pools]);
+    for (const pools of closers) pools.add(pool);
+    pool.#onClosed = () => {
+      for (const pools of closers) pools.delete(pool);
+    };
     return pool;
   }
 
   /**
-   * Accepts no more jobs, and finishes what runs and what is queued, a paused one as well. What takes longer than
+   * Accepts no more jobs, and finishes what runs and what is queued: a tenant's view its own jobs, which wait for
+   * {@link resume} where they are paused; any other one those of all tenants, paused ones as well. What takes longer than
    * `drainTimeoutMs` is cancelled, and left behind where it goes on for another `graceMs`.
    */
   close(): Promise<void> {
-    this.#closing ??= Promise.all([this.#close(), ...[...this.#pools].map((pool) => pool.close())]).then(() =>
-      this.#onClosed(),
-    );
-    return this.#closing;
+    this.#closed ??= this.#close();
+    return this.#closed;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -162,86 +162,26 @@ export class ConcurrencyController implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { drainTimeoutMs, graceMs } = this.#settings;
-    for (const applicant of [...this.#applicants]) applicant.refuse(closed());
-    this.#queue.start();
-    if (await before(performance.now() + drainTimeoutMs, this.#queue.onIdle())) return;
-    for (const job of [...this.#live.values()])
-      job.stop('cancelled', cancelled(job.id, 'the job was cut short: its controller was closed'));
-    await before(performance.now() + graceMs, this.#queue.onIdle());
+    this.#closing.abort(closed());
+    const isRoot = this.#root === this;
+    if (isRoot) this.#slots.resume();
+    const drained = this.#slots.drain(isRoot ? undefined : this.#owner);
+    await Promise.all([drained, ...[...this.#pools].map((pool) => pool.close())]);
+    this.#onClosed();
   }
 
   async #enter(submission: Submission, isKept: boolean): Promise<Job> {
     this.#checkOpen();
-    const { signal, kind, waitForRoom } = submission;
-    signal?.throwIfAborted();
-    if (this.#hasRoom && !this.#applicants.first) return this.#accept(submission, isKept);
-    if (waitForRoom) return this.#apply(submission, isKept);
-    this.#tally.refused(kind);
-    throw new OverloadedError(this.#settings.maxConcurrent, this.#settings.maxQueued);
+    return this.#slots.enter(submission, this.#owner, () => this.#make(submission, isKept));
   }
 
-  get #hasRoom(): boolean {
-    return this.#places < this.#settings.maxConcurrent + this.#settings.maxQueued;
-  }
-
-  /** Waits for room: the higher priority first, then in the order of coming. */
-  #apply(submission: Submission, isKept: boolean): Promise<Job> {
-    const { signal, priority } = submission;
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        this.#applicants.delete(applicant);
-        unlisten?.();
-      };
-      const applicant: Applicant = {
-        priority,
-        // What is known of the caller goes with its job, not what is known of whoever made room.
-        enter: AsyncResource.bind(() => {
-          leave();
-          try {
-            // What was cancelled by the same signal may be what made room.
-            signal?.throwIfAborted();
-            resolve(this.#accept(submission, isKept));
-          } catch (error) {
-            reject(error);
-          }
-        }),
-        refuse: (error) => {
-          leave();
-          reject(error);
-        },
-      };
-      this.#applicants.add(applicant);
-      const unlisten = signal && onAbort(signal, () => applicant.refuse(signal.reason));
-    });
-  }
-
-  #accept(submission: Submission, isKept: boolean): Job {
-    const { id = newId(), kind, priority } = submission;
+  #make(submission: Submission, isKept: boolean): Job {
+    const { id = newId(), kind } = submission;
     if (this.#live.has(id)) throw taken(id);
     this.#ended.delete(id);
-    const job = new Job(id, submission, this.#tally.arrived(kind), () => this.#hasEnded(job, isKept));
+    const job = new Job(id, submission, this.#slots.tally.arrived(kind), () => this.#hasEnded(job, isKept));
     this.#live.set(id, job);
-    this.#places++;
-    const leave = () => {
-      this.#places--;
-      this.#letIn();
-    };
-    job.leaving.addEventListener('abort', leave, { once: true });
-    const run = () =>
-      new Promise<void>((resolve) => {
-        job.start(this.#settings.graceMs, () => {
-          leave();
-          resolve();
-        });
-      });
-    // The signal takes it out of the queue, where it has not started.
-    this.#queue.add(run, { priority, signal: job.leaving }).catch(() => undefined);
     return job;
-  }
-
-  #letIn(): void {
-    while (this.#hasRoom && this.#applicants.first) this.#applicants.first.enter();
   }
 
   #hasEnded(job: Job, isKept: boolean): void {
@@ -254,7 +194,7 @@ export class ConcurrencyController implements AsyncDisposable {
 
   /** Lets go of results that were kept long enough. */
   #forget(): void {
-    const { keepEnded, keepEndedMs } = this.#settings;
+    const { keepEnded, keepEndedMs } = this.#slots.settings;
     const since = performance.now() - keepEndedMs;
     for (const [id, { endedAt }] of this.#ended) {
       if (this.#ended.size <= keepEnded && endedAt > since) return;
@@ -274,8 +214,12 @@ export class ConcurrencyController implements AsyncDisposable {
   }
 
   #checkOpen(): void {
-    if (this.#closing) throw closed();
+    if (this.#owner.closing.aborted) throw closed();
   }
+}
+
+function settingsOf(options: ConcurrencyOptions) {
+  return concurrencySettings(parseInput(concurrencySchema, options, 'concurrency'));
 }
 
 async function waitAtMost<T>(timeoutMs: number, result: Promise<T>): Promise<T> {
@@ -294,8 +238,8 @@ function closed(): ClosedError {
   return new ClosedError('concurrency controller');
 }
 
-function cancelled(id: string, message: string): HoldfastError {
-  return new HoldfastError('aborted', message, { details: { id } });
+function cancelled(id: string): HoldfastError {
+  return new HoldfastError('aborted', 'the job was cancelled', { details: { id } });
 }
 
 function taken(id: string): ConflictError {

@@ -28,7 +28,7 @@ export interface ConcurrencyOptions {
   graceMs?: number | undefined;
   /** How long `close` waits for what runs and what is queued before it cancels that (milliseconds; 10 000). */
   drainTimeoutMs?: number | undefined;
-  /** Of how many jobs that have ended the results are kept for `wait` (1000). */
+  /** Of how many jobs that have ended the results are kept for `wait`, in each tenant (1000). */
   keepEnded?: number | undefined;
   /** How long they are kept (milliseconds; five minutes). */
   keepEndedMs?: number | undefined;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { before } from '../before.ts';
 import type { ConcurrencyController, ConcurrencyStats } from '../concurrency/controller.ts';
 import { ClosedError, UnsupportedError } from '../errors.ts';
 import { idSchema, parseInput } from '../input.ts';
-import { before } from '../search/waiting.ts';
 import type { ServiceContext } from '../services.ts';
 import type { StoreHealth } from '../store.ts';
 import { MAX_TIMER_MS } from '../store-options.ts';

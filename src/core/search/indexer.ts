@@ -1,4 +1,5 @@
 import { setImmediate as soon } from 'node:timers/promises';
+import { before } from '../before.ts';
 import { BackgroundWork } from '../concurrency/background.ts';
 import { isConflict, isHoldfastError, isUnavailable } from '../errors.ts';
 import { newId } from '../ids.ts';
@@ -15,7 +16,6 @@ import {
 } from '../store.ts';
 import { DirtyPartitions, keyOf } from './dirt.ts';
 import { isBuilt, PartitionIndex } from './partition-index.ts';
-import { before } from './waiting.ts';
 
 const PAGE = 1000;
 /** Where more partitions than these wait, they are indexed in the background: what is known of them takes memory. */

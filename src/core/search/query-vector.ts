@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { before } from '../before.ts';
 import { EmbedderError } from '../errors.ts';
 import type { TextQuery } from '../store.ts';
 import { queryToEmbed } from './documents.ts';
 import type { EmbedCalls } from './embed-calls.ts';
 import type { Embeddings } from './embeddings.ts';
 import { encodeVector } from './vectors.ts';
-import { before } from './waiting.ts';
 
 /** Vectors of the last queries: a window and a search often have the same. */
 const KEPT = 256;
