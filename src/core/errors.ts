@@ -227,6 +227,10 @@ export class CursorExpiredError extends HoldfastError {
   }
 }
 
+export function isCursorExpired(error: unknown): error is CursorExpiredError {
+  return isHoldfastError(error) && error.code === 'cursor-expired';
+}
+
 /** A place in an imported file. Line, column and conversation (its place in the file) count from 1. */
 export interface ImportPlace {
   file: string;

@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { isCursorExpired } from '../errors.ts';
 import { parseInput } from '../input.ts';
 import type { Change, Partition, Store } from '../store.ts';
 import { changedPartitions, newestVersion } from './changed.ts';
 import { countPartitions, expiryPages, partitionPages } from './listing.ts';
 import { type CopyCounts, type CopyPartition, copyPartition, type Stores } from './partition.ts';
-import { expired, isExpired, SavedPlace } from './place.ts';
+import { expired, SavedPlace } from './place.ts';
 import { sideBySide } from './side-by-side.ts';
 import { compareExpiry, comparePartition, type Mismatch, verifyCopy } from './verify.ts';
 
@@ -153,7 +154,7 @@ class Copy {
     try {
       return await this.#stores.from.readChanges(this.#saved.place.cursor, CHANGES_AT_ONCE);
     } catch (error) {
-      throw isExpired(error) ? expired(error) : error;
+      throw isCursorExpired(error) ? expired(error) : error;
     }
   }
 

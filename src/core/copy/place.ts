@@ -1,4 +1,4 @@
-import { ConflictError, isConflict, isHoldfastError } from '../errors.ts';
+import { ConflictError, isConflict, isCursorExpired } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { encodeJson } from '../json.ts';
 import { kinds, SYSTEM_PARTITION } from '../partitions.ts';
@@ -137,7 +137,7 @@ async function checkUntouched(store: Store, end: Cursor): Promise<void> {
   const PAGE = 100;
   for (let after = end; ; ) {
     const { changes, cursor } = await store.readChanges(after, PAGE).catch((error: unknown) => {
-      throw isExpired(error) ? refused('was in use since it was copied', emptyHint, error) : error;
+      throw isCursorExpired(error) ? refused('was in use since it was copied', emptyHint, error) : error;
     });
     if (changes.some(({ partition }) => !isSystem(partition)))
       throw refused('was written to since it was copied', emptyHint);
@@ -149,7 +149,7 @@ async function checkUntouched(store: Store, end: Cursor): Promise<void> {
 /** @throws ConflictError when the source no longer knows what was changed since */
 async function checkJournal(store: Store, cursor: Cursor): Promise<void> {
   await store.readChanges(cursor, 0).catch((error: unknown) => {
-    throw isExpired(error) ? expired(error) : error;
+    throw isCursorExpired(error) ? expired(error) : error;
   });
 }
 
@@ -159,10 +159,6 @@ export function expired(cause: unknown): ConflictError {
     cause,
     hint: 'Copy into an empty store; a longer journalKeepMs of the source leaves more time.',
   });
-}
-
-export function isExpired(error: unknown): boolean {
-  return isHoldfastError(error) && error.code === 'cursor-expired';
 }
 
 const emptyHint = 'Copy into an empty store.';

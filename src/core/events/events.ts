@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { isHoldfastError } from '../errors.ts';
+import { isCursorExpired, isHoldfastError } from '../errors.ts';
 import { idSchema, parseInput } from '../input.ts';
 import { decodeJson } from '../json.ts';
 import { kinds, SYSTEM_PARTITION } from '../partitions.ts';
@@ -231,7 +231,7 @@ export class EventService {
         if (stop.aborted || this.#closing.aborted) return;
         this.#onError(error);
         if (isHoldfastError(error) && error.code === 'closed') return;
-        if (isHoldfastError(error) && error.code === 'cursor-expired') after = 'oldest';
+        if (isCursorExpired(error)) after = 'oldest';
         await delay(RETRY_MS * (0.5 + Math.random()), undefined, { signal: stop, ref: false }).catch(ignore);
       }
     }

@@ -1,5 +1,5 @@
 /** How far the consumers of the journal are, and how old it is. */
-import { isHoldfastError } from '../errors.ts';
+import { isCursorExpired } from '../errors.ts';
 import { decodeJson } from '../json.ts';
 import { kinds, SYSTEM_PARTITION } from '../partitions.ts';
 import type { Cursor, Store } from '../store.ts';
@@ -78,7 +78,7 @@ async function lagOf(
 }
 
 function expired(error: unknown): undefined {
-  if (!isHoldfastError(error) || error.code !== 'cursor-expired') throw error;
+  if (!isCursorExpired(error)) throw error;
 }
 
 /** Names of subscribers are kept with their tenant, as JSON. */

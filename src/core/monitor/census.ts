@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
-import { isHoldfastError } from '../errors.ts';
+import { isCursorExpired } from '../errors.ts';
 import { decodeJson } from '../json.ts';
 import type { SessionRecord } from '../model/session.ts';
 import { channelOfLog, indexes, kinds } from '../partitions.ts';
@@ -94,7 +94,7 @@ export class Census {
       await this.#follow();
     } catch (error) {
       // The journal no longer tells what has changed.
-      if (!isHoldfastError(error) || error.code !== 'cursor-expired') throw error;
+      if (!isCursorExpired(error)) throw error;
       await this.#countAll();
       await this.#follow();
     }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BackgroundWork } from '../concurrency/background.ts';
-import { isConflict, isHoldfastError } from '../errors.ts';
+import { isConflict, isCursorExpired } from '../errors.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { kinds, SYSTEM_PARTITION } from '../partitions.ts';
 import { type Cursor, PARTITION_INDEX, type Partition, type Store } from '../store.ts';
@@ -375,5 +375,5 @@ function shuffled<T>(items: readonly T[]): T[] {
 }
 
 function expired(error: unknown): undefined {
-  if (!isHoldfastError(error) || error.code !== 'cursor-expired') throw error;
+  if (!isCursorExpired(error)) throw error;
 }

@@ -1,7 +1,7 @@
 import { setImmediate as soon } from 'node:timers/promises';
 import { before } from '../before.ts';
 import { BackgroundWork } from '../concurrency/background.ts';
-import { isConflict, isHoldfastError, isUnavailable } from '../errors.ts';
+import { isConflict, isCursorExpired, isUnavailable } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { KeyedQueue } from '../keyed-queue.ts';
@@ -321,7 +321,7 @@ export class TextIndexer {
         if (page.changes.length < PAGE) return await this.#readAhead(page.ahead);
         await soon();
       } catch (error) {
-        if (!isHoldfastError(error) || error.code !== 'cursor-expired') throw error;
+        if (!isCursorExpired(error)) throw error;
         await this.#begin();
       }
     }

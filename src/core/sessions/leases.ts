@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { ConflictError, isConflict, isHoldfastError, quote, StoreUnavailableError } from '../errors.ts';
+import { ConflictError, isConflict, isCursorExpired, quote, StoreUnavailableError } from '../errors.ts';
 import { durationSchema, idSchema, parseInput } from '../input.ts';
 import { decodeJson, encodeJson } from '../json.ts';
 import { kinds, sessionExists } from '../partitions.ts';
@@ -210,8 +210,7 @@ export class Leases {
         if (page.changes.length < PAGE) await store.waitForChanges(cursor, stop);
       }
     } catch (error) {
-      if (isHoldfastError(error) && error.code === 'cursor-expired')
-        cursor = (await store.readChanges('newest', 0)).cursor;
+      if (isCursorExpired(error)) cursor = (await store.readChanges('newest', 0)).cursor;
       else if (!stop.aborted) throw error;
     } finally {
       clearTimeout(timer);
