@@ -296,12 +296,13 @@ export class ReleaseError extends HoldfastError {
 
   constructor(failures: readonly { name: string; error: unknown }[]) {
     const names = failures.map(({ name }) => name);
+    const errors = failures.map(({ error }) => error);
     super('release', `could not be released: ${names.map(quote).join(', ')}`, {
-      cause: failures[0]?.error,
+      cause: new AggregateError(errors, 'what they threw'),
       hint: 'See `errors` for what each of them threw.',
       details: { resources: names },
     });
-    this.errors = failures.map(({ error }) => error);
+    this.errors = errors;
   }
 }
 

@@ -260,6 +260,10 @@ describe('resources', () => {
     const error = await failureOf(() => task.close());
     expect(order).toEqual(['last', 'first']);
     expect(error).toMatchObject({ code: 'release', errors: [{ message: 'refused' }, { message: 'broken' }] });
+    expect((error.cause as AggregateError).errors).toMatchObject([
+      RangeError('refused'),
+      TypeError('broken'),
+    ]);
     expect(error.message).toContain('"rejects", "throws"');
     expect(error.message).not.toContain('broken');
     expect(task.history.filter(({ updateType }) => updateType === 'error')).toHaveLength(2);
