@@ -10,7 +10,7 @@ import {
 
 async function failureOf(
   work: () => unknown,
-): Promise<{ code: string; message: string; errors?: unknown[] }> {
+): Promise<{ code: string; message: string; errors?: unknown[]; cause?: unknown }> {
   try {
     await work();
   } catch (error) {
