@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ContextEngine } from '../../src/index.ts';
-import { WorkerProcess } from '../drills/workers/process.ts';
+import { WorkerProcess } from '../harness/worker-process.ts';
 import { allMessages } from '../drills/workers/read.ts';
 import type { Bench, Context, Row } from '../harness/types.ts';
 

@@ -5,8 +5,8 @@ import Sqlite from 'better-sqlite3';
 import { ContextEngine, openStore } from '../../src/index.ts';
 import { positiveInteger } from '../harness/options.ts';
 import type { Bench, Context, Row } from '../harness/types.ts';
+import { WorkerProcess } from '../harness/worker-process.ts';
 import { Consumer, Ledger } from './workers/ledger.ts';
-import { WorkerProcess } from './workers/process.ts';
 import { allMessages } from './workers/read.ts';
 
 const WRITERS = 4;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { ContextEngine } from '../../src/index.ts';
 import type { Bench, Context, Row } from '../harness/types.ts';
-import { WorkerProcess } from './workers/process.ts';
+import { WorkerProcess } from '../harness/worker-process.ts';
 import { allMessages } from './workers/read.ts';
 
 /** How much each process does of each kind, and how many messages there are in the end. */

@@ -1,9 +1,9 @@
 import { startPostgres } from '../../scripts/servers/postgres.ts';
 import { ContextEngine } from '../../src/index.ts';
 import type { Bench, Row } from '../harness/types.ts';
+import { WorkerProcess } from '../harness/worker-process.ts';
 import type { AppenderOptions } from './workers/appender.ts';
 import { Ledger } from './workers/ledger.ts';
-import { WorkerProcess } from './workers/process.ts';
 import { allMessages } from './workers/read.ts';
 
 const PROCESSES = 10;

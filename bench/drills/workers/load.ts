@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { ContextEngine, openStore } from '../../../src/index.ts';
 import type { Context, Row } from '../../harness/types.ts';
+import { WorkerProcess } from '../../harness/worker-process.ts';
 import type { AppenderOptions } from './appender.ts';
 import { Consumer, Ledger } from './ledger.ts';
-import { WorkerProcess } from './process.ts';
 import { allMessages } from './read.ts';
 
 const worker = new URL('./appender.ts', import.meta.url);

@@ -119,16 +119,19 @@ function watch(watched: Watched): Method {
   const { service, verb, instance, method, watchers, meter } = watched;
   const read = idsOf(service, verb);
   const outcomeOf = outcomeReader(service, verb);
-  const told = (result: unknown) => series!.count(outcomeOf(undefined, result));
+  const { given, gave } = meter?.noteOf(service, verb) ?? {};
+  const ok = (result: unknown) => {
+    series?.count(outcomeOf(undefined, result));
+    gave?.(result);
+  };
   const listens = (watcher: Watcher) => watcher.isOn?.() ?? true;
   let series: Series | undefined;
   return (...args) => {
     series ??= meter?.call(service, verb);
-    let isHeard = false;
-    for (let i = 0; i < watchers.length; i++) isHeard ||= listens(watchers[i]!);
-    if (!isHeard)
-      return series ? counted(series, method, instance, args, told) : method.apply(instance, args);
-    series?.begin();
+    if (given) given(args);
+    if (!watchers.some(listens))
+      return series ? counted(series, method, instance, args, ok) : method.apply(instance, args);
+    const weight = series?.begin(true) ?? 1;
     const call = new Call(watched, args, read);
     const on = watchers.filter(listens);
     const run = on.reduce(
@@ -137,7 +140,9 @@ function watch(watched: Watched): Method {
     );
     return whenSettled(run, (error, result) => {
       call.end(outcomeOf(error, result));
-      series?.end(call.durationMs, call.outcome);
+      series?.time(call.durationMs, weight);
+      if (call.outcome === 'ok') ok(result);
+      else series?.count(call.outcome);
       for (const watcher of on) watcher.ended?.(call);
     });
   };

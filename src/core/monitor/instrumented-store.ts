@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
-import type { Batch, Receipt, Store } from '../store.ts';
+import type { Batch, Store } from '../store.ts';
 import type { Meter } from './meter.ts';
-import { counted, type Method, outcomeOf } from './series.ts';
+import { type Method, outcomeOf } from './series.ts';
 import { whenSettled } from './settled.ts';
 import { STORE_VERBS, type StoreVerb } from './store-verbs.ts';
 
@@ -15,8 +15,8 @@ export interface StoreObserver {
 }
 
 /**
- * A store whose calls are counted and watched. It does what the store does, at the store's own pace: what the store gives
- * is given on as it is.
+ * A store whose calls are counted and watched, of very many of one kind a sample. It does what the store does, at the
+ * store's own pace: what the store gives is given on as it is.
  */
 export function instrumented(store: Store, meter: Meter, observer?: StoreObserver): Store {
   const watched = Object.fromEntries(
@@ -51,41 +51,25 @@ interface Watched {
 
 function watch({ store, verb, meter, observer }: Watched): Method {
   const series = meter.storeCall(verb);
-  const both = (told: (receipt: Receipt) => void) => (receipt: Receipt) => {
-    series.ok();
-    told(receipt);
-  };
-  const appended = both(meter.appended);
   return (...args) => {
-    const batch = verb === 'commit' ? (args[0] as Batch) : undefined;
-    const told = batch && sent(batch, meter);
     // Looked up at each call: a store may change what it does.
     const method = store[verb] as Method;
-    if (!observer?.isOn()) {
-      const ok = !told ? series.ok : told === meter.appended ? appended : both(told);
-      return counted(series, method, store, args, ok);
-    }
-    series.begin();
+    const observed = observer?.isOn() ? observer : undefined;
+    const weight = series.begin(observed !== undefined);
+    // To wait for each of very many commits would cost as much as all the rest.
+    if (weight === 0) return method.apply(store, args);
+    const batch = verb === 'commit' ? (args[0] as Batch) : undefined;
+    if (batch) meter.sent(batch, weight);
+    series.underWay += weight;
     const start = performance.now();
     const run = () => method.apply(store, args);
-    return whenSettled(
-      () => observer.around(verb, batch, run),
-      (error, result) => {
-        const durationMs = performance.now() - start;
-        const outcome = error === undefined ? 'ok' : outcomeOf(error);
-        series.end(durationMs, outcome);
-        observer.ended(verb, durationMs, outcome);
-        if (outcome === 'ok') told?.(result as Receipt);
-      },
-    );
+    return whenSettled(observed ? () => observed.around(verb, batch, run) : run, (error) => {
+      const durationMs = performance.now() - start;
+      const outcome = error === undefined ? 'ok' : outcomeOf(error);
+      series.underWay -= weight;
+      series.count(outcome, weight);
+      series.time(durationMs, weight);
+      observed?.ended(verb, durationMs, outcome);
+    });
   };
-}
-
-function sent(batch: Batch, meter: Meter): ((receipt: Receipt) => void) | undefined {
-  try {
-    return meter.sent(batch);
-  } catch {
-    // Badly made: the store says how.
-    return undefined;
-  }
 }

@@ -1,6 +1,5 @@
 /** What is counted and timed while an engine works: numbers only, of all its tenants together. */
-import { channelOfLog, kinds } from '../partitions.ts';
-import type { Batch, Receipt } from '../store.ts';
+import type { Batch } from '../store.ts';
 import { RecentLatency } from './latency.ts';
 import { Rates } from './rates.ts';
 import { Series } from './series.ts';
@@ -39,6 +38,12 @@ export function isFault(outcome: string): boolean {
   return outcome !== 'ok' && !CALLERS_OWN.has(outcome);
 }
 
+/** What a verb's calls are given and give, where that is counted. */
+interface Note {
+  given?(args: readonly unknown[]): void;
+  gave?(result: unknown): void;
+}
+
 /** The counts and latencies of one engine. */
 export class Meter implements Disposable {
   /** By `service.verb`. */
@@ -56,6 +61,14 @@ export class Meter implements Disposable {
   messages = 0;
   /** Hears of each call that finds the store away, or locked. */
   onUnavailable: (() => void) | undefined;
+  readonly #notes: Readonly<Record<string, Note>> = {
+    'messages.append': {
+      gave: (result) => {
+        this.messages += Array.isArray(result) ? result.length : 1;
+      },
+    },
+    'window.reportUsage': { given: ([, report]) => this.#reported(report) },
+  };
   #faults = 0;
   /** Calls of the store that found it away, or locked. */
   #unavailable = 0;
@@ -70,14 +83,20 @@ export class Meter implements Disposable {
     const failure = (outcome: string) => {
       this.errors.set(outcome, (this.errors.get(outcome) ?? 0) + 1);
       if (mayBeFault && isFault(outcome)) this.#faults++;
+      if (outcome === 'store-unavailable') this.onUnavailable?.();
     };
     return seriesIn(this.calls, name, () => new Series({ failure }));
   }
 
+  /** What the calls of a verb tell besides how they end; undefined for most. */
+  noteOf(service: string, verb: string): Note | undefined {
+    return this.#notes[`${service}.${verb}`];
+  }
+
   storeCall(verb: StoreVerb): Series {
-    const failure = (outcome: string) => {
+    const failure = (outcome: string, weight: number) => {
       if (outcome !== 'store-unavailable') return;
-      this.#unavailable++;
+      this.#unavailable += weight;
       this.onUnavailable?.();
     };
     const time = (ms: number, weight: number) => this.recentCommits.record(ms, weight);
@@ -90,53 +109,25 @@ export class Meter implements Disposable {
 
   /** Commits that were not answered yet. */
   get commitsUnderWay(): number {
-    const commits = this.store.get('commit');
-    if (!commits) return 0;
-    return commits.started - commits.succeeded - failuresOf(commits);
+    return this.store.get('commit')?.underWay ?? 0;
   }
 
-  /**
-   * Notes a batch that is sent.
-   * @returns what hears of its receipt; undefined where nothing of that is counted
-   */
-  sent({ partition, operations }: Batch): ((receipt: Receipt) => void) | undefined {
+  /** Notes a batch that is sent. @param weight how many it stands for */
+  sent({ operations }: Batch, weight: number): void {
     const { batchOperations } = this;
-    batchOperations.operations += operations.length;
-    if (operations.length > batchOperations.largest) batchOperations.largest = operations.length;
-    if (partition.type !== 'session') return undefined;
-    let messages = 0;
-    let others = 0;
-    for (let i = 0; i < operations.length; i++) {
-      const operation = operations[i]!;
-      if (operation.op === 'append') {
-        if (operation.log === 'messages' || channelOfLog(operation.log) !== undefined) messages++;
-        else others++;
-      } else if (operation.op === 'add' && operation.kind === kinds.usage) this.#reported(operation.deltas);
-    }
-    if (messages === 0) return undefined;
-    return others === 0 ? this.appended : (receipt) => this.#countMessages(operations, receipt);
+    const count = operations?.length ?? 0;
+    batchOperations.operations += count * weight;
+    if (count > batchOperations.largest) batchOperations.largest = count;
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }
 
-  /** Hears of receipts of batches that append messages and nothing else: one function for all of them. */
-  readonly appended = ({ results, replayed }: Receipt): void => {
-    if (replayed) return;
-    for (let i = 0; i < results.length; i++) if (results[i]!.seqs) this.messages += results[i]!.count ?? 0;
-  };
-
-  #countMessages(operations: Batch['operations'], { results, replayed }: Receipt): void {
-    if (replayed) return;
-    for (const [i, operation] of operations.entries())
-      if (operation.op === 'append' && channelOfLog(operation.log) !== undefined)
-        this.messages += results[i]?.count ?? 0;
-  }
-
-  #reported({ inputTokens = 0, cachedTokens = 0 }: Readonly<Record<string, number>>): void {
-    this.promptTokens.input += inputTokens;
-    this.promptTokens.cached += cachedTokens;
+  #reported(report: unknown): void {
+    const { inputTokens, cachedTokens } = (report ?? {}) as Record<string, unknown>;
+    if (Number.isFinite(inputTokens)) this.promptTokens.input += Number(inputTokens);
+    if (Number.isFinite(cachedTokens)) this.promptTokens.cached += Number(cachedTokens);
   }
 
   #counters() {
@@ -152,10 +143,6 @@ export class Meter implements Disposable {
     for (const series of [...this.calls.values(), ...this.store.values()]) series.turn();
     if (++this.#turns % RECENT_TURNS === 0) this.recentCommits.turn();
   }
-}
-
-function failuresOf({ failures }: Series): number {
-  return [...failures.values()].reduce((sum, count) => sum + count, 0);
 }
 
 function seriesIn<K>(all: Map<K, Series>, name: K, make: () => Series): Series {

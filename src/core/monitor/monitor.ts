@@ -156,7 +156,8 @@ export class MonitorService {
     series.begin();
     const endSpan = telemetry.startOperation(counted);
     return new OperationTimer(name, (durationMs, outcome) => {
-      series.end(durationMs, outcome);
+      series.count(outcome);
+      series.time(durationMs, 1);
       endSpan(durationMs, outcome);
     });
   }

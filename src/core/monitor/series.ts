@@ -4,8 +4,7 @@ import { Latency } from './latency.ts';
 
 /** So many calls between two turns are all timed; of those beyond, one in {@link SAMPLE}. */
 const ALL_TIMED = 1000;
-/** A power of two. */
-const SAMPLE = 8;
+const SAMPLE = 32;
 
 /** The code of an error, which says what went wrong without saying with what. */
 export function outcomeOf(error: unknown): string {
@@ -22,47 +21,53 @@ export class Series {
   readonly failures = new Map<string, number>();
   started = 0;
   succeeded = 0;
+  /** Of calls of which a sample is watched: those that have not ended. */
+  underWay = 0;
   #sinceTurn = 0;
-  readonly #onFailure: ((outcome: string) => void) | undefined;
+  /** Calls that the next one that is timed stands for. */
+  #untimed = 0;
+  readonly #onFailure: ((outcome: string, weight: number) => void) | undefined;
   readonly #onTime: ((ms: number, weight: number) => void) | undefined;
 
-  constructor(on: { failure?: (outcome: string) => void; time?: (ms: number, weight: number) => void } = {}) {
+  constructor(
+    on: {
+      failure?: (outcome: string, weight: number) => void;
+      time?: (ms: number, weight: number) => void;
+    } = {},
+  ) {
     this.#onFailure = on.failure;
     this.#onTime = on.time;
   }
 
   /** The same functions for all calls: one for each call would cost as much as all the rest. */
-  readonly ok = (): void => {
-    this.succeeded++;
-  };
-  readonly failed = (error: unknown): void => this.fail(outcomeOf(error));
+  readonly ok = (): void => this.count('ok');
+  readonly failed = (error: unknown): void => this.count(outcomeOf(error));
 
-  /** How many calls the one that begins now stands for; 0 where it is not to be timed. */
-  begin(): number {
+  /**
+   * How many calls the one that begins now stands for; 0 where it is not to be timed.
+   * @param isWatched it is timed in any case
+   */
+  begin(isWatched = false): number {
     this.started++;
-    if (++this.#sinceTurn <= ALL_TIMED) return 1;
-    return this.#sinceTurn % SAMPLE === 0 ? SAMPLE : 0;
+    const weight = this.#untimed + 1;
+    const isTimed = ++this.#sinceTurn <= ALL_TIMED || weight >= SAMPLE || isWatched;
+    this.#untimed = isTimed ? 0 : weight;
+    return isTimed ? weight : 0;
   }
 
-  fail(outcome: string): void {
-    this.failures.set(outcome, (this.failures.get(outcome) ?? 0) + 1);
-    this.#onFailure?.(outcome);
+  /** Counts an end. @param weight how many ended like that */
+  count(outcome: string, weight = 1): void {
+    if (outcome === 'ok') {
+      this.succeeded += weight;
+      return;
+    }
+    this.failures.set(outcome, (this.failures.get(outcome) ?? 0) + weight);
+    this.#onFailure?.(outcome, weight);
   }
 
   time(ms: number, weight: number): void {
     this.latency.record(ms, weight);
     this.#onTime?.(ms, weight);
-  }
-
-  count(outcome: string): void {
-    if (outcome === 'ok') this.succeeded++;
-    else this.fail(outcome);
-  }
-
-  /** Counts and times the end of a call that was watched from its beginning on. */
-  end(ms: number, outcome: string): void {
-    this.count(outcome);
-    this.time(ms, 1);
   }
 
   /** To be called every few seconds. */

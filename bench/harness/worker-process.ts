@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** A worker of a drill, from the outside: what it writes, line by line. */
+/** A process that works for a bench or drill, from the outside: what it writes, line by line. */
 export class WorkerProcess implements AsyncDisposable {
   readonly lines: string[] = [];
   readonly #child: ChildProcessWithoutNullStreams;
@@ -47,9 +47,17 @@ export class WorkerProcess implements AsyncDisposable {
     while (this.lines.at(-1) !== 'stopped') await this.heard(this.lines.length + 1);
   }
 
-  /** Lets it go on. */
-  go(): void {
-    this.#child.stdin.write('go\n');
+  /** Lets it go on. @param line what it is told */
+  go(line = 'go'): void {
+    this.#child.stdin.write(`${line}\n`);
+  }
+
+  /** Tells it a line, and gives the next one that it says. */
+  async ask(line: string): Promise<string> {
+    const heard = this.lines.length;
+    this.go(line);
+    await this.heard(heard + 1);
+    return this.lines[heard]!;
   }
 
   /** Kills it with SIGKILL; resolves when all that it had written has been read. */
