@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { ContextEngine } from '../../src/index.ts';
-import { WorkerProcess } from '../harness/worker-process.ts';
 import { allMessages } from '../drills/workers/read.ts';
 import type { Bench, Context, Row } from '../harness/types.ts';
+import { WorkerProcess } from '../harness/worker-process.ts';
 
 const SESSION = 'events';
 const MESSAGES = 500;
