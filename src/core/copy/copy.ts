@@ -3,6 +3,7 @@ import { isCursorExpired } from '../errors.ts';
 import { parseInput } from '../input.ts';
 import type { Change, Partition, Store } from '../store.ts';
 import { changedPartitions, newestVersion } from './changed.ts';
+import { News } from './journal.ts';
 import { countPartitions, expiryPages, partitionPages } from './listing.ts';
 import { type CopyCounts, type CopyPartition, copyPartition, type Stores } from './partition.ts';
 import { expired, SavedPlace } from './place.ts';
@@ -11,7 +12,6 @@ import { compareExpiry, comparePartition, type Mismatch, verifyCopy } from './ve
 
 /** So many partitions are copied at once: enough for a store to commit them in groups. */
 const WIDTH = 16;
-const CHANGES_AT_ONCE = 1000;
 
 const optionsSchema = z.strictObject({
   onProgress: z
@@ -57,6 +57,7 @@ export async function copyStore(from: Store, to: Store, options: CopyOptions = {
 class Copy {
   readonly #stores: Stores;
   readonly #options: CopyOptions;
+  readonly #news: News;
   #saved!: SavedPlace;
   #totalPartitions = 0;
   #followed = 0;
@@ -64,6 +65,7 @@ class Copy {
   constructor(stores: Stores, options: CopyOptions) {
     this.#stores = stores;
     this.#options = options;
+    this.#news = new News(stores.from);
   }
 
   async run(): Promise<CopyResult> {
@@ -123,23 +125,43 @@ class Copy {
     }
   }
 
-  /** Copies again what the source's journal names since, until it names nothing more. */
-  async #follow(): Promise<void> {
+  /**
+   * Copies again what the source's journal names since, until it names nothing more.
+   * @returns whether there was anything
+   */
+  async #follow(): Promise<boolean> {
+    const before = this.#followed;
+    let known: number;
+    do {
+      known = this.#followed;
+      await this.#followOnce();
+    } while (this.#followed > known);
+    return this.#followed > before;
+  }
+
+  async #followOnce(): Promise<void> {
     const { place } = this.#saved;
-    for (;;) {
-      const { changes, cursor } = await this.#changes();
-      if (changes.length === 0) return;
-      const counts = { partitions: 0, records: 0, entries: 0, bytes: 0 };
-      const { signal } = this.#options;
-      place.version = Math.max(place.version, newestVersion(changes));
-      const how = { counts, signal, ...this.#versions() };
-      await sideBySide(changedPartitions(changes), WIDTH, (changed) =>
-        copyPartition(this.#stores, changed.partition, { ...how, changed }),
-      );
-      this.#followed += changes.length;
-      this.#tell('following', place.counts);
-      await this.#saved.save({ cursor });
+    try {
+      for await (const { changes, cursor } of this.#news.after(place.cursor)) {
+        if (changes.length > 0) await this.#copyChanges(changes);
+        if (changes.length > 0 || cursor !== place.cursor) await this.#saved.save({ cursor });
+      }
+    } catch (error) {
+      throw isCursorExpired(error) ? expired(error) : error;
     }
+  }
+
+  async #copyChanges(changes: readonly Change[]): Promise<void> {
+    const { place } = this.#saved;
+    const counts = { partitions: 0, records: 0, entries: 0, bytes: 0 };
+    const { signal } = this.#options;
+    place.version = Math.max(place.version, newestVersion(changes));
+    const how = { counts, signal, ...this.#versions() };
+    await sideBySide(changedPartitions(changes), WIDTH, (changed) =>
+      copyPartition(this.#stores, changed.partition, { ...how, changed }),
+    );
+    this.#followed += changes.length;
+    this.#tell('following', place.counts);
   }
 
   #versions(): Pick<CopyPartition, 'versionsBeyond' | 'seenVersion'> {
@@ -150,14 +172,6 @@ class Copy {
     return { versionsBeyond: place.apart ? place.version : undefined, seenVersion };
   }
 
-  async #changes(): Promise<{ changes: readonly Change[]; cursor: string }> {
-    try {
-      return await this.#stores.from.readChanges(this.#saved.place.cursor, CHANGES_AT_ONCE);
-    } catch (error) {
-      throw isCursorExpired(error) ? expired(error) : error;
-    }
-  }
-
   /** What was changed while it was compared differs for a moment only: it is followed, and compared again. */
   async #verify(): Promise<Mismatch[]> {
     const { signal } = this.#options;
@@ -166,12 +180,10 @@ class Copy {
     const { counts, mismatches } = await verifyCopy(this.#stores, { width: WIDTH, signal, onProgress });
     this.#saved.place.counts = counts;
     let left = mismatches;
-    while (left.length > 0) {
-      await this.#follow();
+    // Where nothing was written since they were compared, they differ.
+    while (left.length > 0 && (await this.#follow())) {
       const again = await Promise.all(left.map(({ partition }) => this.#compare(partition)));
       left = again.filter((mismatch) => mismatch !== undefined);
-      // Nothing was written while they were compared: they differ.
-      if ((await this.#changes()).changes.length === 0) break;
     }
     return left;
   }

@@ -4,6 +4,7 @@ import { encodeJson } from '../json.ts';
 import { kinds, SYSTEM_PARTITION } from '../partitions.ts';
 import { Records, type Versioned } from '../records.ts';
 import { type Cursor, type Operation, PARTITION_INDEX, type Store } from '../store.ts';
+import { journalEnd, journalPages } from './journal.ts';
 import type { CopyCounts, Stores } from './partition.ts';
 import { isSystem } from './records.ts';
 import { countsApart } from './versions.ts';
@@ -71,7 +72,7 @@ export class SavedPlace {
 
   /** Notes that the copy is done. The target's later versions are beyond all of the source's from then on. */
   async finish(cursor: Cursor): Promise<void> {
-    const { cursor: end } = await this.#to.readChanges('newest', 0);
+    const end = await journalEnd(this.#to);
     Object.assign(this.place, { phase: 'done', cursor, end, after: undefined });
     await this.#put({ version: Math.max(this.place.version, this.#version!) });
   }
@@ -134,15 +135,13 @@ async function checkEmpty(store: Store): Promise<void> {
 
 /** @throws ConflictError when somebody has written to a finished copy: its data is its own now */
 async function checkUntouched(store: Store, end: Cursor): Promise<void> {
-  const PAGE = 100;
-  for (let after = end; ; ) {
-    const { changes, cursor } = await store.readChanges(after, PAGE).catch((error: unknown) => {
-      throw isCursorExpired(error) ? refused('was in use since it was copied', emptyHint, error) : error;
-    });
-    if (changes.some(({ partition }) => !isSystem(partition)))
-      throw refused('was written to since it was copied', emptyHint);
-    if (changes.length < PAGE) return;
-    after = cursor;
+  try {
+    for await (const { changes } of journalPages(store, end)) {
+      if (changes.some(({ partition }) => !isSystem(partition)))
+        throw refused('was written to since it was copied', emptyHint);
+    }
+  } catch (error) {
+    throw isCursorExpired(error) ? refused('was in use since it was copied', emptyHint, error) : error;
   }
 }
 
