@@ -1,11 +1,12 @@
 /** Holdfast's public names, one by one. */
-import { checkOpenOptions, ContextEngine as Engine, type EngineOptions } from './core/engine.ts';
+import { ContextEngine as Engine } from './core/engine.ts';
+import { checkOpenOptions, type EngineOptions } from './core/engine-options.ts';
 import type { Store } from './core/store.ts';
 import type { StoreOptions } from './core/store-options.ts';
 import { openStore } from './open-store.ts';
 
 export type { CompactionOptions } from './core/compaction/options.ts';
-export type { EngineOptions } from './core/engine.ts';
+export type { EngineOptions } from './core/engine-options.ts';
 export {
   BudgetError,
   ClosedError,

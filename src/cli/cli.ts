@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { ResolvedConfig } from '../core/config.ts';
-import type { ContextEngine, EngineOptions } from '../core/engine.ts';
+import type { ContextEngine } from '../core/engine.ts';
+import type { EngineOptions } from '../core/engine-options.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Config } from '../core/settings.ts';
 import type { Store } from '../core/store.ts';

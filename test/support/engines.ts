@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, onTestFinished } from 'vitest';
-import type { EngineOptions } from '../../src/core/engine.ts';
+import type { EngineOptions } from '../../src/core/engine-options.ts';
 import { ContextEngine, type StoreOptions } from '../../src/index.ts';
 import type { ServerName } from './server-names.ts';
 import { createPlace, removePlace, serverUrl } from './servers.ts';

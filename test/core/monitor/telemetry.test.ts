@@ -13,7 +13,7 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { EngineOptions } from '../../../src/core/engine.ts';
+import type { EngineOptions } from '../../../src/core/engine-options.ts';
 import { COUNTERS, GAUGES } from '../../../src/core/monitor/figures.ts';
 import { ContextEngine } from '../../../src/index.ts';
 import { inMemory, newSession } from '../../support/engines.ts';
