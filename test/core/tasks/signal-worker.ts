@@ -4,7 +4,7 @@ import { taskContext } from '../../../src/index.ts';
 const task = taskContext({ id: 'told' }, { taskDir: process.argv[2]!, releaseOnSignals: true });
 task.addResource('slow', {
   close: async () => {
-    await new Promise((done) => setTimeout(done, 20));
+    await new Promise((done) => setImmediate(done));
     process.stdout.write('released\n');
   },
 });

@@ -130,6 +130,7 @@ test('a rejection that comes after a tool was given up on is heard by nobody', a
 });
 
 test('a signal that is asked for after the time is over is aborted already', async () => {
+  const over = Promise.withResolvers<void>();
   const after = Promise.withResolvers<boolean>();
   const engine = await inMemory();
   engine.tools.register(
@@ -139,12 +140,13 @@ test('a signal that is asked for after the time is over is aborted already', asy
       input: z.object({}),
       timeoutMs: 10,
       execute: async (_, call) => {
-        await new Promise((resolve) => setTimeout(resolve, 30));
+        await over.promise;
         after.resolve(call.signal.aborted);
       },
     }),
   );
-  await engine.tools.execute('odd', {});
+  expect((await engine.tools.execute('odd', {})).error!.code).toBe('timeout');
+  over.resolve();
   expect(await after.promise).toBe(true);
 });
 

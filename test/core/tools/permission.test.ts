@@ -88,7 +88,13 @@ test('a person may take longer than the tool', async () => {
       },
     },
   });
-  engine.tools.register(tools);
+  const hangs = defineTool({
+    name: 'hangs',
+    description: 'Never ends.',
+    input: z.object({}),
+    execute: () => new Promise(() => {}),
+  });
+  engine.tools.register([...tools, hangs]);
   const params = { list: ['a'] };
   const call = engine.tools.execute('ask', params, { userId: 'ada', toolCallId: 'c1' });
   const request = await asked.promise;
@@ -100,7 +106,8 @@ test('a person may take longer than the tool', async () => {
     tenant: 'default',
   });
   (request as { input: typeof params }).input.list.push('changed');
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  // The time of a tool is over meanwhile.
+  expect((await engine.tools.execute('hangs', {})).error!.code).toBe('timeout');
   answer.resolve(true);
   expect(await call).toMatchObject({ success: true, result: ['a'] });
 });
