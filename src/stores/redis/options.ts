@@ -13,8 +13,8 @@ export interface RedisStoreOptions {
   prefix?: string | undefined;
   /**
    * `full` (default) and `normal`: an acknowledged write survives what the server's settings let it survive (its own
-   * death with an append-only file). `replicated`: it is also on {@link replicas} replicas of its master before it is
-   * acknowledged, and survives a failover to one of those.
+   * death with an append-only file and `appendfsync always`). `replicated`: it is also on {@link replicas} replicas of
+   * its master before it is acknowledged, and survives a failover to one of those.
    */
   durability?: Durability | undefined;
   /** For `replicated`: how many replicas have to have a write. Default 1. */
