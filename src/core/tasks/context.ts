@@ -11,6 +11,7 @@ import { asynchronous, type ReleaseFailure, Resources, releaseError } from './re
 import { watchSignals } from './signals.ts';
 import type { LoadedTask, Snapshot, TaskEnd, TaskState, TaskStorage } from './storage.ts';
 import { readTaskJson, type TaskJson, taskJsonOf } from './task-json.ts';
+import { told } from './thrown.ts';
 import { type TrackedFile, type TrackedModel, Tracker } from './tracker.ts';
 import { type ContextUpdate, type UpdateType, updateShape } from './update.ts';
 import {
@@ -262,7 +263,7 @@ export class TaskContext implements AsyncDisposable, Disposable {
     if (this.#closing) throw new ClosedError('task');
     const { timeoutMs = this.#options.releaseTimeoutMs ?? 5000 } = given;
     this.#resources.add(name, resource, timeoutMs);
-    this.#add('resource', { name }, { type: resource.constructor?.name ?? 'Object' });
+    this.#add('resource', { name }, { type: typeOf(resource) });
     return resource;
   }
 
@@ -409,9 +410,7 @@ export class TaskContext implements AsyncDisposable, Disposable {
   }
 
   #addError(where: string, error: unknown): void {
-    const { name = 'Error', message = '', code } = Object(error) as Partial<Error> & { code?: unknown };
-    const said = { name: String(name), message: String(message).slice(0, 1000).toWellFormed() };
-    this.#add('error', { ...said, ...(typeof code === 'string' && { code }) }, { in: where });
+    this.#add('error', told(error), { in: where });
   }
 
   #bound(): void {
@@ -439,4 +438,10 @@ export class TaskContext implements AsyncDisposable, Disposable {
       n: this.#n,
     };
   }
+}
+
+/** The name of its class. */
+function typeOf(resource: object): string {
+  const { name } = Object(resource.constructor) as { name?: unknown };
+  return typeof name === 'string' && name !== '' ? name.slice(0, 100).toWellFormed() : 'Object';
 }

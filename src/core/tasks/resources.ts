@@ -1,19 +1,11 @@
-import { HoldfastError, InvalidInputError, isHoldfastError, quote, ReleaseError } from '../errors.ts';
+import { HoldfastError, InvalidInputError, quote, ReleaseError } from '../errors.ts';
 import { TookTooLong, timed } from '../timed.ts';
+import { isClosedAlready } from './thrown.ts';
 
 /** Looked for in this order. */
 const METHODS = [Symbol.asyncDispose, Symbol.dispose, 'close', 'end', 'destroy', 'release'] as const;
 /** Where nothing can be waited for. */
 const SYNC_METHODS = [Symbol.dispose, 'close', 'end', 'destroy', 'release', Symbol.asyncDispose] as const;
-
-/** What resources say that are closed already: no failure. */
-const CLOSED_ALREADY: ReadonlySet<unknown> = new Set([
-  'closed',
-  'ERR_SERVER_NOT_RUNNING',
-  'ERR_STREAM_DESTROYED',
-  'ERR_SOCKET_CLOSED',
-  'ERR_USE_AFTER_CLOSE',
-]);
 
 interface Held {
   name: string;
@@ -57,7 +49,7 @@ export class Resources {
         const never = new AbortController().signal;
         await timed(async () => call(held.resource, METHODS), { timeoutMs: held.timeoutMs, signal: never });
       } catch (error) {
-        if (!closedAlready(error)) failures.push({ name: held.name, error: explained(held, error) });
+        if (!isClosedAlready(error)) failures.push({ name: held.name, error: explained(held, error) });
       }
     }
     return failures;
@@ -73,7 +65,7 @@ export class Resources {
         result.then(undefined, () => undefined);
         failures.push({ name, error: asynchronous(`resource ${quote(name)}`) });
       } catch (error) {
-        if (!closedAlready(error)) failures.push({ name, error });
+        if (!isClosedAlready(error)) failures.push({ name, error });
       }
     }
     return failures;
@@ -105,13 +97,6 @@ function explained({ name, timeoutMs }: Held, error: unknown): unknown {
     hint: 'Give it more time: addResource(name, resource, { timeoutMs }).',
     cause: error,
   });
-}
-
-function closedAlready(error: unknown): boolean {
-  if (isHoldfastError(error)) return error.code === 'closed';
-  return (
-    typeof error === 'object' && error !== null && CLOSED_ALREADY.has((error as { code?: unknown }).code)
-  );
 }
 
 type Methods = readonly (symbol | string)[];

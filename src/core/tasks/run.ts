@@ -21,13 +21,17 @@ export async function runTask<T>(task: TaskContext, body: RunBody<T>): Promise<T
 }
 
 function attach(error: unknown, releaseError: unknown): void {
-  const holder =
-    typeof error === 'object' && error !== null && Object.isExtensible(error) ? error : undefined;
-  if (holder) Object.defineProperty(holder, 'releaseError', { value: releaseError, configurable: true });
+  try {
+    if (typeof error === 'object' && error !== null) {
+      Object.defineProperty(error, 'releaseError', { value: releaseError, configurable: true });
+      return;
+    }
+  } catch {
+    // It is frozen, or odd.
+  }
   // There is no other way to tell of it; of ours nothing is a secret.
-  else
-    process.emitWarning(
-      isHoldfastError(releaseError) ? releaseError : 'a task could not be closed',
-      'HoldfastWarning',
-    );
+  process.emitWarning(
+    isHoldfastError(releaseError) ? releaseError : 'a task could not be closed',
+    'HoldfastWarning',
+  );
 }

@@ -406,8 +406,60 @@ describe('a task with a body', () => {
     expect(isHoldfastError(error) && error.code).toBe('release');
   });
 
-  test('survives a body that throws what is no object', async () => {
-    const thrown = await taskContext({}, () => Promise.reject('text')).catch((error: unknown) => error);
-    expect(thrown).toBe('text');
+  test('releases all, and throws what the body threw, whatever odd thing that is', async () => {
+    const trap = () => {
+      throw new Error('looked at');
+    };
+    const odd = [
+      'text',
+      undefined,
+      Symbol('s'),
+      Object.create(null),
+      Object.freeze(new Error('frozen')),
+      { name: Symbol('name'), message: { toString: trap }, code: 5 },
+      {
+        get message() {
+          return trap();
+        },
+      },
+      { name: '\ud800', message: '\ud800', code: 'x'.repeat(2 ** 21) },
+      new Proxy({}, { get: trap, defineProperty: trap, isExtensible: trap }),
+    ];
+    const warned: unknown[] = [];
+    const hear = (warning: unknown) => void warned.push(warning);
+    process.on('warning', hear);
+    for (const thrown of odd) {
+      const order: string[] = [];
+      let held: TaskContext | undefined;
+      const outcome = await taskContext({}, (task) => {
+        held = task;
+        task.addResource('first', { close: () => void order.push('first') });
+        task.addResource('odd', { close: () => Promise.reject(thrown) });
+        task.addResource('last', { close: () => void order.push('last') });
+        throw thrown;
+      }).then(
+        () => 'nothing',
+        (error: unknown) => [error],
+      );
+      // Compared by identity: a deep look would itself be thrown at.
+      expect(Array.isArray(outcome) && Object.is(outcome[0], thrown)).toBe(true);
+      expect(order).toEqual(['last', 'first']);
+      expect(held!.closed).toBe(true);
+      const errors = held!.history.filter(({ updateType }) => updateType === 'error');
+      expect(errors.map(({ metadata }) => metadata)).toEqual([{ in: 'body' }, { in: 'odd' }]);
+      expect(errors[0]!.data).toMatchObject({ name: expect.any(String), message: expect.any(String) });
+    }
+    await expect.poll(() => warned.length).toBeGreaterThan(0);
+    process.off('warning', hear);
+  });
+
+  test('tells in its history what was thrown, also where that is only a text', async () => {
+    let held: TaskContext | undefined;
+    const run = taskContext({}, (task) => {
+      held = task;
+      return Promise.reject('no more paper');
+    });
+    await expect(run).rejects.toBe('no more paper');
+    expect(held!.history.at(-1)).toMatchObject({ data: { name: 'Error', message: 'no more paper' } });
   });
 });
