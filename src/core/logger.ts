@@ -83,8 +83,21 @@ export function loggable(error: unknown): Record<string, unknown> {
     const { code, message, cause } = error;
     return { code, message, ...(cause !== undefined && { cause: loggable(cause) }) };
   }
-  if (!(error instanceof Error)) return { name: typeof error };
-  const { name, code, stack = '' } = error as NodeJS.ErrnoException;
-  const frames = stack.split('\n').filter((line) => /^\s+at /.test(line));
-  return { name, ...(code !== undefined && { code }), stack: frames.map((line) => line.trim()) };
+  try {
+    return error instanceof Error ? ofOther(error) : { name: typeof error };
+  } catch {
+    // Its getters throw.
+    return { name: typeof error };
+  }
+}
+
+function ofOther({ name, code, message, stack = '' }: NodeJS.ErrnoException): Record<string, unknown> {
+  // A message that quotes a stack would pass for one.
+  const lines = stack.replace(message, '').split('\n');
+  const frames = lines.filter((line) => /^\s+at /.test(line)).map((line) => line.trim());
+  return {
+    name: typeof name === 'string' ? name : 'Error',
+    ...((typeof code === 'string' || typeof code === 'number') && { code }),
+    stack: frames,
+  };
 }

@@ -38,6 +38,8 @@ type Found = CheckOutcome | null | undefined;
 
 /** How much of a message is told (characters). */
 const MAX_TEXT = 1000;
+/** How much of the name of an error (characters). */
+const MAX_NAME = 100;
 const textSchema = z.string().transform((text) => cut(text, MAX_TEXT));
 /** Types hold nobody to what he gives, and reports go out as JSON. */
 const outcomeSchema = z.object({
@@ -54,6 +56,20 @@ export interface Check {
   /** Makes the whole unhealthy; another one makes it degraded at most. */
   readonly critical: boolean;
   readonly timeoutMs: number;
+}
+
+/** A check that is not begun again while it is under way: what hangs must not pile up. It has failed until it ends. */
+export function oneAtATime(run: CheckFunction): CheckFunction {
+  let isUnderWay = false;
+  return async (signal) => {
+    if (isUnderWay) throw new TookTooLong('is still under way');
+    isUnderWay = true;
+    try {
+      return await run(signal);
+    } finally {
+      isUnderWay = false;
+    }
+  };
 }
 
 /** Runs a check. It never throws, and is over when its time is. @returns undefined where there was nothing to look at */
@@ -98,7 +114,18 @@ function told(error: unknown, timeoutMs: number): { message: string; hint?: stri
     const { message, hint } = error;
     return { message, ...(hint !== undefined && { hint }) };
   }
-  return { message: `failed with ${error instanceof Error ? error.name : typeof error}` };
+  return { message: `failed with ${nameOf(error)}` };
+}
+
+/** An error's name may be anything, and its getter may throw. */
+function nameOf(error: unknown): string {
+  try {
+    return error instanceof Error && typeof error.name === 'string'
+      ? cut(error.name, MAX_NAME)
+      : typeof error;
+  } catch {
+    return typeof error;
+  }
 }
 
 /** The worse of several; `healthy` of none. */

@@ -11,6 +11,7 @@ import {
   type CheckFunction,
   type HealthCheck,
   type HealthStatus,
+  oneAtATime,
   runCheck,
   statuses,
   worst,
@@ -172,7 +173,7 @@ export class HealthService {
     if (taken || typeof run !== 'function')
       throw new InvalidInputError('health.register', [{ path: taken ? 'name' : 'run', message }]);
     const { critical = false, timeoutMs = this.#timeoutMs } = given;
-    const check: Check = { name, run, critical, timeoutMs };
+    const check: Check = { name, run: oneAtATime(run), critical, timeoutMs };
     this.#custom.set(name, check);
     return () => {
       if (this.#custom.get(name) === check) this.#custom.delete(name);
@@ -277,14 +278,9 @@ export class HealthService {
     if (change === 0 || (change < 0 && this.#better < this.#betterAfter)) return;
     this.#told = status;
     this.#better = 0;
-    for (const listener of [...this.#listeners]) {
-      try {
-        // A listener may be asynchronous, whatever its type says.
-        Promise.resolve(listener(report, before)).catch(this.#parts.onError);
-      } catch (error) {
-        this.#parts.onError(error);
-      }
-    }
+    // One may throw at once or later: neither keeps the others from being told, nor the report from being given.
+    for (const listener of [...this.#listeners])
+      new Promise((resolve) => resolve(listener(report, before))).catch(this.#parts.onError);
   }
 
   #checkOpen(): void {

@@ -261,6 +261,43 @@ describe('checks of your own', () => {
     expect(JSON.stringify(report)).not.toContain('secret');
   });
 
+  it('that hang are not begun again until they end, and have failed meanwhile', async () => {
+    const engine = await inMemory();
+    const gate = Promise.withResolvers<undefined>();
+    const run = vi.fn(() => gate.promise);
+    engine.health.register('hangs', run, { timeoutMs: 20 });
+    for (let i = 0; i < 3; i++)
+      expect((await engine.health.check()).reasons).toEqual(['hangs: gave no answer within 20 ms']);
+    expect(run).toHaveBeenCalledOnce();
+    gate.resolve(undefined);
+    await vi.waitFor(async () => expect((await engine.health.check()).status).toBe('healthy'));
+    expect(run.mock.calls.length).toBeGreaterThan(1);
+  });
+
+  it('that throw what can not be asked for its name have failed as any other', async () => {
+    const engine = await inMemory();
+    const unnamed = Object.defineProperty(new Error('x'), 'name', {
+      get: () => {
+        throw new Error('the secret of the house');
+      },
+    });
+    const throws = [
+      unnamed,
+      Object.assign(new Error('x'), { name: Symbol('x') }),
+      Symbol('x'),
+      undefined,
+      null,
+    ];
+    for (const [i, thrown] of throws.entries())
+      engine.health.register(`throws ${i}`, () => {
+        throw thrown;
+      });
+    const told = ['object', 'object', 'symbol', 'undefined', 'object'];
+    expect((await engine.health.check()).reasons).toEqual(
+      told.map((kind, i) => `throws ${i}: failed with ${kind}`),
+    );
+  });
+
   it('that give what is no outcome have failed, so that no mistake passes for health', async () => {
     const engine = await inMemory();
     const round: Record<string, unknown> = {};

@@ -2,6 +2,7 @@
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { loggable } from '../../../src/core/logger.ts';
 import { ContextEngine, defineTool, type EngineOptions } from '../../../src/index.ts';
 import { inMemory } from '../../support/engines.ts';
 
@@ -156,6 +157,24 @@ test('tells of failures in the background, without what others have put into the
   const failed = lines().find(({ msg }) => msg === 'background work failed');
   expect(failed).toMatchObject({ level: 50, error: { name: 'RangeError', stack: expect.any(Array) } });
   expect(text()).not.toContain(CANARY);
+});
+
+test('tells of an error from elsewhere nothing that may be content: no message, and no code that is more than a code', () => {
+  const quoting = new Error(`failed:\n    at ${CANARY}`);
+  expect(quoting.stack).toContain(`    at ${CANARY}`);
+  const talkative = Object.assign(new Error('x'), { code: { text: CANARY }, name: [CANARY] });
+  const told = [quoting, talkative].map(loggable);
+  expect(JSON.stringify(told)).not.toContain(CANARY);
+  expect(told).toMatchObject([
+    { name: 'Error', stack: expect.arrayContaining([expect.stringMatching(/^at /)]) },
+    { name: 'Error' },
+  ]);
+  const broken = Object.defineProperty(new Error('x'), 'stack', {
+    get: () => {
+      throw new Error('no');
+    },
+  });
+  expect(loggable(broken)).toEqual({ name: 'object' });
 });
 
 test('does everything as usual with a logger that throws', async () => {
