@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { filesIn, root } from './house/source.ts';
+import { CONDITION_MS } from './support/patience.ts';
 
 /** A line that each example prints when it has done what it is there to show. */
 const lines: Record<string, RegExp> = {
@@ -23,7 +24,7 @@ const lines: Record<string, RegExp> = {
 test.for(filesIn('examples'))('the example %s runs to its end', (file) => {
   const run = spawnSync(process.execPath, [join(root, 'examples', file)], {
     encoding: 'utf8',
-    timeout: 25_000,
+    timeout: CONDITION_MS,
   });
   expect(run.stderr).toBe('');
   expect(run.status).toBe(0);

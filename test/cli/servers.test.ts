@@ -19,7 +19,7 @@ async function place(name: ServerName, context: TestContext): Promise<string> {
 }
 
 describe.for(['redis', 'redis-cluster', 'postgres'] as const)('holdfast on %s', (name) => {
-  it('imports, copies there and back, and exports the same', { timeout: 120_000 }, async (context) => {
+  it('imports, copies there and back, and exports the same', async (context) => {
     const url = await place(name, context);
     const cwd = folder();
     await holdfast(['import', fixture, '--store', 'file:./a.db'], { cwd });
@@ -37,7 +37,7 @@ describe.for(['redis', 'redis-cluster', 'postgres'] as const)('holdfast on %s', 
     expect(await exported(url)).toEqual(original);
   });
 
-  it('is asked by doctor how it is', { timeout: 120_000 }, async (context) => {
+  it('is asked by doctor how it is', async (context) => {
     const url = await place(name, context);
     const cwd = folder();
     const before = await json<Diagnosis>(['doctor', '--store', url], { cwd });
@@ -56,7 +56,7 @@ describe.for(['redis', 'redis-cluster', 'postgres'] as const)('holdfast on %s', 
 });
 
 describe('holdfast migrate on Postgres', () => {
-  it('shows the SQL, runs it, and has nothing to do then', { timeout: 120_000 }, async (context) => {
+  it('shows the SQL, runs it, and has nothing to do then', async (context) => {
     const url = await place('postgres', context);
     const cwd = folder();
     const dry = await json<{ statements: string[] }>(['migrate', '--store', url, '--dry-run'], { cwd });
@@ -70,7 +70,6 @@ describe('holdfast migrate on Postgres', () => {
 describe('a store that is away', () => {
   it.each(['redis://user:hunter2@127.0.0.1:1', 'postgres://user:hunter2@127.0.0.1:1/db'])(
     'is told in a line, without the password: %s',
-    { timeout: 60_000 },
     async (url) => {
       const cwd = folder();
       const env = { HOLDFAST_STORE: url, HOLDFAST_TIMEOUT_MS: '500' };
@@ -83,7 +82,7 @@ describe('a store that is away', () => {
     },
   );
 
-  it('is told to be away where its fallback has nothing of it', { timeout: 60_000 }, async () => {
+  it('is told to be away where its fallback has nothing of it', async () => {
     const cwd = folder();
     const env = {
       HOLDFAST_STORE: 'redis://user:hunter2@127.0.0.1:1',

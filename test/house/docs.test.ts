@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CONDITION_MS } from '../support/patience.ts';
 import { pages, prose, type Snippet, snippets } from './markdown.ts';
 import { entryFiles, read, root } from './source.ts';
 
@@ -38,7 +39,7 @@ test("the README's first example runs", () => {
       file,
       first.code.replaceAll(/'(holdfast[^']*)'/g, (_, name) => `'${sourceUrl(name)}'`),
     );
-    const run = spawnSync(process.execPath, [file], { cwd: elsewhere, timeout: 20_000 });
+    const run = spawnSync(process.execPath, [file], { cwd: elsewhere, timeout: CONDITION_MS });
     expect(run.stderr.toString()).toBe('');
     expect(run.status).toBe(0);
   } finally {

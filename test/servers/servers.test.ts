@@ -89,7 +89,7 @@ test('a replica takes the place of a master that was killed', async (context) =>
     });
   expect(await slotOwner()).toMatch(new RegExp(`MOVED 0 127.0.0.1:${master!.port}`));
   await master!.kill();
-  await expect.poll(slotOwner, { timeout: 20_000, interval: 100 }).toBe('OK');
+  await expect.poll(slotOwner, { interval: 100 }).toBe('OK');
 });
 
 test.for(['SIGKILL', 'SIGINT', 'process.exit'])(
@@ -110,7 +110,7 @@ test.for(['SIGKILL', 'SIGINT', 'process.exit'])(
     if (end === 'process.exit') child.stdin.write('now\n');
     else child.kill(end as NodeJS.Signals);
     await once(child, 'exit');
-    await expect.poll(() => existsSync(folder), { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => existsSync(folder)).toBe(false);
     await expect(get(port, 'a')).rejects.toThrow('ECONNREFUSED');
   },
 );

@@ -19,7 +19,7 @@ async function enginePlace() {
 }
 
 async function back(store: FallbackStore): Promise<void> {
-  await vi.waitFor(() => expect(store.state).toBe('normal'), { timeout: 20_000, interval: 5 });
+  await vi.waitFor(() => expect(store.state).toBe('normal'), { interval: 5 });
 }
 
 function contents(messages: readonly { content: unknown }[]): unknown[] {
@@ -190,7 +190,7 @@ test('tells events of what was written meanwhile once the store has it', async (
   await engine.messages.append('s', user('two'));
   wire.mode = 'up';
   await back(store);
-  await vi.waitFor(() => expect(heard).toEqual(['1', '2']), { timeout: 10_000 });
+  await vi.waitFor(() => expect(heard).toEqual(['1', '2']));
 });
 
 test('keeps the order of messages that nobody waits for when a look at their session takes longer than another', async () => {

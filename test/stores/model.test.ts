@@ -298,31 +298,27 @@ async function onFile(path: string, count: number): Promise<System> {
   };
 }
 
-test.for([1, 2])(
-  'SQLite does what the memory store does, with %d opened on one file',
-  { timeout: 60_000 },
-  async (count) => {
-    const folder = await mkdtemp(join(tmpdir(), 'holdfast-'));
-    let file = 0;
-    try {
-      await fc.assert(
-        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
-          const expected = await run(await inMemory(), steps);
-          const system = await onFile(join(folder, `${file++}.db`), count);
-          try {
-            const found = await run(system, steps);
-            // Every opened store shows the same at the end.
-            const last = expected.pop();
-            expect(found.splice(-count)).toEqual(Array(count).fill(last));
-            expect(found).toEqual(expected);
-          } finally {
-            await Promise.all(system.stores.map((store) => store.close()));
-          }
-        }),
-        { numRuns: 150 },
-      );
-    } finally {
-      await rm(folder, { recursive: true });
-    }
-  },
-);
+test.for([1, 2])('SQLite does what the memory store does, with %d opened on one file', async (count) => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-'));
+  let file = 0;
+  try {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
+        const expected = await run(await inMemory(), steps);
+        const system = await onFile(join(folder, `${file++}.db`), count);
+        try {
+          const found = await run(system, steps);
+          // Every opened store shows the same at the end.
+          const last = expected.pop();
+          expect(found.splice(-count)).toEqual(Array(count).fill(last));
+          expect(found).toEqual(expected);
+        } finally {
+          await Promise.all(system.stores.map((store) => store.close()));
+        }
+      }),
+      { numRuns: 150 },
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});

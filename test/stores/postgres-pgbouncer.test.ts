@@ -47,20 +47,17 @@ default_pool_size = 2
   });
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   await expect
-    .poll(
-      async () => {
-        const client = new pg.Client({ connectionString: url });
-        client.on('error', () => {});
-        return client
-          .connect()
-          .then(() => client.end())
-          .then(
-            () => true,
-            () => false,
-          );
-      },
-      { timeout: 10_000 },
-    )
+    .poll(async () => {
+      const client = new pg.Client({ connectionString: url });
+      client.on('error', () => {});
+      return client
+        .connect()
+        .then(() => client.end())
+        .then(
+          () => true,
+          () => false,
+        );
+    })
     .toBe(true);
   return {
     url,
@@ -74,7 +71,7 @@ default_pool_size = 2
 }
 
 // It may have to be installed first.
-describe('a postgres store behind PgBouncer in transaction mode', { timeout: 180_000 }, () => {
+describe('a postgres store behind PgBouncer in transaction mode', { timeout: 300_000 }, () => {
   for (const listen of ['auto', 'directly'] as const) {
     it(`commits, reads and hears of others' commits, listening ${listen}`, async (context) => {
       await serverUrl('postgres', context);
@@ -90,9 +87,7 @@ describe('a postgres store behind PgBouncer in transaction mode', { timeout: 180
       const { cursor } = await store.readChanges('newest', 1);
       const woken = store.waitForChanges(cursor);
       if (listen !== 'auto') {
-        await expect
-          .poll(async () => (await store.health()).facts.wokenBy, { timeout: 10_000 })
-          .toBe('notifications');
+        await expect.poll(async () => (await store.health()).facts.wokenBy).toBe('notifications');
       }
       const following = follow(store, 'oldest', (changes) => changes.length >= 200, 10);
       await Promise.all(

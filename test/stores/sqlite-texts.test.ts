@@ -58,7 +58,7 @@ const countAside = (db: Sqlite.Database) =>
   db.prepare('SELECT count(*) FROM texts WHERE place < 0').pluck().get() as number;
 
 function cleared(db: Sqlite.Database): Promise<void> {
-  return vi.waitFor(() => expect(countAside(db)).toBe(0), { timeout: 20_000, interval: 5 });
+  return vi.waitFor(() => expect(countAside(db)).toBe(0), { interval: 5 });
 }
 
 /** Whether any page of the index has that in it. */
@@ -301,7 +301,7 @@ describe('texts that are taken out', () => {
         if (countAside(db) < steps.at(-1)!) steps.push(countAside(db));
         expect(steps.at(-1)).toBe(0);
       },
-      { timeout: 20_000, interval: 1 },
+      { interval: 1 },
     );
     expect(steps.length).toBeGreaterThan(10);
     expect(left.get()).toBe(1);

@@ -131,7 +131,7 @@ test('every window on every history is valid, at every seq, whatever was compact
     { numRuns: 300 },
   );
   for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(20);
-}, 120_000);
+});
 
 test('a window of the past is the one that was built then, compactions included', async () => {
   const engine = await inMemory({ tokenCounter: letters, compaction: { background: false } });
@@ -154,7 +154,7 @@ test('a window of the past is the one that was built then, compactions included'
     { numRuns: 40 },
   );
   expect(compacted).toBeGreaterThan(100);
-}, 120_000);
+});
 
 /** Plays a conversation turn by turn; tells how much of the windows their forerunners began with. */
 async function played(engine: ContextEngine): Promise<{ cachedShare: number; breaks: number }> {

@@ -64,7 +64,7 @@ describe('a copy', () => {
       }),
       { numRuns: 60 },
     );
-  }, 60_000);
+  });
 
   it('that was cut off anywhere goes on, and follows what was done meanwhile', async () => {
     await fc.assert(
@@ -79,7 +79,7 @@ describe('a copy', () => {
       }),
       { numRuns: 300 },
     );
-  }, 60_000);
+  });
 
   it('that was cut off again and again gets there', async () => {
     await fc.assert(
@@ -94,7 +94,7 @@ describe('a copy', () => {
       }),
       { numRuns: 150 },
     );
-  }, 60_000);
+  });
 
   it('that is done goes on with what was done since', async () => {
     await fc.assert(
@@ -109,7 +109,7 @@ describe('a copy', () => {
       }),
       { numRuns: 150 },
     );
-  }, 60_000);
+  });
 
   it('has versions that go on beyond those of the source, also of what was deleted', async () => {
     const [source, target] = [await memory(), await file()];

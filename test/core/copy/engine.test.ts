@@ -37,7 +37,7 @@ onEveryStore('engine.copyTo', (open) => {
     expect(await target.messages.append('s', user('five'))).toMatchObject({ seq: 5 });
   });
 
-  it('follows sessions that are in use, to the last word', { timeout: 60_000 }, async () => {
+  it('follows sessions that are in use, to the last word', async () => {
     const engine = await open();
     const target = await inMemory();
     for (const id of ['a', 'b', 'c']) await newSession(engine, id);

@@ -291,7 +291,7 @@ onEverySharedStore('events in several processes', (place) => {
     const events = here.events.subscribe({ types: ['session.created'] });
     await newSession(there);
     await say(there);
-    await expect.poll(() => heard, { timeout: 5000 }).toEqual(['s']);
+    await expect.poll(() => heard).toEqual(['s']);
     expect(await take(events, 1)).toMatchObject([{ sessionId: 's' }]);
     await events.return();
   });

@@ -269,7 +269,7 @@ const steps = fc.array(
   { minLength: 1, maxLength: 15 },
 );
 
-test('is after any history what a new building of it would be', { timeout: 60_000 }, async () => {
+test('is after any history what a new building of it would be', async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (history) => {
       const { store, engine } = await withSession();

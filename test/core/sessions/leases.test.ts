@@ -91,7 +91,7 @@ onEveryStore('leases', (open) => {
     const id = await newSession(engine);
     await using lease = await engine.sessions.lease(id, { ttlMs: 300 });
     const until = lease.expiresAt;
-    await expect.poll(() => lease.expiresAt, { timeout: 10_000 }).toBeGreaterThan(until + 300);
+    await expect.poll(() => lease.expiresAt).toBeGreaterThan(until + 300);
     await expect(engine.sessions.lease(id)).rejects.toEqual(conflict);
     await engine.messages.append(id, hello, { lease });
     expect(lease.signal.aborted).toBe(false);
@@ -181,7 +181,7 @@ onEveryStore('leases', (open) => {
 });
 
 onEverySharedStore('tokens of leases', (place) => {
-  it('only grow, whoever takes, renews, releases or lets go', { timeout: 60_000 }, async () => {
+  it('only grow, whoever takes, renews, releases or lets go', async () => {
     const clock = new FakeClock();
     const open = await place();
     const engines = [await open({ clock }), await open({ clock })];
@@ -224,7 +224,7 @@ onEverySharedStore('tokens of leases', (place) => {
 });
 
 describe('leases between processes', () => {
-  it('let one run after the other, however they race', { timeout: 120_000 }, async () => {
+  it('let one run after the other, however they race', async () => {
     const { engine, url } = await sharedFile();
     const workers = [await Worker.start(url), await Worker.start(url)];
     await Promise.all(workers.map((worker) => worker.obey({ do: 'race', times: 100 })));
@@ -237,7 +237,7 @@ describe('leases between processes', () => {
     expect(new Set(tokens).size).toBe(200);
   });
 
-  it('keep a process that was stopped from writing when it wakes up', { timeout: 60_000 }, async () => {
+  it('keep a process that was stopped from writing when it wakes up', async () => {
     const { engine, url } = await sharedFile();
     const worker = await Worker.start(url);
     const token = await worker.obey({ do: 'take', ttlMs: 500 });

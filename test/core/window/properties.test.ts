@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { BudgetError, type ContextEngine } from '../../../src/index.ts';
 import { inMemory, onEveryStore } from '../../support/engines.ts';
+import { TEST_MS } from '../../support/patience.ts';
 import { checkOpenAiTools, checkWindow, expectedOf, letters, message, play, steps } from './histories.ts';
 
 const budget = fc.oneof(fc.integer({ min: 1, max: 120 }), fc.integer({ min: 1, max: 1500 }));
@@ -13,7 +14,7 @@ async function session(engine: ContextEngine): Promise<string> {
 
 onEveryStore('windows on random histories', (open) => {
   // Thousands of round trips, where the store is a server.
-  const slow = { timeout: 120_000 };
+  const slow = { timeout: 2 * TEST_MS };
   test(
     'hold all they must, explain the rest, and are refused only when what must be in does not fit',
     slow,
