@@ -5,7 +5,7 @@ import { copyPlain } from './plain.ts';
 /** Of all results of one tool and tenant (UTF-16 code units of JSON). */
 const MAX_UNITS = 16 * 1024 * 1024;
 
-type Kept = Shaped & { until: number };
+type Kept = Shaped & { madeAt: number };
 
 /** The results of a tool that may be given again: for a time, and only so many. Those unused longest go first. */
 export class ResultCache {
@@ -27,7 +27,9 @@ export class ResultCache {
     const kept = this.#entries.get(key);
     if (!kept) return undefined;
     this.#entries.delete(key);
-    if (kept.until <= this.#clock.now()) {
+    const age = this.#clock.now() - kept.madeAt;
+    // Made after now: the clock was set back, and how old it is nobody knows.
+    if (age < 0 || age >= this.#ttlMs) {
       this.#units -= kept.units;
       return undefined;
     }
@@ -40,7 +42,7 @@ export class ResultCache {
     const { units } = result;
     if (units > MAX_UNITS / 4) return;
     this.#drop(key);
-    this.#entries.set(key, { ...copyOf(result), until: this.#clock.now() + this.#ttlMs });
+    this.#entries.set(key, { ...copyOf(result), madeAt: this.#clock.now() });
     this.#units += units;
     while (this.#entries.size > this.#maxEntries || this.#units > MAX_UNITS)
       this.#drop(this.#entries.keys().next().value!);

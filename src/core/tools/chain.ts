@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { idSchema, parseInput } from '../input.ts';
 import { failureOf, toolFailed } from './failure.ts';
+import { abortedByCaller, Halt } from './halt.ts';
 import { executeSchema, type ToolCallOptions } from './options.ts';
 import type { Tool, ToolFailure, ToolResult } from './tool.ts';
 import { isTool } from './tool.ts';
@@ -113,11 +114,17 @@ async function runStep(
   const before = results.at(-1);
   let given = params === undefined ? before : params;
   if (typeof params === 'function') {
+    const halt = new Halt();
+    if (options.signal) halt.follow(options.signal, abortedByCaller);
     try {
-      given = await params(before, results);
+      halt.throwIfStopped();
+      given = await halt.race(Promise.resolve(params(before, results)));
     } catch (error) {
-      const failure = toolFailed(nameOf({ tool }), error, () => 'its parameters could not be made');
+      const failure =
+        halt.reason ?? toolFailed(nameOf({ tool }), error, () => 'its parameters could not be made');
       return { success: false, error: failureOf(failure), durationMs: 0, cached: false, attempts: 0 };
+    } finally {
+      halt.release();
     }
   }
   return execute(tool, given, options);

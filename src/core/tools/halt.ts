@@ -1,4 +1,4 @@
-import type { HoldfastError } from '../errors.ts';
+import { HoldfastError } from '../errors.ts';
 
 /** What makes a call end before its time: lighter than an `AbortSignal`, since most calls end by themselves. */
 export class Halt {
@@ -82,6 +82,10 @@ export class Halt {
       clearTimeout(timer);
     }
   }
+}
+
+export function abortedByCaller(): HoldfastError {
+  return new HoldfastError('aborted', 'the caller ended the call');
 }
 
 function nothing(): void {}

@@ -64,7 +64,7 @@ export function runSettings(options: ToolOptions, onError: (error: unknown) => v
 
 /** One call. */
 export interface ToolCallOptions {
-  /** The session in whose timeline the call is recorded, where there is no task. */
+  /** The session in whose timeline the call is recorded, and its large result is kept. */
   sessionId?: string | undefined;
   userId?: string | undefined;
   /** What the caller may call: see `ToolPermission`. Nobody's word but the program's. */

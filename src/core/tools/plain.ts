@@ -216,6 +216,7 @@ class Copier {
 /** As JSON these would be `{}`, which nobody means. */
 function problemOf(value: object): string | undefined {
   if (typeof (value as { then?: unknown }).then === 'function') return 'is a promise: await it';
+  if (value instanceof Response || value instanceof Blob) return 'is a body: await its text() or json()';
   const isUnread = Symbol.asyncIterator in value || typeof (value as { next?: unknown }).next === 'function';
   return isUnread ? 'is a stream or iterator: read it to its end' : undefined;
 }

@@ -59,7 +59,7 @@ export class Runner {
   }
 
   async #cached(call: Running, input: unknown, again: Again): Promise<Shaped> {
-    const key = cacheKey(call, input);
+    const key = cacheKey(call, input, this.#onLargeResult(call.tool));
     if (key === undefined) return this.#make(call, input, call.halt, again);
     const { cache, flights } = call.state;
     const known = cache!.get(key);
@@ -111,9 +111,13 @@ export class Runner {
     return result instanceof Promise ? halt.race(result) : result;
   }
 
+  #onLargeResult({ onLargeResult = this.#settings.onLargeResult }: Tool): RunSettings['onLargeResult'] {
+    return onLargeResult;
+  }
+
   #shaped({ tool, facts }: Running, raw: unknown): Shaped | Promise<Shaped> {
     const { maxResultBytes = this.#settings.maxResultBytes } = tool;
-    const { onLargeResult = this.#settings.onLargeResult } = tool;
+    const onLargeResult = this.#onLargeResult(tool);
     const { sessionId } = facts;
     const offload = sessionId === undefined ? undefined : (text: string) => this.#offloaded(sessionId, text);
     return shaped(raw, { maxResultBytes, onLargeResult, offload });
@@ -177,7 +181,11 @@ function copyOf({ name }: Tool, params: unknown): unknown {
 }
 
 /** @returns undefined where results can't be told apart, or not be shared with anybody */
-function cacheKey({ tool, facts }: Running, input: unknown): string | undefined {
+function cacheKey(
+  { tool, facts }: Running,
+  input: unknown,
+  onLargeResult: RunSettings['onLargeResult'],
+): string | undefined {
   const { scope } = tool.cache!;
   // Of a scope that the call does not name: nobody's results are anybody's.
   if (
@@ -188,7 +196,7 @@ function cacheKey({ tool, facts }: Running, input: unknown): string | undefined 
   const key = canonicalKey(input);
   if (key === undefined) return undefined;
   // What is offloaded is kept in a session: another one could not read it back.
-  const session = tool.onLargeResult === 'offload' ? facts.sessionId : undefined;
+  const session = onLargeResult === 'offload' ? facts.sessionId : undefined;
   return JSON.stringify([scopeKey(scope, facts), session ?? null, key]);
 }
 

@@ -36,12 +36,8 @@ export class CallCounts {
   #cached = 0;
   #attempts = 0;
   readonly #failures: Partial<Record<ErrorCode, number>> = {};
-  /** Of microseconds, to within 1 %: some 25 KB. */
-  readonly #durations: RecordableHistogram = createHistogram({
-    lowest: 1,
-    highest: MAX_MICROSECONDS,
-    figures: 2,
-  });
+  /** Of microseconds, to within 1 %: some 25 KB, which a tool that nobody calls does not cost. */
+  #durations: RecordableHistogram | undefined;
 
   ended({ code, cached, attempts, durationMs }: Ended): void {
     if (code === undefined) this.#succeeded++;
@@ -51,13 +47,14 @@ export class CallCounts {
     }
     if (cached) this.#cached++;
     this.#attempts += attempts;
+    this.#durations ??= createHistogram({ lowest: 1, highest: MAX_MICROSECONDS, figures: 2 });
     this.#durations.record(Math.min(MAX_MICROSECONDS, Math.max(1, Math.round(durationMs * 1000))));
   }
 
   stats(): ToolStats {
     const calls = this.#succeeded + this.#failed;
     const d = this.#durations;
-    const ms = (microseconds: number) => (calls === 0 ? 0 : microseconds / 1000);
+    const percentile = (p: number) => (d ? d.percentile(p) / 1000 : 0);
     return {
       calls,
       succeeded: this.#succeeded,
@@ -67,12 +64,12 @@ export class CallCounts {
       attempts: this.#attempts,
       running: this.running,
       durationMs: {
-        min: ms(d.min),
-        mean: ms(d.mean),
-        p50: ms(d.percentile(50)),
-        p95: ms(d.percentile(95)),
-        p99: ms(d.percentile(99)),
-        max: ms(d.max),
+        min: d ? d.min / 1000 : 0,
+        mean: d ? d.mean / 1000 : 0,
+        p50: percentile(50),
+        p95: percentile(95),
+        p99: percentile(99),
+        max: d ? d.max / 1000 : 0,
       },
     };
   }

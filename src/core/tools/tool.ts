@@ -127,6 +127,8 @@ export interface ToolDefinition<I extends ToolSchema, O extends ToolSchema | und
 
 /** The task context that a call is recorded in. */
 export interface ToolTask {
+  /** Of which session it is: what it is told stands in that session's timeline as well. */
+  readonly sessionId?: string | undefined;
   addUpdate(updateType: string, data: Record<string, unknown>): unknown;
 }
 

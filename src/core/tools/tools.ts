@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { ClosedError, HoldfastError } from '../errors.ts';
 import { idSchema, parseId, parseInput } from '../input.ts';
+import type { JsonObject } from '../json.ts';
 import type { ServiceContext } from '../services.ts';
 import type { Activity } from '../sessions/activity.ts';
 import type { Timeline } from '../tasks/timeline.ts';
 import { type Chain, type ChainResult, runChain } from './chain.ts';
 import { failureOf } from './failure.ts';
-import { Halt } from './halt.ts';
+import { abortedByCaller, Halt } from './halt.ts';
 import type { Shaped } from './large.ts';
 import { type ReadResult, type ResultPart, readResult, readResultSchema } from './offloaded.ts';
 import { executeSchema, runSettings, type ToolCallOptions, type ToolOptions } from './options.ts';
@@ -54,9 +55,15 @@ export interface ToolServices {
 
 const listSchema = z.strictObject({ category: idSchema.optional(), tag: idSchema.optional() });
 const registerSchema = z.strictObject({ replace: z.boolean().optional() });
+const onSchema = z.strictObject({
+  type: z.enum(['started', 'ended']),
+  listener: z.custom<Listener>((value) => typeof value === 'function', 'expected a function'),
+});
 const NO_OPTIONS: ToolCallOptions = Object.freeze({});
 /** How long a result waits until it is recorded that there is one (milliseconds). */
 const RECORD_WAIT_MS = 1000;
+/** How long closing waits for what is being recorded (milliseconds): a task may be anybody's code. */
+const CLOSE_WAIT_MS = 5000;
 
 /** What agents may call. Rates, caches and counts are a tenant's own; so are tools that were registered in its view. */
 export class ToolService {
@@ -73,7 +80,7 @@ export class ToolService {
   /** Of all tenants together. */
   readonly #cacheUse: { hits: number; misses: number };
   /** Records that are being written. */
-  readonly #recording = new Set<Promise<void>>();
+  readonly #recording = new Set<Promise<unknown>>();
   #closing: { promise: Promise<void>; resolve: () => void } | undefined;
 
   constructor(context: ServiceContext, services: ToolServices, options: ToolOptions = {}) {
@@ -196,7 +203,7 @@ export class ToolService {
    */
   on<T extends keyof ToolEvents>(type: T, listener: (event: ToolEvents[T]) => void): () => void {
     this.#throwIfClosed();
-    parseInput(z.enum(['started', 'ended']), type, 'tools.on: type');
+    parseInput(onSchema, { type, listener }, 'tools.on');
     const own: Listener = (event) => listener(event as ToolEvents[T]);
     this.#listeners[type].add(own);
     return () => void this.#listeners[type].delete(own);
@@ -221,7 +228,7 @@ export class ToolService {
       if (this.#running.size === 0) this.#closing.resolve();
     }
     await this.#closing.promise;
-    await Promise.all(this.#recording);
+    await atMost(CLOSE_WAIT_MS, Promise.all(this.#recording));
   }
 
   #begin(target: string | Tool, options: ToolCallOptions): Running {
@@ -235,7 +242,7 @@ export class ToolService {
     const call: Running = { ...of, halt: new Halt(), cached: false, attempts: 0 };
     state.counts.running++;
     this.#running.add(call.halt);
-    if (options.signal) call.halt.follow(options.signal, aborted);
+    if (options.signal) call.halt.follow(options.signal, abortedByCaller);
     if (this.#listeners.started.size > 0) this.#tell('started', eventOf(call));
     return call;
   }
@@ -278,17 +285,22 @@ export class ToolService {
   #recorded(call: EndedCall): Promise<void> | undefined {
     const { task, sessionId } = call.options;
     if (this.#record === 'none' || (!task && sessionId === undefined)) return undefined;
-    const recording = this.#write(call, this.#record).catch(this.#onError);
+    const data = recordOf(call, this.#record);
+    const writes = [this.#writeToTask(call.options, data), this.#writeToSession(call.options, data)];
+    const recording = Promise.all(writes.map((write) => write.catch(this.#onError)));
     this.#recording.add(recording);
     const written = recording.finally(() => this.#recording.delete(recording));
     return atMost(RECORD_WAIT_MS, written);
   }
 
-  async #write(call: EndedCall, how: 'summary' | 'full'): Promise<void> {
-    const { task, sessionId } = call.options;
-    const data = recordOf(call, how);
-    if (task) await task.addUpdate(TOOL_CALL, data);
-    else await this.#services.timeline.record(sessionId!, { updateType: TOOL_CALL, data });
+  async #writeToTask({ task }: ToolCallOptions, data: JsonObject): Promise<void> {
+    await task?.addUpdate(TOOL_CALL, data);
+  }
+
+  async #writeToSession({ task, sessionId }: ToolCallOptions, data: JsonObject): Promise<void> {
+    // What a task of the session is told stands in the session's timeline by that.
+    if (sessionId === undefined || task?.sessionId === sessionId) return;
+    await this.#services.timeline.record(sessionId, { updateType: TOOL_CALL, data });
   }
 
   #find(target: string | Tool): Tool {
@@ -313,7 +325,8 @@ export class ToolService {
   #tell<T extends keyof ToolEvents>(type: T, event: ToolEvents[T]): void {
     for (const listener of this.#listeners[type]) {
       try {
-        listener({ ...event });
+        // A listener may be asynchronous, whatever its type says.
+        Promise.resolve(listener({ ...event })).catch(this.#onError);
       } catch (error) {
         this.#onError(error);
       }
@@ -325,7 +338,7 @@ export class ToolService {
   }
 }
 
-type Listener = (event: ToolCallEvent) => void;
+type Listener = (event: ToolCallEvent) => unknown;
 
 function eventOf({ facts }: Running): ToolCallEvent {
   const { tool, tenant, sessionId, userId, toolCallId } = facts;
@@ -342,11 +355,7 @@ function nameOf(target: string | Tool): string {
   return typeof target === 'string' ? target : target.name;
 }
 
-function aborted(): HoldfastError {
-  return new HoldfastError('aborted', 'the caller ended the call');
-}
-
-async function atMost(ms: number, work: Promise<void>): Promise<void> {
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, ms);

@@ -44,6 +44,16 @@ describe('cached results', () => {
     expect(await calls()).toBe(2);
   });
 
+  it('are not given where the clock was set back, since nobody knows how old they are', async () => {
+    let now = 1_000_000;
+    const engine = await inMemory({ clock: { now: () => now } });
+    engine.tools.register(counting({ ttlMs: 500 }));
+    const calls = async () => ((await engine.tools.execute('count')).result as { calls: number }).calls;
+    expect([await calls(), await calls()]).toEqual([1, 1]);
+    now -= 500_000;
+    expect([await calls(), await calls()]).toEqual([2, 2]);
+  });
+
   it('are only so many, and those unused longest go first', async () => {
     const engine = await inMemory();
     engine.tools.register(counting({ ttlMs: 60_000, maxEntries: 2 }));

@@ -268,6 +268,7 @@ const unread: [string, unknown, string][] = [
   ['a promise inside', { deep: [Promise.resolve(1)] }, 'result.deep[0] is a promise: await it'],
   ['a generator', [1].values(), 'result is a stream or iterator: read it to its end'],
   ['a stream', { body: new ReadableStream() }, 'result.body is a stream or iterator: read it to its end'],
+  ['an answer of fetch', new Response('x'), 'result is a body: await its text() or json()'],
 ];
 for (const [what, value, message] of unread) {
   test(`a tool that gives ${what} is told to wait for what is in it`, async () => {

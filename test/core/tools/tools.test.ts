@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { defineTool } from '../../../src/index.ts';
 import { inMemory, onEveryStore } from '../../support/engines.ts';
@@ -182,15 +182,58 @@ test('a record that fails makes no failure of a success, and is told to onError'
   expect(errors).toMatchObject([{ code: 'not-found' }, { message: 'full' }]);
 });
 
-test('a call is recorded in its task, or in its session, never in both', async () => {
+test('a call is recorded in its task and in its session, and once where the task is of the session', async () => {
   const engine = await inMemory();
   engine.tools.register(add);
   await engine.sessions.create({ id: 's', userId: 'ada' });
   const updates: unknown[] = [];
-  const task = { addUpdate: (type: string, data: object) => updates.push([type, data]) };
-  await engine.tools.execute('add', { a: 1 }, { sessionId: 's', task });
+  const elsewhere = { addUpdate: (type: string, data: object) => updates.push([type, data]) };
+  await engine.tools.execute('add', { a: 1 }, { sessionId: 's', task: elsewhere });
   expect(updates).toMatchObject([['tool_call', { tool: 'add', success: true }]]);
-  expect((await engine.tasks.timeline('s')).items).toEqual([]);
+  expect((await engine.tasks.timeline('s')).items).toMatchObject([{ update: { updateType: 'tool_call' } }]);
+  await using task = await engine.tasks.open({ userId: 'ada', sessionId: 's' });
+  await engine.tools.execute('add', { a: 1 }, { sessionId: 's', task, toolCallId: 'own' });
+  const { items } = await engine.tasks.timeline('s');
+  expect(items.filter((item) => JSON.stringify(item).includes('"own"'))).toHaveLength(1);
+});
+
+test('a task that never says that it has recorded a call holds up neither its result nor close', async () => {
+  const engine = await inMemory();
+  engine.tools.register(add);
+  const task = { addUpdate: () => new Promise(() => {}) };
+  expect(await engine.tools.execute('add', { a: 1 }, { task })).toMatchObject({ success: true, result: 2 });
+  await engine.close();
+}, 30_000);
+
+test('listeners that fail are told to onError, those as well that fail later', async () => {
+  const errors: unknown[] = [];
+  const { tools } = await inMemory({ onError: (error) => errors.push(error) });
+  tools.register(add);
+  tools.on('started', () => {
+    throw new Error('at once');
+  });
+  tools.on('ended', async () => {
+    throw new Error('later');
+  });
+  expect(await tools.execute('add', { a: 1 })).toMatchObject({ success: true });
+  await vi.waitFor(() => expect(errors).toMatchObject([{ message: 'at once' }, { message: 'later' }]));
+  expect(() => tools.on('ended', 'no function' as never)).toThrow(/listener/);
+});
+
+test('a chain whose parameters never come ends with the signal of its caller', async () => {
+  const { tools } = await inMemory();
+  tools.register(add);
+  const caller = new AbortController();
+  const params = () => {
+    caller.abort();
+    return new Promise(() => {});
+  };
+  const steps = [{ tool: 'add', params }];
+  expect(await tools.chain(steps, { signal: caller.signal })).toMatchObject({
+    success: false,
+    error: { code: 'aborted' },
+    failedAt: { step: 0, tool: 'add' },
+  });
 });
 
 test('a call of a tool that there is not is recorded as well', async () => {
@@ -220,6 +263,28 @@ test('a result that can not be offloaded is truncated, and onError told why', as
   expect(told).toMatchObject({ success: true, large: { length: 2000 } });
   expect(told.large!.handle).toBeUndefined();
   expect(errors).toMatchObject([{ code: 'not-found' }]);
+});
+
+test('a cached result that was offloaded is given to the session alone that can read it back', async () => {
+  const engine = await inMemory({ tools: { onLargeResult: 'offload', maxResultBytes: 100 } });
+  engine.tools.register(
+    defineTool({
+      name: 'give',
+      description: 'Gives.',
+      input: { type: 'object' },
+      cache: { ttlMs: 60_000 },
+      execute: () => 'x'.repeat(1000),
+    }),
+  );
+  for (const sessionId of ['s', 't']) {
+    await engine.sessions.create({ id: sessionId, userId: 'ada' });
+    for (const cached of [false, true]) {
+      const told = await engine.tools.execute('give', {}, { sessionId });
+      expect(told).toMatchObject({ success: true, cached });
+      const { text } = await engine.tools.readResult(sessionId, told.large!.handle!);
+      expect(text).toBe('x'.repeat(1000));
+    }
+  }
 });
 
 onEveryStore('tools in a session', (open) => {
