@@ -6,10 +6,11 @@ import { type Activity, expiredAmong } from '../sessions/activity.ts';
 import { type IndexEntry, type Operation, type Partition, PROVISIONAL } from '../store.ts';
 import { type Gap, gapsOf } from './gaps.ts';
 import { sizeOf, type Tracked } from './history.ts';
+import { Others } from './others.ts';
 import type { LoadedTask, Snapshot, StepGroup, TaskEnd, TaskState, TaskStorage } from './storage.ts';
 import { counted, missingTask, taskExists } from './timeline.ts';
 import type { TrackedFile, TrackedModel } from './tracker.ts';
-import { toUpdate, updateEntry } from './update.ts';
+import { type ContextUpdate, toUpdate, updateEntry } from './update.ts';
 import { summedDeltas } from './usage.ts';
 
 /** What a history leaves out of the log, and what is known of files and models up to a seq. */
@@ -43,6 +44,7 @@ export class TaskLog implements TaskStorage {
   #savedState: string;
   /** The last seq of this task that is known here. */
   #lastSeq: number;
+  readonly #others: Others;
 
   constructor(services: LogServices, place: TaskPlace, found: FoundTask) {
     this.#services = services;
@@ -50,6 +52,7 @@ export class TaskLog implements TaskStorage {
     this.#gaps = found.gaps;
     this.#savedState = JSON.stringify(found.state);
     this.#lastSeq = found.history.at(-1)?.seq ?? 0;
+    this.#others = new Others(found.updates, this.#lastSeq);
   }
 
   async append({ id, steps }: StepGroup): Promise<void> {
@@ -70,25 +73,42 @@ export class TaskLog implements TaskStorage {
       tracked.seq = seqs[i]!;
       if (seqs[i]! < PROVISIONAL) this.#lastSeq = Math.max(this.#lastSeq, seqs[i]!);
     }
+    const counters = receipt.results.find((result) => result.counters?.updates !== undefined)?.counters;
+    this.#others.wrote(seqs, counters?.updates);
   }
 
-  async save({ state, end, kept, removed, files, models }: Snapshot): Promise<void> {
+  async save(snapshot: Snapshot): Promise<void> {
+    const { state, end, removed } = snapshot;
     const { taskId } = this.#place;
     const operations: Operation[] = [];
     const text = JSON.stringify(state);
     if (text === this.#savedState) operations.push(taskExists(taskId));
     else operations.push(putTask(state, 'present'));
     if (end) operations.push({ op: 'put', kind: kinds.taskEnd, id: taskId, value: encodeJson(end, 'end') });
-    const gaps = removed.length > 0 ? gapsOf(this.#gaps, seqsOf(removed), seqsOf(kept)) : undefined;
-    if (gaps) {
-      const trim: Trim = { gaps, upTo: this.#lastSeq, files, models };
+    const trim = removed.length > 0 ? await this.#trim(snapshot) : undefined;
+    if (trim) {
       const value = encodeJson(trim, 'task', MESSAGE_LIMITS);
       operations.push({ op: 'put', kind: kinds.taskTrim, id: taskId, value });
     }
     await this.#commit(operations);
     if (end) this.#tellEnd(end);
     this.#savedState = text;
-    if (gaps) this.#gaps = gaps;
+    if (trim) this.#gaps = trim.gaps;
+  }
+
+  /** What was removed, and nothing else: what others have added since the task was opened stays. */
+  async #trim({ kept, removed, files, models }: Snapshot): Promise<Trim> {
+    const upTo = this.#lastSeq;
+    const others = this.#others;
+    const after = others.unseenAfter;
+    if (after !== undefined) {
+      const range = { after, before: upTo + 1 };
+      await readPiece(this.#services.context, this.#place, range, (entries) => others.saw(entries));
+    }
+    others.seen(upTo);
+    const gaps = gapsOf(this.#gaps, seqsOf(removed), others.withSeqs(seqsOf(kept)));
+    const used = others.withUsed(files, models);
+    return { gaps, upTo, files: used.files, models: used.models };
   }
 
   #tellEnd({ durationMs, failed }: TaskEnd): void {
@@ -161,7 +181,14 @@ export function putTask(state: TaskState, ifVersion: 'absent' | 'present'): Oper
     { index: indexes.tasksByUser, key: userId, order },
   ];
   if (sessionId !== undefined) places.push({ index: indexes.tasksBySession, key: sessionId, order });
-  return { op: 'put', kind: kinds.task, id, value: encodeJson(state, 'task'), ifVersion, indexes: places };
+  return {
+    op: 'put',
+    kind: kinds.task,
+    id,
+    value: encodeJson(state, 'task', MESSAGE_LIMITS),
+    ifVersion,
+    indexes: places,
+  };
 }
 
 /** A task as it is stored, without its history. */
@@ -175,6 +202,8 @@ export interface StoredTask {
 }
 
 export interface FoundTask extends LoadedTask {
+  /** How many updates it has had. */
+  updates: number;
   gaps: readonly Gap[];
 }
 
@@ -215,31 +244,32 @@ export async function loadTask(context: ServiceContext, place: TaskPlace): Promi
   if (!found) return undefined;
   const { gaps, upTo, files, models } = trim?.value ?? { gaps: [], upTo: 0, files: {}, models: [] };
   const history: Tracked[] = [];
+  const add = (updates: readonly { seq: number; update: ContextUpdate }[]) => {
+    for (const { seq, update } of updates)
+      history.push({ n: history.length + 1, update, size: sizeOf(update.data), seq });
+  };
   let after = 0;
   for (const [first, last] of gaps) {
-    await readPiece(context, place, { after, before: first }, history);
+    await readPiece(context, place, { after, before: first }, add);
     after = last;
   }
-  await readPiece(context, place, { after }, history);
+  await readPiece(context, place, { after }, add);
   const told = history.filter(({ seq }) => seq! <= upTo).length;
-  const { state, end, counters: usage } = found;
+  const { state, end, updates, counters: usage } = found;
   const durationMs = end?.durationMs ?? 0;
-  return { state, end, history, told, files, models, usage, n: history.length, durationMs, gaps };
+  return { state, end, history, told, files, models, usage, n: history.length, durationMs, gaps, updates };
 }
 
 async function readPiece(
   { store }: ServiceContext,
   { partition, taskId: mark }: TaskPlace,
   { after, before }: { after: number; before?: number },
-  history: Tracked[],
+  take: (updates: readonly { seq: number; update: ContextUpdate }[]) => void,
 ): Promise<void> {
   for (let from = after; before === undefined || from + 1 < before; ) {
     const range = { after: from, limit: PAGE, mark, ...(before !== undefined && { before }) };
     const { entries } = await store.readLog(partition, TIMELINE_LOG, range);
-    for (const entry of entries) {
-      const update = toUpdate(entry);
-      history.push({ n: history.length + 1, update, size: sizeOf(update.data), seq: entry.seq });
-    }
+    take(entries.map((entry) => ({ seq: entry.seq, update: toUpdate(entry) })));
     if (entries.length < PAGE) return;
     from = entries.at(-1)!.seq;
   }

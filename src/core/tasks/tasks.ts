@@ -149,7 +149,7 @@ export class TaskService {
     const state = newState(owned, ids);
     const isNew = await createTask(this.#services, place, state);
     if (!isNew) return this.#reopen(place, data, sessionId, options);
-    return this.#context(place, { ...begun(state), gaps: [] }, options);
+    return this.#context(place, { ...begun(state), gaps: [], updates: 0 }, options);
   }
 
   /** Runs a body with a task, and closes it whatever happens; what the body throws is thrown. */

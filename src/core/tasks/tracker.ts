@@ -27,6 +27,18 @@ export class Tracker {
   readonly #files = new Map<string, TrackedFile>();
   #models: TrackedModel[] = [];
 
+  /** What several know, as one: of each file what was done last. */
+  static merged(
+    all: readonly { files: Readonly<Record<string, TrackedFile>>; models: readonly TrackedModel[] }[],
+  ): Tracker {
+    const byTime = (a: { timestamp: number }, b: { timestamp: number }) => a.timestamp - b.timestamp;
+    const merged = new Tracker();
+    const files = all.flatMap(({ files }) => Object.entries(files));
+    for (const [path, file] of files.sort(([, a], [, b]) => byTime(a, b))) merged.#use(path, file);
+    for (const model of all.flatMap(({ models }) => models).sort(byTime)) merged.#call(model);
+    return merged;
+  }
+
   get files(): Record<string, TrackedFile> {
     return Object.fromEntries([...this.#files].map(([path, file]) => [path, { ...file }]));
   }
@@ -54,10 +66,7 @@ export class Tracker {
     if (updateType === 'file_operation' && typeof path === 'string' && typeof operation === 'string') {
       const source = typeof metadata.source === 'string' ? metadata.source : 'task';
       const state = operation === 'delete' ? 'deleted' : 'active';
-      // Order in the map is that of last use.
-      this.#files.delete(path);
-      this.#files.set(path, { operation, source, timestamp, state });
-      if (this.#files.size > MAX_FILES) this.#files.delete(this.#files.keys().next().value!);
+      this.#use(path, { operation, source, timestamp, state });
     }
     if (
       updateType === 'model_usage' &&
@@ -65,9 +74,19 @@ export class Tracker {
       typeof providerId === 'string' &&
       typeof mode === 'string'
     ) {
-      const model = { modelId, providerId, mode, timestamp };
-      if (!this.isLast(model)) this.#models.push(model);
-      if (this.#models.length > MAX_MODELS) this.#models.shift();
+      this.#call({ modelId, providerId, mode, timestamp });
     }
+  }
+
+  #use(path: string, file: TrackedFile): void {
+    // Order in the map is that of last use.
+    this.#files.delete(path);
+    this.#files.set(path, file);
+    if (this.#files.size > MAX_FILES) this.#files.delete(this.#files.keys().next().value!);
+  }
+
+  #call(model: TrackedModel): void {
+    if (!this.isLast(model)) this.#models.push(model);
+    if (this.#models.length > MAX_MODELS) this.#models.shift();
   }
 }

@@ -252,6 +252,32 @@ onEveryStore('tasks', (open) => {
     await expect(engine.tasks.addUpdate('of-s', { updateType: '' })).rejects.toThrow(InvalidInputError);
   });
 
+  test('keep what others have added to them when the one who has them open makes them shorter', async () => {
+    const engine = await open();
+    await newSession(engine);
+    for (const chatId of ['s', 'none']) {
+      const id = `of-${chatId}`;
+      const task = await engine.tasks.open({ id, chatId });
+      const byOthers = (updateType: string, data: unknown) =>
+        engine.tasks.addUpdate(id, { updateType, data });
+      for (let round = 1; round <= 2; round++) {
+        await task.addUpdate('message', 'again');
+        await task.trackFile('mine.ts', 'read');
+        await byOthers('message', `theirs ${round}`);
+        await byOthers('file_operation', { path: `theirs-${round}.ts`, operation: 'edit' });
+        await byOthers('model_usage', { modelId: `m${round}`, providerId: 'acme', mode: 'chat' });
+        await task.addUpdate('message', 'again');
+        expect(task.optimize(5)).toBe(true);
+        await task.save();
+      }
+      const seen = await engine.tasks.get(id);
+      expect(data(seen)).toEqual(expect.arrayContaining(['theirs 1', 'theirs 2', 'again']));
+      expect(data(seen).filter((text) => text === 'again')).toHaveLength(1);
+      expect(Object.keys(seen.fileTracker).sort()).toEqual(['mine.ts', 'theirs-1.ts', 'theirs-2.ts']);
+      expect(seen.models.map(({ modelId }) => modelId)).toEqual(['m1', 'm2']);
+    }
+  });
+
   test('are told by events', async () => {
     const engine = await open();
     await newSession(engine);
