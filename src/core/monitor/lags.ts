@@ -25,9 +25,13 @@ export interface Lags {
   index?: Lag & { building: boolean };
 }
 
-/** Reads how far the journal's consumers are: a page or two of the journal for each. */
-export async function readLags(store: Store, tenant: string, now: number): Promise<Lags> {
-  const { consumers } = await readJournalState(store, { most: UNSAVED + 1 });
+/** Reads how far the journal's consumers are: a page or two of the journal for each. @throws the signal's reason */
+export async function readLags(
+  store: Store,
+  tenant: string,
+  { now, signal }: { now: number; signal: AbortSignal },
+): Promise<Lags> {
+  const { consumers } = await readJournalState(store, { most: UNSAVED + 1, signal });
   const lagOf = ({ behind, more, oldestAt = now, expired }: ConsumerState): Lag => ({
     behind,
     more,

@@ -6,6 +6,7 @@ import { idSchema, parseInput } from '../input.ts';
 import type { ServiceContext } from '../services.ts';
 import type { StoreHealth } from '../store.ts';
 import { MAX_TIMER_MS } from '../store-options.ts';
+import { timed } from '../timed.ts';
 import { Census } from './census.ts';
 import type { Instruments } from './instruments.ts';
 import { type Lags, readLags, sureMs } from './lags.ts';
@@ -24,6 +25,9 @@ import { rates, storeSummary, summaries } from './summaries.ts';
 /** Names of operations beyond these are timed together. */
 const MAX_OPERATIONS = 100;
 const OTHERS = 'other';
+
+/** A store that has not answered by then can't be read (milliseconds): Prometheus waits ten seconds for a scrape. */
+const LOOK_MS = 5000;
 
 const snapshotSchema = z.strictObject({ waitMs: z.number().min(0).max(MAX_TIMER_MS).optional() });
 
@@ -198,7 +202,11 @@ export class MonitorService {
   async #look(): Promise<StoreLook> {
     const { bare } = this.#instruments!;
     const { tenant, clock } = this.#context;
-    const [health, lags] = await Promise.allSettled([bare.health(), readLags(bare, tenant, clock.now())]);
+    const limits = { timeoutMs: LOOK_MS, signal: this.#monitored.closing };
+    const [health, lags] = await Promise.allSettled([
+      timed(() => bare.health(), limits),
+      timed((signal) => readLags(bare, tenant, { now: clock.now(), signal }), limits),
+    ]);
     return {
       ...(health.status === 'fulfilled' && { health: health.value }),
       ...(lags.status === 'fulfilled' && { lags: lags.value }),

@@ -6,6 +6,8 @@ import {
   type Attributes,
   context,
   createNoopMeter,
+  diag,
+  type Histogram,
   isSpanContextValid,
   type Meter,
   metrics,
@@ -76,37 +78,35 @@ export class Telemetry {
     return {
       isOn: this.isOn,
       around: (call, run) => {
-        const span = this.#tracer.startSpan(name, options);
+        const span = harmlessly(() => this.#tracer.startSpan(name, options));
         return inSpan(span, run, { attributes: () => attributesOf(call), outcome });
       },
       ended: ({ durationMs, outcome }: ServiceCall) =>
-        this.#calls.record(durationMs / 1000, { ...options.attributes, ...errorType(outcome) }),
+        record(this.#calls, durationMs, { ...options.attributes, ...errorType(outcome) }),
     };
   };
 
   readonly onStore: StoreObserver = {
     isOn: () => this.isOn(),
     around: (verb, batch, run) => {
-      const span = this.#tracer.startSpan(`holdfast.store.${verb}`, {
-        kind: SpanKind.CLIENT,
-        attributes: this.#storeAttributes(verb),
-      });
+      const options = { kind: SpanKind.CLIENT, attributes: this.#storeAttributes(verb) };
+      const span = harmlessly(() => this.#tracer.startSpan(`holdfast.store.${verb}`, options));
       return inSpan(span, run, {
         attributes: () => batchAttributes(batch),
         outcome: outcomeReader('store', verb),
       });
     },
     ended: (verb, durationMs, outcome) =>
-      this.#store.record(durationMs / 1000, { ...this.#storeAttributes(verb), ...errorType(outcome) }),
+      record(this.#store, durationMs, { ...this.#storeAttributes(verb), ...errorType(outcome) }),
   };
 
   /** A span of a user's own operation, and its end. */
   startOperation(name: string): (durationMs: number, outcome: string) => void {
     const attributes = { 'holdfast.operation.name': name };
-    const span = this.#tracer.startSpan('holdfast.operation', { attributes });
+    const span = harmlessly(() => this.#tracer.startSpan('holdfast.operation', { attributes }));
     return (durationMs, outcome) => {
-      finish(span, outcome);
-      this.#operations.record(durationMs / 1000, { ...attributes, ...errorType(outcome) });
+      if (span) finish(span, outcome);
+      record(this.#operations, durationMs, { ...attributes, ...errorType(outcome) });
     };
   }
 
@@ -127,13 +127,13 @@ export class Telemetry {
 
 /** Runs something with a span in force, so that spans that are begun meanwhile are its children. */
 function inSpan<T>(
-  span: Span,
+  span: Span | undefined,
   run: () => T,
   { attributes, outcome }: { attributes: () => Attributes; outcome: ReadOutcome },
 ): T {
   // Nobody listens: the rest would be for nothing.
-  if (!isSpanContextValid(span.spanContext())) return run();
-  if (span.isRecording()) span.setAttributes(attributes());
+  if (!span || !isSpanContextValid(span.spanContext())) return run();
+  if (span.isRecording()) harmlessly(() => span.setAttributes(attributes()));
   return whenSettled(
     () => context.with(trace.setSpan(context.active(), span), run),
     (error, result) => finish(span, outcome(error, result)),
@@ -142,11 +142,27 @@ function inSpan<T>(
 
 /** An error is told by its code: its message may be somebody else's, and may quote anything. */
 function finish(span: Span, outcome: string): void {
-  if (outcome !== 'ok') {
-    span.setAttributes(errorType(outcome));
-    span.setStatus({ code: SpanStatusCode.ERROR });
+  harmlessly(() => {
+    if (outcome !== 'ok') {
+      span.setAttributes(errorType(outcome));
+      span.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    span.end();
+  });
+}
+
+function record(histogram: Histogram, durationMs: number, attributes: Attributes): void {
+  harmlessly(() => histogram.record(durationMs / 1000, attributes));
+}
+
+/** An SDK whose processors or readers throw must not fail what it watches: OpenTelemetry's own log is told. */
+function harmlessly<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    diag.error('holdfast: the OpenTelemetry SDK has failed', error);
+    return undefined;
   }
-  span.end();
 }
 
 function errorType(outcome: string): Attributes {

@@ -2,6 +2,7 @@ import { register } from 'prom-client';
 import { expect, test, vi } from 'vitest';
 import { StoreUnavailableError } from '../../../src/core/errors.ts';
 import { Census } from '../../../src/core/monitor/census.ts';
+import type { MonitorSnapshot } from '../../../src/core/monitor/snapshot.ts';
 import type { Store } from '../../../src/core/store.ts';
 import { ContextEngine, defineTool, openStore } from '../../../src/index.ts';
 import { inMemory, newSession, onEveryStore } from '../../support/engines.ts';
@@ -87,10 +88,10 @@ test.for([
 test('totals are counted anew where the journal no longer tells what has changed', async () => {
   const engine = await inMemory();
   await newSession(engine);
-  expect((await engine.monitor.snapshot()).totals?.sessions).toBe(1);
+  expect((await engine.monitor.snapshot({ waitMs: 60_000 })).totals?.sessions).toBe(1);
   await newSession(engine, 's2');
   await engine.events.trim({ keepMs: 0 });
-  expect((await engine.monitor.snapshot()).totals?.sessions).toBe(2);
+  expect((await engine.monitor.snapshot({ waitMs: 60_000 })).totals?.sessions).toBe(2);
 });
 
 test('a snapshot tells calls, rates, commits, groups, errors and the process', async () => {
@@ -156,15 +157,40 @@ test('a store that can not be read is seen in the score, and the rest is told al
   });
   await using engine = new ContextEngine(shaky);
   await newSession(engine);
-  expect((await engine.monitor.snapshot()).health.score).toBe(100);
+  const storePart = ({ health }: MonitorSnapshot) => health.parts.find(({ name }) => name === 'store')!.score;
+  expect(storePart(await engine.monitor.snapshot({ waitMs: 60_000 }))).toBe(100);
   away = true;
   await expect(engine.sessions.get('s')).rejects.toThrow();
   const snapshot = await engine.monitor.snapshot();
+  expect(storePart(snapshot)).toBe(0);
   expect(snapshot.health.score).toBeLessThanOrEqual(50);
   expect(snapshot.errors).toEqual({ 'store-unavailable': 1 });
   expect(snapshot.totals).toMatchObject({ sessions: 1 });
   expect(snapshot.lags).toBeUndefined();
-  expect((await engine.monitor.score()).score).toBe(snapshot.health.score);
+  expect((await engine.monitor.score()).score).toBeLessThanOrEqual(50);
+});
+
+test('a store that never answers is one that can not be read, and holds up neither the snapshot nor the end', async () => {
+  const store = await openStore('memory:');
+  const gate = Promise.withResolvers<void>();
+  let hangs = false;
+  const silent = new Proxy(store, {
+    get(target, name: keyof Store) {
+      const member = target[name];
+      if (typeof member !== 'function') return member;
+      const call = member.bind(target) as (...args: unknown[]) => unknown;
+      return hangs && name !== 'close' ? () => gate.promise : call;
+    },
+  });
+  const engine = new ContextEngine(silent, { maintenanceIntervalMs: 0, monitor: { sampleIntervalMs: 0 } });
+  hangs = true;
+  const { health, lags, totals } = await engine.monitor.snapshot({ waitMs: 1 });
+  expect([lags, totals]).toEqual([undefined, undefined]);
+  expect(health.parts.find(({ name }) => name === 'store')!.score).toBe(0);
+  const score = engine.monitor.score();
+  gate.resolve();
+  await engine.close();
+  await expect(score).resolves.toMatchObject({ score: expect.any(Number) });
 });
 
 test('operations of your own are timed, also those that fail, and of very many names the last together', async () => {

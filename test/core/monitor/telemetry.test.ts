@@ -162,7 +162,7 @@ test('an engine that is closed is asked for no more gauges', async () => {
   const ignored = () => undefined;
   diag.setLogger({ error, warn: ignored, info: ignored, debug: ignored, verbose: ignored });
   const engine = await ContextEngine.open('memory:');
-  expect(await pointsOf('holdfast.health.score')).toMatchObject([{ value: 100 }]);
+  expect(await pointsOf('holdfast.health.score')).toMatchObject([{ value: expect.any(Number) }]);
   await engine.close();
   await meters.forceFlush();
   diag.disable();
@@ -208,6 +208,30 @@ test('an SDK that is registered after the engine was opened hears of its spans f
   await engine.sessions.get('s');
   span('holdfast.sessions.get');
 });
+
+test.for(['onStart', 'onEnd'] as const)(
+  'an SDK whose %s throws fails no call, and OpenTelemetry hears of it',
+  async (hook) => {
+    const done = async () => {};
+    const well = { onStart() {}, onEnd() {}, forceFlush: done, shutdown: done };
+    const fails = () => {
+      throw new Error('the exporter is out of order');
+    };
+    trace.disable();
+    trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [{ ...well, [hook]: fails }] }));
+    const error = vi.fn();
+    const ignored = () => undefined;
+    diag.setLogger({ error, warn: ignored, info: ignored, debug: ignored, verbose: ignored });
+    const engine = await inMemory();
+    const id = await newSession(engine);
+    await engine.messages.append(id, { role: 'user', content: 'hi' });
+    await expect(engine.sessions.get('nobody')).rejects.toMatchObject({ code: 'not-found' });
+    engine.monitor.operationTimer('plan').stop();
+    expect((await engine.messages.list(id)).map(({ content }) => content)).toEqual(['hi']);
+    diag.disable();
+    expect(error).toHaveBeenCalledWith('holdfast: the OpenTelemetry SDK has failed', expect.any(Error));
+  },
+);
 
 test('an engine without monitoring makes no spans', async () => {
   await using engine = await ContextEngine.open('memory:', { monitor: { enabled: false } });
