@@ -5,6 +5,7 @@ import { idSchema, objectSchema, parseInput, timeSchema } from '../input.ts';
 import { decodeJson, encodeJson, type Json, type JsonObject } from '../json.ts';
 import { copyOf, mergedMetadata } from '../metadata.ts';
 import { MAX_TIMER_MS } from '../store-options.ts';
+import { taskDataShape } from './given.ts';
 import { History, type Tracked } from './history.ts';
 import { Outbox } from './outbox.ts';
 import { asynchronous, type ReleaseFailure, Resources, releaseError } from './resources.ts';
@@ -51,6 +52,10 @@ const fileSchema = z.strictObject({
   path: z.string().min(1).max(1024),
   operation: idSchema.max(64),
   source: idSchema.max(64),
+});
+const ownSchema = z.strictObject({
+  metadata: taskDataShape.metadata.nonoptional(),
+  metadataToggles: taskDataShape.metadataToggles,
 });
 const toggleSchema = z.strictObject({ key: idSchema, on: z.boolean() });
 
@@ -203,7 +208,7 @@ export class TaskContext implements AsyncDisposable, Disposable {
   updateMetadata(changes: Record<string, unknown>): Promise<void> {
     parseInput(objectSchema, changes, 'updateMetadata');
     this.#checkOpen();
-    this.metadata = mergedMetadata(this.metadata, copyOf(changes));
+    this.metadata = copyOf(mergedMetadata(this.metadata, copyOf(changes)));
     return this.addUpdate('metadata', changes);
   }
 
@@ -422,8 +427,16 @@ export class TaskContext implements AsyncDisposable, Disposable {
   }
 
   #snapshot(removed: readonly Tracked[]): Snapshot {
-    const { id, userId, chatId, sessionId, createdAt, metadata, metadataToggles } = this;
+    const { id, userId, chatId, sessionId, createdAt } = this;
     const session = sessionId === undefined ? {} : { sessionId };
+    // Both can be changed by anybody.
+    const given = parseInput(
+      ownSchema,
+      { metadata: this.metadata, metadataToggles: this.metadataToggles },
+      'task',
+    );
+    const metadata = copyOf(given.metadata);
+    const metadataToggles = { ...given.metadataToggles };
     const state: TaskState = { id, userId, chatId, ...session, metadata, metadataToggles, createdAt };
     const { files, models } = this.#tracker;
     return {

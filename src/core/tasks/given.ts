@@ -73,7 +73,7 @@ export function continued(before: TaskState, given: TaskData): TaskState {
   }
   return {
     ...before,
-    metadata: mergedMetadata(before.metadata, metadataOf(given)),
+    metadata: copyOf(mergedMetadata(before.metadata, metadataOf(given))),
     metadataToggles: { ...before.metadataToggles, ...given.metadataToggles },
   };
 }

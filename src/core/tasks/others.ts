@@ -35,9 +35,9 @@ export class Others {
   }
 
   /** Takes in all of the task that was not seen before: what is not from here is from others. */
-  saw(entries: readonly { seq: number; update: ContextUpdate }[]): void {
+  saw(all: readonly { seq: number; update: ContextUpdate }[]): void {
     const own = new Set(this.#own);
-    for (const { seq, update } of entries) {
+    for (const { seq, update } of all) {
       if (own.has(seq)) continue;
       this.#seqs.push(seq);
       this.#tracker.see(update);
@@ -57,7 +57,10 @@ export class Others {
   }
 
   /** What was used last, here or by others. */
-  withUsed(files: Record<string, TrackedFile>, models: readonly TrackedModel[]): Tracker {
-    return Tracker.merged([{ files, models }, this.#tracker]);
+  withUsed(
+    files: Record<string, TrackedFile>,
+    models: TrackedModel[],
+  ): { files: Record<string, TrackedFile>; models: TrackedModel[] } {
+    return this.#seqs.length === 0 ? { files, models } : Tracker.merged([{ files, models }, this.#tracker]);
   }
 }

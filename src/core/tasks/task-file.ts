@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { StoreCorruptError, StoreUnavailableError } from '../errors.ts';
+import { type HoldfastError, isHoldfastError, StoreCorruptError, StoreUnavailableError } from '../errors.ts';
 import { fileText, type ReadFile, readFileText, stepLines } from './file-format.ts';
 import type { Snapshot, StepGroup, TaskStorage } from './storage.ts';
 
@@ -187,7 +187,9 @@ function syncFolder(folder: string): void {
   }
 }
 
-function unavailable(error: unknown): StoreUnavailableError {
+function unavailable(error: unknown): HoldfastError {
+  // What can't be written as it is.
+  if (isHoldfastError(error)) return error;
   const { code = 'unknown' } = error as NodeJS.ErrnoException;
   return new StoreUnavailableError(`the file of the task can't be read or written (${code})`, {
     cause: error,

@@ -103,7 +103,9 @@ export class TaskLog implements TaskStorage {
     const after = others.unseenAfter;
     if (after !== undefined) {
       const range = { after, before: upTo + 1 };
-      await readPiece(this.#services.context, this.#place, range, (entries) => others.saw(entries));
+      const all: { seq: number; update: ContextUpdate }[] = [];
+      await readPiece(this.#services.context, this.#place, range, (page) => void all.push(...page));
+      others.saw(all);
     }
     others.seen(upTo);
     const gaps = gapsOf(this.#gaps, seqsOf(removed), others.withSeqs(seqsOf(kept)));

@@ -44,6 +44,13 @@ describe('a task context', () => {
     expect(task.history.at(-1)).toMatchObject({ updateType: 'metadata', data: { c: 4, constructor: null } });
   });
 
+  test('does not let its metadata grow beyond what can be kept', () => {
+    using task = taskContext({ metadata: { a: 'x'.repeat(700_000) } });
+    expect(() => task.updateMetadata({ b: 'x'.repeat(700_000) })).toThrow(InvalidInputError);
+    expect(Object.keys(task.metadata)).toEqual(['a']);
+    expect(task.history).toEqual([]);
+  });
+
   test('has an update in its history at once, and as it was when it was added', async () => {
     using task = taskContext();
     const data = { text: 'hello' };

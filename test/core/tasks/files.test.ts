@@ -213,6 +213,22 @@ describe('tasks in a folder', () => {
     expect(() => taskContext({ id: 't', userId: 'bob' }, { taskDir })).toThrow(ConflictError);
   });
 
+  test('say what is wrong with metadata that were made unfit to be kept, and are saved once they are mended', async () => {
+    const task = taskContext({ id: 't' }, { taskDir });
+    for (const [metadata, what] of [
+      [{ a: 1n }, /metadata\.a/],
+      [null, /metadata: expected/],
+    ] as const) {
+      task.metadata = metadata as never;
+      await expect(task.save()).rejects.toThrow(what);
+      await expect(task.save()).rejects.toThrow(InvalidInputError);
+    }
+    task.metadata = { a: 1 };
+    await task.close();
+    using again = taskContext({ id: 't' }, { taskDir });
+    expect(again.metadata).toEqual({ a: 1 });
+  });
+
   test('beyond the limit are pruned, the ones that were used longest ago, and nothing that is not ours', async () => {
     await writeFile(join(taskDir, 'notes.txt'), 'mine');
     await writeFile(join(taskDir, 'T.holdfast-task'), 'not ours: no name of ours has a capital');

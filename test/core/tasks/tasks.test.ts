@@ -363,6 +363,20 @@ onEveryStore('tasks', (open) => {
     expect(JSON.stringify(items)).not.toContain('secret');
   });
 
+  test('have as much metadata as may be given, and say at once what would be too much', async () => {
+    const engine = await open();
+    const metadata = { a: 'x'.repeat(2 ** 20 - 10) };
+    await using task = await engine.tasks.open({ id: 't', metadata });
+    await expect(engine.tasks.open({ id: 't', metadata: { b: 'x'.repeat(100) } })).rejects.toThrow(
+      InvalidInputError,
+    );
+    task.metadata.b = 'x'.repeat(100);
+    await expect(task.save()).rejects.toThrow(InvalidInputError);
+    task.metadata = metadata;
+    await task.save();
+    expect((await engine.tasks.get('t')).metadata).toEqual(metadata);
+  });
+
   test('that say nothing else may hold what the engine says, also when they are only looked at', async () => {
     const engine = await open({ taskMaxSize: 5 });
     await using task = await engine.tasks.open({ id: 'one' });
