@@ -29,7 +29,8 @@ export function failureOf(error: unknown): Failure {
     const badInput = inputCodes.has(error.code) && !isPortInUse(error.cause);
     const exitCode = badInput ? exitCodes.badInput : exitCodes.failed;
     const told = error.toJSON() as unknown as Failure['error'];
-    return { exitCode, error: isNoSession(error) ? { ...told, hint: noSessionHint } : told };
+    const hint = hintOf(error);
+    return { exitCode, error: hint === undefined ? told : { ...told, hint } };
   }
   const message = error instanceof Error ? error.message : String(error);
   return {
@@ -40,10 +41,13 @@ export function failureOf(error: unknown): Failure {
 }
 
 /** The error's own hint speaks to programs. */
-const noSessionHint = '`holdfast sessions` lists those that are there.';
+const hints: Readonly<Record<string, string>> = {
+  session: '`holdfast sessions` lists those that are there.',
+  task: '`holdfast tasks list` lists those that are there.',
+};
 
-function isNoSession({ code, details }: HoldfastError): boolean {
-  return code === 'not-found' && details?.what === 'session';
+function hintOf({ code, details }: HoldfastError): string | undefined {
+  return code === 'not-found' ? hints[String(details?.what)] : undefined;
 }
 
 /** A setting that is fine, and may work a moment later. */

@@ -31,17 +31,26 @@ export async function run(args: readonly string[], env: NodeJS.ProcessEnv): Prom
       const cli = new Cli(command.optsWithGlobals<GlobalOptions>(), env);
       exitCode = (await work(cli, command.args, command.opts() as Options)) ?? exitCodes.ok;
     };
+  let help = '';
   try {
     // Without a word, the program explains itself.
-    await buildProgram(runner).parseAsync(args.length > 0 ? args : ['--help'], { from: 'user' });
+    await buildProgram(runner, (text) => {
+      help += text;
+    }).parseAsync(args.length > 0 ? args : ['--help'], { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
+    // So does a command that has others below it.
+    if (error instanceof CommanderError && error.code === 'commander.help') {
+      process.stdout.write(help);
+      return exitCodes.ok;
+    }
     return tell(error, args);
   }
 }
 
-function buildProgram(runner: Runner): Command {
+/** @param writeErr is given what Commander would say of errors, which is said otherwise here */
+function buildProgram(runner: Runner, writeErr: (text: string) => void): Command {
   const program = new Command('holdfast')
     .description(
       'The context engine for AI agents: keeps what they must not forget, and builds windows that fit.',
@@ -55,7 +64,7 @@ function buildProgram(runner: Runner): Command {
     .option('--json', 'print JSON and nothing else')
     .option('--no-color', 'print without colours')
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ writeErr: () => {} })
+    .configureOutput({ writeErr })
     .showSuggestionAfterError()
     .exitOverride()
     .addHelpText('after', programHelp);

@@ -20,7 +20,7 @@ async function working(): Promise<{ cwd: string }> {
 }
 
 describe('holdfast tasks', () => {
-  it('lists tasks, of a session or a user', async () => {
+  it('lists tasks, of a session, a user or a chat', async () => {
     const where = await working();
     expect((await holdfast(['tasks', 'list'], where)).stdout).toMatch(
       /lost +failed[\s\S]*mend +completed +mara +ticket/,
@@ -29,7 +29,17 @@ describe('holdfast tasks', () => {
       tasks: [{ id: 'mend', updates: 3, usage: { calls: 1 } }],
     });
     expect((await holdfast(['tasks', 'list', '--user', 'nobody'], where)).stdout).toContain('no tasks');
+    expect(await json(['tasks', 'list', '--chat', 'none'], where)).toMatchObject({ tasks: [{ id: 'lost' }] });
   });
+
+  it.each(['tasks', 'memory'])(
+    'explains %s, as the program does, when nothing more is said',
+    async (command) => {
+      const { code, stdout, stderr } = await holdfast([command]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toMatch(new RegExp(`^Usage: holdfast ${command}[^]*Commands:\\n +list`));
+    },
+  );
 
   it('shows what a task did', async () => {
     const where = await working();
@@ -37,6 +47,10 @@ describe('holdfast tasks', () => {
     expect(stdout).toMatch(/files +bicycle\.txt/);
     expect(stdout).toContain('the chain is off');
     expect(await json(['tasks', 'show', 'mend'], where)).toMatchObject({ models: [{ modelId: 'm' }] });
-    expect((await holdfast(['tasks', 'show', 'nothing'], where)).code).not.toBe(0);
+    expect((await holdfast(['tasks', 'show', 'mend', '--limit', '1'], where)).stdout).not.toContain('"m"');
+    expect((await holdfast(['tasks', 'show', 'mend', '--limit', '0'], where)).stdout).not.toContain('chain');
+    const { code, stderr } = await holdfast(['tasks', 'show', 'nothing'], where);
+    expect(code).toBe(1);
+    expect(stderr).toContain('`holdfast tasks list`');
   });
 });

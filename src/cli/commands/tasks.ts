@@ -8,6 +8,7 @@ import { clip, count, facts, safeLine, table, when } from '../text.ts';
 interface Listing {
   session?: string;
   user?: string;
+  chat?: string;
   limit: number;
   after?: string;
 }
@@ -49,12 +50,14 @@ function listCommand(tasks: Command, run: Runner): void {
     .description('Lists tasks, newest first; all of the tenant where nobody is named.')
     .option('--session <id>', 'only those of a session')
     .option('--user <id>', 'only those of a user')
+    .option('--chat <id>', 'only those of a chat, be it a session or not')
     .option('--limit <n>', 'how many, 1 to 1000', wholeNumber, 50)
     .option('--after <cursor>', 'the page after: what the page before ended with')
     .action(
-      run<Listing>((cli, _args, { session, user, limit, after }) =>
+      run<Listing>((cli, _args, { session, user, chat, limit, after }) =>
         cli.withEngine(async ({ engine }) => {
-          const page = await engine.tasks.list({ sessionId: session, userId: user, limit, after });
+          const whose = { sessionId: session, userId: user, chatId: chat };
+          const page = await engine.tasks.list({ ...whose, limit, after });
           if (cli.json) cli.out.json(page);
           else printTasks(cli.out, page.tasks, page.next);
           return undefined;
@@ -113,7 +116,7 @@ function printTask(out: Output, task: TaskJson, limit: number): void {
     ],
   ];
   for (const line of facts(lines)) out.line(line);
-  const shown = task.history.slice(-limit);
+  const shown = limit === 0 ? [] : task.history.slice(-limit);
   const rows = shown.map(({ timestamp, updateType, data }) => [
     when(timestamp),
     safeLine(updateType),
