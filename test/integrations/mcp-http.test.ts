@@ -8,7 +8,7 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ContextEngine } from '../../src/index.ts';
-import { connectMcpTools } from '../../src/integrations/mcp/index.ts';
+import { connectMcpTools, type McpOptions } from '../../src/integrations/mcp/index.ts';
 import { mcpServer, toolNames } from '../support/mcp-server.ts';
 
 let engine: ContextEngine;
@@ -81,8 +81,11 @@ async function stop(): Promise<void> {
   await new Promise((resolve) => http.close(resolve));
 }
 
-const connect = () =>
-  connectMcpTools({ url, headers: { authorization: 'Bearer kettle' } }, { register: engine.tools });
+const connect = (options: McpOptions = {}) =>
+  connectMcpTools(
+    { url, headers: { authorization: 'Bearer kettle' } },
+    { register: engine.tools, ...options },
+  );
 const call = (name: string, input: unknown = {}, signal?: AbortSignal) =>
   engine.tools.execute(name, input, signal ? { signal } : {});
 
@@ -98,14 +101,17 @@ test('calls the tools of a server over HTTP, and takes leave of it', async () =>
 });
 
 test('passes a cancellation on over HTTP', async () => {
-  await using _mcp = await connect();
+  const begun = new Set<string>();
+  const onProgress = ({ toolCallId = '' }) => void begun.add(toolCallId);
+  await using _mcp = await connect({ onProgress });
   const caller = new AbortController();
   const waiting = call('wait', { id: 'soup' }, caller.signal);
   caller.abort();
   expect((await waiting).error).toMatchObject({ code: 'aborted' });
   const again = new AbortController();
-  const second = call('wait', { id: 'stew' }, again.signal);
-  await expect.poll(async () => (await call('cancelled')).success).toBe(true);
+  const options = { signal: again.signal, toolCallId: 'second' };
+  const second = engine.tools.execute('wait', { id: 'stew' }, options);
+  await expect.poll(() => begun.has('second')).toBe(true);
   again.abort();
   await second;
   await expect.poll(async () => (await call('cancelled')).result).toContain('stew');

@@ -98,8 +98,9 @@ test('passes a cancellation on to the server, and progress back', async () => {
 });
 
 test('passes the end of the time on to the server', async () => {
-  await using _mcp = await connect({ overrides: { timeoutMs: 200 } });
-  expect((await call('wait', { id: 'stew' })).error).toMatchObject({ code: 'timeout' });
+  await using _mcp = await connect();
+  const waiting = engine.tools.execute('wait', { id: 'stew' }, { timeoutMs: 200 });
+  expect((await waiting).error).toMatchObject({ code: 'timeout' });
   expect((await call('cancelled')).result).toBe('stew');
 });
 

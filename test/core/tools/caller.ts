@@ -8,7 +8,7 @@ engine.tools.register(
     name: 'send',
     description: 'Sends a letter.',
     input: { type: 'object' },
-    rateLimit: { calls: Number(limit), perMs: 24 * 3_600_000 },
+    rateLimit: { calls: Number(limit), perMs: 2 ** 31 - 1 },
     execute: () => 'sent',
   }),
 );

@@ -285,7 +285,7 @@ test('no more calls of a tool run at a time than it takes', async () => {
 });
 
 test('a call that goes on after it was given up on keeps its slot until it ends', async () => {
-  const engine = await inMemory();
+  const engine = await inMemory({ concurrency: { graceMs: 3_600_000 } });
   const gates: PromiseWithResolvers<void>[] = [];
   engine.tools.register(
     defineTool({

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { describe, expect, it, onTestFinished, test } from 'vitest';
+import { expect, it, onTestFinished, test } from 'vitest';
 import { toolRatePartition } from '../../../src/core/partitions.ts';
 import { sweepExpired } from '../../../src/core/sessions/sweep.ts';
 import { ContextEngine, defineTool, type Tool } from '../../../src/index.ts';
@@ -22,11 +22,12 @@ function limited(rateLimit: NonNullable<Tool['rateLimit']>): Tool {
 }
 
 const run = promisify(execFile);
-const HOUR = 3_600_000;
+/** The longest window, 25 days: tests do not run into its end. */
+const LONG = 2 ** 31 - 1;
 
 test('a call over the limit is told when to come again, and the tool is not called', async () => {
   const engine = await inMemory();
-  engine.tools.register(limited({ calls: 2, perMs: HOUR }));
+  engine.tools.register(limited({ calls: 2, perMs: LONG }));
   const codes: unknown[] = [];
   for (let i = 0; i < 4; i++) {
     const { error, attempts } = await engine.tools.execute('send');
@@ -34,7 +35,7 @@ test('a call over the limit is told when to come again, and the tool is not call
     if (!error) continue;
     expect(error.details).toMatchObject({ scope: 'tool' });
     expect(error.details!.retryAfterMs).toBeGreaterThan(0);
-    expect(error.details!.retryAfterMs).toBeLessThanOrEqual(HOUR);
+    expect(error.details!.retryAfterMs).toBeLessThanOrEqual(LONG);
   }
   expect(codes).toEqual([
     [undefined, 1],
@@ -46,7 +47,7 @@ test('a call over the limit is told when to come again, and the tool is not call
 
 test('calls are counted for each user, or each session, where the tool says so', async () => {
   const engine = await inMemory();
-  engine.tools.register(limited({ calls: 1, perMs: HOUR, scope: 'user' }));
+  engine.tools.register(limited({ calls: 1, perMs: LONG, scope: 'user' }));
   const code = async (userId?: string, tenant = 'default') =>
     (await engine.tenant(tenant).tools.execute('send', {}, { userId })).error?.code ?? 'ok';
   expect([await code('ada'), await code('ada'), await code('bob')]).toEqual(['ok', 'rate-limited', 'ok']);
@@ -56,14 +57,14 @@ test('calls are counted for each user, or each session, where the tool says so',
 
 test('what is given from the cache is no call', async () => {
   const engine = await inMemory();
-  const { input } = limited({ calls: 1, perMs: HOUR });
+  const { input } = limited({ calls: 1, perMs: LONG });
   engine.tools.register(
     defineTool({
       name: 'send',
       description: 'Sends.',
       input: input as { type: 'object' },
-      rateLimit: { calls: 1, perMs: HOUR },
-      cache: { ttlMs: HOUR },
+      rateLimit: { calls: 1, perMs: LONG },
+      cache: { ttlMs: LONG },
       execute: () => 'sent',
     }),
   );
@@ -94,7 +95,7 @@ test('counts of windows that are over go away, and in the end all of them', asyn
 test('a limit whose counts can not be kept lets nobody through', async () => {
   const store = new MemoryStore();
   await using engine = new ContextEngine(store, { maintenanceIntervalMs: 0, onError: () => {} });
-  engine.tools.register(limited({ calls: 10, perMs: HOUR }));
+  engine.tools.register(limited({ calls: 10, perMs: LONG }));
   await store.close();
   expect(await engine.tools.execute('send')).toMatchObject({ success: false, attempts: 0 });
 });
@@ -107,7 +108,7 @@ onEverySharedStore('a rate limit', (place) => {
   it('is kept by all engines on a store together', async () => {
     const open = await place();
     const engines = [await open(), await open(), await open()];
-    for (const engine of engines) engine.tools.register(limited({ calls: 25, perMs: HOUR }));
+    for (const engine of engines) engine.tools.register(limited({ calls: 25, perMs: LONG }));
     const calls = engines.flatMap((engine) => Array.from({ length: 20 }, () => engine.tools.execute('send')));
     const results = await Promise.all(calls);
     expect(results.filter(({ success }) => success)).toHaveLength(25);
@@ -125,20 +126,13 @@ test('a rate limit is kept by processes that share a file', async () => {
   expect(sent[0]! + sent[1]! + sent[2]!).toBe(25);
 }, 60_000);
 
-describe('a window of a limit', () => {
-  it('is followed by a new one', async () => {
-    // The library tells who is over the limit by the system's clock.
-    const engine = await inMemory();
-    engine.tools.register(limited({ calls: 1, perMs: 50 }));
-    await expect
-      .poll(
-        async () => {
-          const first = await engine.tools.execute('send');
-          return first.success;
-        },
-        { timeout: 5000 },
-      )
-      .toBe(true);
-    await expect.poll(async () => (await engine.tools.execute('send')).success, { timeout: 5000 }).toBe(true);
-  });
+test('a window of a limit is followed by a new one', async () => {
+  let now = 1_000_000;
+  const engine = await inMemory({ clock: { now: () => now } });
+  engine.tools.register(limited({ calls: 1, perMs: 50 }));
+  const isAllowed = async () => (await engine.tools.execute('send')).success;
+  expect([await isAllowed(), await isAllowed()]).toEqual([true, false]);
+  now += 50;
+  // The library remembers by the system's clock who is over the limit.
+  await expect.poll(isAllowed).toBe(true);
 });
