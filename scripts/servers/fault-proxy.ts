@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freePort } from './free-port.ts';
 
 /** What is wrong with the network between a client and a server. */
 interface Faults {
@@ -13,18 +14,19 @@ export class FaultProxy implements AsyncDisposable {
   readonly #target: number;
   readonly #faults: Faults = { latencyMs: 0, lost: { requests: false, answers: false } };
   readonly #connections = new Set<Connection>();
-  #port = 0;
+  readonly #port: number;
   #door: Server | undefined;
 
   /** Starts a proxy before the server on port `target`. */
   static async start(target: number): Promise<FaultProxy> {
-    const proxy = new FaultProxy(target);
+    const proxy = new FaultProxy(target, await freePort());
     await proxy.refuse(false);
     return proxy;
   }
 
-  private constructor(target: number) {
+  private constructor(target: number, port: number) {
     this.#target = target;
+    this.#port = port;
   }
 
   /** The port that clients connect to instead of the server's. */
@@ -67,7 +69,6 @@ export class FaultProxy implements AsyncDisposable {
     const door = createServer({ allowHalfOpen: true }, (client) => this.#connect(client));
     door.listen(this.#port, '127.0.0.1');
     await once(door, 'listening');
-    this.#port = (door.address() as AddressInfo).port;
     this.#door = door;
   }
 

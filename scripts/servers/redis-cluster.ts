@@ -3,7 +3,7 @@ import { onRedis, type RedisOptions, startRedis } from './redis.ts';
 import type { Server } from './server.ts';
 
 const SLOTS = 16_384;
-const READY_MS = 30_000;
+const READY_MS = 60_000;
 
 export interface RedisClusterOptions extends RedisOptions {
   /** 3 unless said otherwise; Redis needs 3 to agree on a failover. */
@@ -105,12 +105,13 @@ async function until(
   question: readonly string[],
   isRight: (lines: string[]) => boolean,
 ): Promise<void> {
-  const deadline = Date.now() + READY_MS;
+  const deadline = performance.now() + READY_MS;
   await onRedis(port, async (client) => {
     for (;;) {
       const answer = String(await client.sendCommand(question));
       if (isRight(answer.trim().split(/\r?\n/))) return;
-      if (Date.now() > deadline) throw new Error(`the cluster does not form; port ${port} says:\n${answer}`);
+      if (performance.now() > deadline)
+        throw new Error(`the cluster does not form; port ${port} says:\n${answer}`);
       await delay(20);
     }
   });

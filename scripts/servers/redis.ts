@@ -8,10 +8,10 @@ export interface RedisOptions {
   /** `redis` unless said otherwise. */
   readonly kind?: 'redis' | 'valkey';
   /**
-   * Keeps an append-only file, synced every second or before each answer. Absent: nothing is on disk, and a restart
-   * starts empty.
+   * Keeps an append-only file, synced when the system likes to, every second or before each answer. Absent: nothing is
+   * on disk, and a restart starts empty.
    */
-  readonly appendOnly?: 'everysec' | 'always';
+  readonly appendOnly?: 'no' | 'everysec' | 'always';
   /** Further settings, as in `redis.conf`. */
   readonly settings?: Readonly<Record<string, string>>;
 }

@@ -7,8 +7,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, commandOf, type Program, signalContainer, type User } from './program.ts';
 import { noteCommand } from './run-folder.ts';
 
-const READY_MS = 20_000;
-const STOP_MS = 10_000;
+/** A busy disk keeps a server from its work for many seconds. */
+const READY_MS = 60_000;
+const STOP_MS = 60_000;
 
 /** How a server is run. */
 export interface ServerSetup {
@@ -77,14 +78,14 @@ export class Server implements AsyncDisposable {
   /** Starts the server again on its port and data, after it was shut down where it still runs. */
   async restart(): Promise<void> {
     await this.stop();
-    const end = Date.now() + READY_MS;
+    const end = performance.now() + READY_MS;
     for (;;) {
       try {
         await this.#launch();
         return;
       } catch (error) {
         // What a killed server has left, its children say, may be in the way for a moment.
-        if (Date.now() > end) throw error;
+        if (performance.now() > end) throw error;
         await delay(50);
       }
     }
@@ -111,9 +112,9 @@ export class Server implements AsyncDisposable {
     child.once('exit', (code, signal) => (ended = `it ended with ${signal ?? code}`));
     child.unref();
     noteCommand(folder, child.pid, command.container);
-    const deadline = Date.now() + READY_MS;
+    const deadline = performance.now() + READY_MS;
     let problem: unknown;
-    while (ended === undefined && Date.now() < deadline) {
+    while (ended === undefined && performance.now() < deadline) {
       try {
         await answers();
         return;

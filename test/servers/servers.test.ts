@@ -78,7 +78,7 @@ test('a killed Postgres comes back with what was committed', async (context) => 
 
 test('a replica takes the place of a master that was killed', async (context) => {
   await serverUrl('redis', context);
-  const cluster = await startRedisCluster({ replicasPerMaster: 1 });
+  const cluster = await startRedisCluster({ replicasPerMaster: 1, nodeTimeoutMs: 5000 });
   onTestFinished(() => cluster[Symbol.asyncDispose]());
   const [master, , , replica] = cluster.nodes;
   const key = 'foo{06S}';
@@ -111,6 +111,7 @@ test.for(['SIGKILL', 'SIGINT', 'process.exit'])(
     else child.kill(end as NodeJS.Signals);
     await once(child, 'exit');
     await expect.poll(() => existsSync(folder)).toBe(false);
-    await expect(get(port, 'a')).rejects.toThrow('ECONNREFUSED');
+    // One that was in the middle of a sync is gone a moment later.
+    await expect.poll(() => get(port, 'a').catch(String)).toContain('ECONNREFUSED');
   },
 );

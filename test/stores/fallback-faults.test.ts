@@ -46,6 +46,26 @@ test('takes one slow call for no outage while others are answered', async () => 
   expect(states).toEqual(['normal']);
 });
 
+test('takes no store for silent because its own process was held up', async () => {
+  const { open, wire, target } = await outagePlace();
+  const timeoutMs = 40;
+  const source = new Proxy(wire.before(target), {
+    get: (before, name: keyof Store) => {
+      if (name !== 'listLogs') return before[name];
+      return async () => {
+        for (const end = performance.now() + 10 * timeoutMs; performance.now() < end; );
+        // The timers that are due come first, and then the answer.
+        await setImmediate();
+        return setImmediate([]);
+      };
+    },
+  });
+  const states: string[] = [];
+  const store = await open({ timeoutMs, onStateChange: (state) => states.push(state) }, { source });
+  expect(await store.listLogs(p)).toEqual([]);
+  expect(states).toEqual(['normal']);
+});
+
 test('takes a store that answers nothing, or one call never, for lost', async () => {
   const { open, wire } = await outagePlace();
   const store = await open({ timeoutMs: 40 });

@@ -189,7 +189,7 @@ describe('a postgres store and its server', () => {
   it('gives up in time on a commit that the server does not answer, and says that it may be done', () =>
     inPlace(async ({ url, client }) => {
       await PostgresStore.migrate(url);
-      const store = await PostgresStore.open(url, { durability: 'normal', timeoutMs: 300 });
+      const store = await PostgresStore.open(url, { durability: 'normal', timeoutMs: 2000 });
       await commit(store, partition(), append([1]));
       await client.query('BEGIN');
       await client.query(`LOCK TABLE ${schemaOf(url)}.logs IN ACCESS EXCLUSIVE MODE`);

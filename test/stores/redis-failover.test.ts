@@ -40,7 +40,7 @@ test('follows a name to the new master when two servers change roles', async (co
   await expect.poll(linked).toBe(true);
   let master = first.port;
   const name = await startName(() => master);
-  const store = await RedisStore.open(name.url, { timeoutMs: 5_000 });
+  const store = await RedisStore.open(name.url, { timeoutMs: 20_000 });
   await commit(store, 1);
   await onRedis(second.port, (client) => client.sendCommand(['REPLICAOF', 'NO', 'ONE']));
   await onRedis(first.port, (client) => client.sendCommand(['REPLICAOF', '127.0.0.1', String(second.port)]));
@@ -53,11 +53,12 @@ test('follows a name to the new master when two servers change roles', async (co
 });
 
 test('takes a server that lets nobody else in for one that is away', async (context) => {
-  await using server = await ownServer(context, { settings: { maxclients: '4' } });
+  await using server = await ownServer(context);
   const clients = Array.from({ length: 4 }, () =>
     createClient({ url: server.url, socket: { reconnectStrategy: false } }).on('error', () => {}),
   );
-  await Promise.allSettled(clients.map((client) => client.connect()));
+  await Promise.all(clients.map((client) => client.connect()));
+  await clients[0]!.configSet('maxclients', '4');
   await expect(RedisStore.open(server.url, { timeoutMs: 300 })).rejects.toMatchObject({
     code: 'store-unavailable',
     details: { inDoubt: false },
@@ -66,8 +67,8 @@ test('takes a server that lets nobody else in for one that is away', async (cont
 });
 
 test('fails at once while the server is known to be away, and works once it is back', async (context) => {
-  await using server = await ownServer(context, { appendOnly: 'everysec' });
-  const store = await RedisStore.open(server.url, { timeoutMs: 400 });
+  await using server = await ownServer(context, { appendOnly: 'no' });
+  const store = await RedisStore.open(server.url, { timeoutMs: 2000 });
   await commit(store, 1);
   await server.kill();
   await expect(commit(store, 2)).rejects.toMatchObject({ code: 'store-unavailable' });
@@ -94,7 +95,7 @@ test('fails nothing on the other masters of a cluster while one is away', async 
     nodeTimeoutMs: 60_000,
     settings: { 'cluster-require-full-coverage': 'no' },
   });
-  const store = await RedisStore.open(cluster.url, { timeoutMs: 600 });
+  const store = await RedisStore.open(cluster.url, { timeoutMs: 3000 });
   const into = (i: number) =>
     store
       .commit({
@@ -117,7 +118,7 @@ test('fails nothing on the other masters of a cluster while one is away', async 
 
 test('says which scheme a URL has to have for a cluster, and for a single server', async (context) => {
   await serverUrl('redis-cluster', context);
-  await using cluster = await startRedisCluster();
+  await using cluster = await startRedisCluster({ nodeTimeoutMs: 60_000 });
   await using server = await ownServer(context);
   for (const { port } of cluster.nodes) {
     await expect(RedisStore.open(`redis://127.0.0.1:${port}`)).rejects.toMatchObject({

@@ -45,7 +45,7 @@ async function moveSlot(slot: number, from: Node, to: Node, others: readonly Nod
     for (;;) {
       const keys = (await client.sendCommand(['CLUSTER', 'GETKEYSINSLOT', String(slot), '1'])) as string[];
       if (keys.length === 0) return;
-      await client.sendCommand(['MIGRATE', '127.0.0.1', String(to.port), '', '0', '5000', 'KEYS', ...keys]);
+      await client.sendCommand(['MIGRATE', '127.0.0.1', String(to.port), '', '0', '60000', 'KEYS', ...keys]);
       moved += keys.length;
     }
   });
@@ -55,7 +55,7 @@ async function moveSlot(slot: number, from: Node, to: Node, others: readonly Nod
 
 async function startCluster(context: TestContext) {
   await serverUrl('redis-cluster', context);
-  return startRedisCluster({ nodeTimeoutMs: 15_000 });
+  return startRedisCluster({ nodeTimeoutMs: 60_000 });
 }
 
 test('loses, doubles and halves nothing while slots move from node to node', async (context) => {
@@ -71,7 +71,7 @@ test('loses, doubles and halves nothing while slots move from node to node', asy
     const ranges = answer as unknown as [number, number, [string, number, string]][];
     return ranges.find(([start, end]) => start <= slot && slot <= end)![2][2];
   };
-  const store = await RedisStore.open(cluster.url, { shards: SHARDS, timeoutMs: 20_000 });
+  const store = await RedisStore.open(cluster.url, { shards: SHARDS, timeoutMs: 60_000 });
   const acknowledged: number[] = [];
   let stopped = false;
   const writing = Promise.all(

@@ -2,9 +2,13 @@ import { isUnavailable, StoreUnavailableError } from '../../core/errors.ts';
 
 /** A call may take so many times longer than a silent store is waited for, while others are answered. */
 const LONGEST = 5;
+/** So many looks are a store's time to answer. A process that was held up has not looked, and takes nobody for silent. */
+const LOOKS = 8;
 
 interface Flight {
   readonly since: number;
+  /** The look after which it began. */
+  readonly look: number;
   fail(error: unknown): void;
   /** Has it done elsewhere. @returns false where that can't be */
   takeOver(): boolean;
@@ -20,8 +24,9 @@ export class Flights {
   readonly #timeoutMs: number;
   readonly #onLost: (error: StoreUnavailableError) => void;
   #timer: NodeJS.Timeout | undefined;
-  /** When the store last answered anything. */
-  #heardAt = 0;
+  #looks = 0;
+  /** The look after which the store last answered anything. */
+  #heard = 0;
 
   /**
    * @param timeoutMs how long a store may answer nothing
@@ -40,6 +45,7 @@ export class Flights {
     return new Promise<T>((resolve, reject) => {
       const flight: Flight = {
         since: performance.now(),
+        look: this.#looks,
         fail: reject,
         takeOver() {
           const instead = elsewhere();
@@ -48,15 +54,15 @@ export class Flights {
         },
       };
       this.#flights.add(flight);
-      this.#timer ??= setInterval(() => this.#look(), Math.max(10, this.#timeoutMs / 8));
+      this.#timer ??= setInterval(() => this.#look(), this.#timeoutMs / LOOKS);
       attempt(call).then(
         (value) => {
-          this.#heardAt = performance.now();
+          this.#heard = this.#looks;
           if (this.#flights.delete(flight)) resolve(value);
         },
         (error: unknown) => {
           if (isUnavailable(error)) return this.#lose(flight, error);
-          this.#heardAt = performance.now();
+          this.#heard = this.#looks;
           if (this.#flights.delete(flight)) reject(error);
         },
       );
@@ -77,12 +83,12 @@ export class Flights {
   }
 
   #look(): void {
-    const now = performance.now();
+    const looks = ++this.#looks;
     for (const flight of [...this.#flights]) {
-      const { since } = flight;
-      const silent = now - Math.max(since, this.#heardAt) >= this.#timeoutMs;
-      if (!silent && now - since < LONGEST * this.#timeoutMs) break;
-      const ms = Math.round(now - since);
+      const { since, look } = flight;
+      const silent = looks - Math.max(look, this.#heard) > LOOKS;
+      if (!silent && looks - look <= LONGEST * LOOKS) break;
+      const ms = Math.round(performance.now() - since);
       this.#lose(flight, new StoreUnavailableError(`the store gave no answer in ${ms} ms`));
     }
     if (this.#flights.size > 0) return;
