@@ -35,7 +35,7 @@ describe('holdfast tasks', () => {
   it.each(['tasks', 'memory'])(
     'explains %s, as the program does, when nothing more is said',
     async (command) => {
-      const { code, stdout, stderr } = await holdfast([command]);
+      const { code, stdout, stderr } = await holdfast([command], { cwd: folder() });
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       expect(stdout).toMatch(new RegExp(`^Usage: holdfast ${command}[^]*Commands:\\n +list`));
     },

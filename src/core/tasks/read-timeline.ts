@@ -26,6 +26,9 @@ export interface TimelinePlace {
   updates: number;
 }
 
+/** So many entries are read at once, at most. */
+const PAGE = 200;
+
 /** One of the two logs, from some place on. */
 class Side {
   readonly #read: (place: number) => Promise<readonly Entry[]>;
@@ -86,7 +89,9 @@ export async function readTimeline(
 ): Promise<{ items: TimelineItem[]; next?: TimelinePlace }> {
   const reader = (log: string) => async (place: number) => {
     const beyond = reverse ? (place === 0 ? {} : { before: place }) : { after: place };
-    return (await store.readLog(partition, log, { ...beyond, limit: Math.min(limit, 200), reverse })).entries;
+    // Of some types only, a page may be made of many entries.
+    const size = types ? PAGE : Math.min(limit, PAGE);
+    return (await store.readLog(partition, log, { ...beyond, limit: size, reverse })).entries;
   };
   const nothing = async () => [];
   const wantsMessages = !types || types.has('message');

@@ -84,8 +84,9 @@ export class TaskFolder {
     const aside = stale.filter(({ usedAt }) => usedAt < Date.now() - STALE_MS);
     const idle = tasks.filter(({ path }) => !isOpen(path)).sort((a, b) => a.usedAt - b.usedAt);
     const old = idle.slice(0, Math.max(0, tasks.length - this.#maxFiles));
-    for (const { path } of [...old, ...aside]) await rm(path, { force: true });
-    for (const { path } of old) await rm(path + PREVIOUS, { force: true });
+    for (const { path } of aside) await rm(path, { force: true });
+    // The older version first: a task that is half removed must not come back as it was before.
+    for (const { path } of old) for (const file of [path + PREVIOUS, path]) await rm(file, { force: true });
     return { removed: old.length, stale: aside.length };
   }
 

@@ -102,7 +102,7 @@ const updateSchema = z.strictObject(updateShape);
 const placeSchema = z.tuple([z.int().min(0), z.int().min(0)]);
 
 const PAGE = 500;
-/** Contexts that nobody holds any more are looked for when there are so many. */
+/** Contexts that nobody holds any more are looked for when there are so many, and twice as many as were left the last time. */
 const MANY_OPEN = 1000;
 
 /** Tasks of agents: what they do, hold open and use, kept with their session or for themselves. */
@@ -111,6 +111,7 @@ export class TaskService {
   readonly #sessions: SessionService;
   readonly #timeline: Timeline;
   readonly #open = new Set<WeakRef<TaskContext>>();
+  #lookAt = MANY_OPEN;
 
   constructor(
     context: ServiceContext,
@@ -321,7 +322,7 @@ export class TaskService {
     const { clock } = this.#services.context;
     const storage = new TaskLog(this.#services, place, { ...found, state: stored });
     const task = new TaskContext(found, { clock, storage, options, ends });
-    if (this.#open.size >= MANY_OPEN) this.#contexts();
+    if (this.#open.size >= this.#lookAt) this.#lookAt = Math.max(MANY_OPEN, 2 * this.#contexts().length);
     this.#open.add(new WeakRef(task));
     return task;
   }
