@@ -76,8 +76,21 @@ const table: Readonly<Record<string, Readonly<Record<string, Places>>>> = {
 /** The longest that an id may be: a longer text is none, whatever it was passed as. */
 const MAX_ID = 256;
 
+/** Reads the ids of a call from its arguments. */
+export type ReadIds = (args: readonly unknown[]) => CallIds;
+
+/** By service and verb: the views of all tenants share them. */
+const readers = new Map<string, ReadIds>();
+
 /** How the ids of a call are read from its arguments. Anything but a string of an id's length is left out. */
-export function idsOf(service: string, verb: string): (args: readonly unknown[]) => CallIds {
+export function idsOf(service: string, verb: string): ReadIds {
+  const name = `${service}.${verb}`;
+  const known = readers.get(name) ?? readerOf(service, verb);
+  readers.set(name, known);
+  return known;
+}
+
+function readerOf(service: string, verb: string): ReadIds {
   const verbs = table[service];
   const places = verbs?.[verb] ?? verbs?.['*'] ?? [];
   const reads = places.flatMap((place, at): [number, string | undefined, Name][] => {

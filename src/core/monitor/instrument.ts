@@ -3,7 +3,7 @@
  * property in front of it that tells observers of the call; the services know nothing of it.
  */
 import { performance } from 'node:perf_hooks';
-import { type CallIds, idsOf } from './call-ids.ts';
+import { type CallIds, idsOf, type ReadIds } from './call-ids.ts';
 import type { Meter } from './meter.ts';
 import { outcomeReader } from './outcome.ts';
 import { counted, type Method, type Series } from './series.ts';
@@ -87,13 +87,9 @@ class Call implements ServiceCall {
   outcome = 'ok';
   readonly #start = performance.now();
   readonly #args: readonly unknown[];
-  readonly #read: (args: readonly unknown[]) => CallIds;
+  readonly #read: ReadIds;
 
-  constructor(
-    { service, verb, tenant }: Watched,
-    args: readonly unknown[],
-    read: (args: readonly unknown[]) => CallIds,
-  ) {
+  constructor({ service, verb, tenant }: Watched, args: readonly unknown[], read: ReadIds) {
     this.service = service;
     this.verb = verb;
     this.tenant = tenant;
@@ -115,6 +111,8 @@ class Call implements ServiceCall {
   }
 }
 
+const listens = (watcher: Watcher): boolean => watcher.isOn?.() ?? true;
+
 function watch(watched: Watched): Method {
   const { service, verb, instance, method, watchers, meter } = watched;
   const read = idsOf(service, verb);
@@ -124,7 +122,6 @@ function watch(watched: Watched): Method {
     series?.count(outcomeOf(undefined, result));
     gave?.(result);
   };
-  const listens = (watcher: Watcher) => watcher.isOn?.() ?? true;
   let series: Series | undefined;
   return (...args) => {
     series ??= meter?.call(service, verb);

@@ -63,7 +63,7 @@ export class MonitorService {
   readonly #instruments: Instruments | undefined;
   readonly #monitored: Monitored;
   readonly #census: Census | undefined;
-  readonly #prometheus: PrometheusText | undefined;
+  #prometheus: PrometheusText | undefined;
   /** One for all tenants. */
   readonly #sampler: Sampler | undefined;
   readonly #owner: boolean;
@@ -90,7 +90,6 @@ export class MonitorService {
     if (!instruments) return;
     const { tenant, clock } = context;
     this.#census = new Census(instruments.bare, { tenant, clock });
-    this.#prometheus = new PrometheusText(instruments);
     const { sampleIntervalMs: intervalMs = 60_000, historySize: size = 60 } = options;
     this.#sampler = root ? root.#sampler : new Sampler(() => this.#sample(), { intervalMs, size });
     if (root) return;
@@ -169,7 +168,9 @@ export class MonitorService {
   /** The snapshot in the text format of Prometheus, for a scrape. @throws as `snapshot` */
   async prometheus(): Promise<{ contentType: string; text: string }> {
     const snapshot = await this.snapshot();
-    return this.#prometheus!.of(snapshot);
+    // Views of tenants are many, and few of them are scraped.
+    this.#prometheus ??= new PrometheusText(this.#open());
+    return this.#prometheus.of(snapshot);
   }
 
   async close(): Promise<void> {

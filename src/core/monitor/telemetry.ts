@@ -20,7 +20,7 @@ import {
 } from '@opentelemetry/api';
 import type { Batch } from '../store.ts';
 import type { CallIds } from './call-ids.ts';
-import type { CallObserver, CallStart, ServiceCall } from './instrument.ts';
+import type { CallObserver, CallStart, ServiceCall, Watcher } from './instrument.ts';
 import type { StoreObserver } from './instrumented-store.ts';
 import { BUCKETS } from './latency.ts';
 import { outcomeReader, type ReadOutcome } from './outcome.ts';
@@ -57,6 +57,7 @@ export class Telemetry {
   readonly #store = this.#durations('db.client.operation.duration', 'How long calls of the store took.');
   readonly #operations = this.#durations('holdfast.operation.duration', 'How long timed operations took.');
   readonly #system: () => string;
+  readonly #watchers = new Map<string, Watcher>();
 
   /** @param storeName the store's name, which may change while it is looked for */
   constructor(storeName: () => string) {
@@ -68,8 +69,15 @@ export class Telemetry {
     return this.#isAlwaysOn || (this.#provider as ProxyTracerProvider).getDelegate() !== NOBODY;
   };
 
+  /** Of a verb, the same for the views of all tenants: there may be a thousand. */
   readonly onCall: CallObserver = (service, verb) => {
     const name = `holdfast.${service}.${verb}`;
+    const watcher = this.#watchers.get(name) ?? this.#watcherOf(name, service, verb);
+    this.#watchers.set(name, watcher);
+    return watcher;
+  };
+
+  #watcherOf(name: string, service: string, verb: string): Watcher {
     const options = {
       kind: SpanKind.INTERNAL,
       attributes: { 'holdfast.service': service, 'holdfast.verb': verb },
@@ -84,7 +92,7 @@ export class Telemetry {
       ended: ({ durationMs, outcome }: ServiceCall) =>
         record(this.#calls, durationMs, { ...options.attributes, ...errorType(outcome) }),
     };
-  };
+  }
 
   readonly onStore: StoreObserver = {
     isOn: () => this.isOn(),

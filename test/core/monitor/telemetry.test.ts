@@ -15,6 +15,7 @@ import {
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { EngineOptions } from '../../../src/core/engine-options.ts';
 import { COUNTERS, GAUGES } from '../../../src/core/monitor/figures.ts';
+import { Telemetry } from '../../../src/core/monitor/telemetry.ts';
 import { ContextEngine } from '../../../src/index.ts';
 import { inMemory, newSession } from '../../support/engines.ts';
 
@@ -81,6 +82,19 @@ test('a call is a span with its ids, and the commits that it makes are its child
     'holdfast.tenant': 'acme',
     'holdfast.user.id': 'ada',
   });
+});
+
+test('the views of a thousand tenants have one watcher of a verb, and their spans tell which tenant it was', async () => {
+  const { onCall } = new Telemetry(() => 'memory');
+  expect(onCall('sessions', 'get')).toBe(onCall('sessions', 'get'));
+  expect(onCall('sessions', 'get')).not.toBe(onCall('sessions', 'list'));
+  const engine = await inMemory();
+  const tenants = ['acme', 'zeta'];
+  await Promise.all(tenants.map((name) => engine.tenant(name).sessions.create({ id: name, userId: 'ada' })));
+  const told = spans.getFinishedSpans().filter(({ name }) => name === 'holdfast.sessions.create');
+  expect(told.map(({ attributes: of }) => [of['holdfast.tenant'], of['holdfast.session.id']]).sort()).toEqual(
+    tenants.map((name) => [name, name]),
+  );
 });
 
 test('a span of the caller is the parent of the calls that it makes', async () => {
