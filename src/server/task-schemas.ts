@@ -165,7 +165,13 @@ export const ListQuery = z.strictObject({
   after,
   limit,
 } satisfies Fields<ListTasks>);
-export const UsageQuery = z.strictObject({ sessionId: queryId, userId: queryId, taskId: queryId });
+export const UsageQuery = z.strictObject({
+  sessionId: queryId,
+  userId: queryId,
+  taskId: queryId,
+  modelId: queryId,
+  providerId: queryId,
+});
 export const TimelineQuery = z.strictObject({
   after,
   limit,

@@ -610,6 +610,7 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
       cost: 0.5,
       models: [{ modelId: 'small' }],
     });
+    expect((await call('GET', '/v1/usage?modelId=nobody-has-it')).body).toMatchObject({ calls: 0 });
     expectError(await call('GET', '/v1/usage'), 400, 'invalid-input');
   });
 

@@ -64,7 +64,12 @@ export interface ListTasks {
   limit?: number | undefined;
 }
 
-export type UsageOf = { sessionId: string } | { userId: string } | { taskId: string };
+export type UsageOf =
+  | { sessionId: string }
+  | { userId: string }
+  | { taskId: string }
+  /** Of all providers that have a model of that name, where none is given. */
+  | { modelId: string; providerId?: string | undefined };
 
 /** What the tasks are doing that this process has open. */
 export interface TasksReport {
@@ -90,8 +95,21 @@ const listSchema = z
   .strictObject({ ...owner, after: z.string().optional(), limit: limitSchema.optional() })
   .refine((given) => owners(given).length <= 1, 'takes one of sessionId, userId and chatId');
 const usageSchema = z
-  .strictObject({ sessionId: idSchema.optional(), userId: idSchema.optional(), taskId: idSchema.optional() })
-  .refine((given) => Object.keys(given).length === 1, 'takes one of sessionId, userId and taskId');
+  .strictObject({
+    sessionId: idSchema.optional(),
+    userId: idSchema.optional(),
+    taskId: idSchema.optional(),
+    modelId: idSchema.optional(),
+    providerId: idSchema.optional(),
+  })
+  .refine(
+    ({ providerId: _, ...of }) => Object.values(of).filter((id) => id !== undefined).length === 1,
+    'takes one of sessionId, userId, taskId and modelId',
+  )
+  .refine(({ modelId, providerId }) => providerId === undefined || modelId !== undefined, {
+    path: ['providerId'],
+    message: 'needs a modelId',
+  });
 const timelineSchema = z.strictObject({
   after: z.string().optional(),
   limit: limitSchema.optional(),
@@ -215,7 +233,7 @@ export class TaskService {
     return { tasks };
   }
 
-  /** What models have used: exact sums. Of a user, all tasks are gone over. @throws NotFoundError */
+  /** What models have used: exact sums. Of a user or a model, all tasks are gone over. @throws NotFoundError */
   async usage(of: UsageOf): Promise<TaskUsage> {
     const given = parseInput(usageSchema, of, 'tasks.usage');
     const { context, activity } = this.#services;
@@ -234,7 +252,8 @@ export class TaskService {
       for await (const { tasks } of this.#pages({ userId: given.userId }, PAGE))
         for (const { task } of tasks) sums.add(task.counters);
     }
-    return sums.total();
+    const { modelId, providerId } = given;
+    return modelId === undefined ? sums.total() : sums.ofModel(modelId, providerId).total();
   }
 
   /** Adds to a session's timeline, and where a task is named to its history. @throws NotFoundError */

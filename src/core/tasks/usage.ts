@@ -70,6 +70,17 @@ export class UsageSums {
     return Object.fromEntries(this.#fields);
   }
 
+  /** What one model has used, of one provider or all. */
+  ofModel(modelId: string, providerId?: string): UsageSums {
+    const sums = new UsageSums();
+    for (const [field, value] of this.#fields) {
+      const of = readField(field)!;
+      const wanted = of.modelId === modelId && (providerId === undefined || of.providerId === providerId);
+      if (wanted) sums.add({ [field]: value });
+    }
+    return sums;
+  }
+
   total(): TaskUsage {
     const models = new Map<string, ModelUsage>();
     const total: TaskUsage = { ...none, models: [] };

@@ -97,7 +97,7 @@ export const taskRoutes = [
   route({
     method: 'get',
     path: '/v1/usage',
-    summary: 'What models have used in a session, by a user, or in a task',
+    summary: 'What models have used in a session, by a user, in a task, or what one has used in all',
     query: wire.UsageQuery,
     answer: wire.TaskUsageAnswer,
     handle: ({ engine, query }) => engine.tasks.usage(query as UsageOf),

@@ -138,7 +138,7 @@ onEveryStore('tasks', (open) => {
     expect(items).toHaveLength(1 + 40 + 6 + 1 + 1 + 1);
   });
 
-  test('sum up what models have used: by task, session and user, exactly', async () => {
+  test('sum up what models have used: by task, session, user and model, exactly', async () => {
     const engine = await open();
     await newSession(engine, 's1');
     await newSession(engine, 's2');
@@ -170,7 +170,18 @@ onEveryStore('tasks', (open) => {
     expect(await engine.tasks.usage({ userId: 'nobody' })).toMatchObject({ calls: 0, models: [] });
     await expect(engine.tasks.usage({ taskId: 'nothing' })).rejects.toThrow(NotFoundError);
     await expect(engine.tasks.usage({ sessionId: 'nowhere' })).rejects.toThrow(NotFoundError);
-    await expect(engine.tasks.usage({} as never)).rejects.toThrow(InvalidInputError);
+    expect(await engine.tasks.usage({ modelId: 'm' })).toMatchObject({
+      calls: 12,
+      cost: 1.2,
+      models: [{ modelId: 'm', providerId: 'acme' }],
+    });
+    expect(await engine.tasks.usage({ modelId: 'n', providerId: '12:' })).toMatchObject({ calls: 4 });
+    expect(await engine.tasks.usage({ modelId: 'm', providerId: 'else' })).toMatchObject({
+      calls: 0,
+      models: [],
+    });
+    for (const of of [{}, { providerId: 'acme' }, { userId: 'ada', modelId: 'm' }])
+      await expect(engine.tasks.usage(of as never)).rejects.toThrow(InvalidInputError);
   });
 
   test("stand in their session's timeline with its messages, in order of time, page by page", async () => {
