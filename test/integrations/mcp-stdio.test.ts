@@ -118,6 +118,14 @@ test('follows the list of tools as it changes', async () => {
   expect(heard.map((names) => names.includes('grown'))).toEqual([false, true, false]);
 });
 
+test('leaves no tools behind where a program fails to hear of them', async () => {
+  const onChange = () => {
+    throw new RangeError('not now');
+  };
+  await expect(connect({ onChange })).rejects.toThrow('not now');
+  expect(engine.tools.list()).toEqual([]);
+});
+
 test('fails the call during which the server dies, and starts it again for the next', async () => {
   await using _mcp = await connect();
   const { error } = await call('die');

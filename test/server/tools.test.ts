@@ -6,7 +6,7 @@ const input = { type: 'object' };
 
 test('who calls a tool too often is told when to come again, as HTTP has it too', async () => {
   await using serving = await serve('memory:');
-  const rateLimit = { calls: 1, perMs: 24 * 3_600_000 };
+  const rateLimit = { calls: 1, perMs: 2 ** 31 - 1 };
   const execute = () => 'sent';
   serving.engine.tools.register(
     defineTool({ name: 'send', description: 'Sends.', input, rateLimit, execute }),

@@ -20,9 +20,14 @@ export type Checker = (value: unknown) => Checked | Promise<Checked>;
 
 /** A schema of either sort, by the look of it. Types of arktype are functions. */
 export const schemaSchema = z.custom<StandardSchemaV1 | JsonSchema>(
-  (value) => isStandard(value) || (typeof value === 'object' && value !== null && !Array.isArray(value)),
+  (value) => isStandard(value) || isJsonSchema(value),
   'expected a schema of a library of Standard Schema (zod, valibot, arktype, …), or JSON Schema',
 );
+
+/** By the look of it. */
+export function isJsonSchema(value: unknown): value is JsonSchema {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
 
 export function isStandard(value: unknown): value is StandardSchemaV1 {
   const standard = (value as Partial<StandardSchemaV1> | null | undefined)?.['~standard'];

@@ -5,7 +5,14 @@ import { z } from 'zod';
 import type { ErrorCode } from '../errors.ts';
 import { idSchema, parseInput } from '../input.ts';
 import { MAX_TIMER_MS } from '../store-options.ts';
-import { type Checked, checkerOf, type JsonSchema, jsonSchemaOf, schemaSchema } from './schema.ts';
+import {
+  type Checked,
+  checkerOf,
+  isJsonSchema,
+  type JsonSchema,
+  jsonSchemaOf,
+  schemaSchema,
+} from './schema.ts';
 
 /** What a tool accepts or gives: a schema of zod, valibot, arktype and others, or JSON Schema. */
 export type ToolSchema = StandardSchemaV1 | JsonSchema;
@@ -40,7 +47,7 @@ const definitionShape = {
   tags: z.array(idSchema).max(64).optional(),
   input: schemaSchema,
   output: schemaSchema.optional(),
-  inputJsonSchema: z.custom<JsonSchema>().optional(),
+  inputJsonSchema: z.custom<JsonSchema>(isJsonSchema, 'expected JSON Schema').optional(),
   timeoutMs: timerSchema.optional(),
   permission: z.enum(permissions).optional(),
   rateLimit: z

@@ -30,7 +30,7 @@ export async function connectMcpTools(
     await tools.refresh();
     return tools;
   } catch (error) {
-    await connection.close();
+    await (tools ?? connection).close();
     throw error;
   }
 }

@@ -116,6 +116,11 @@ const noTools: [string, object, RegExp][] = [
     /name: is missing.*description.*input.*execute.*nme: is unknown, did you mean name/,
   ],
   ['JSON Schema that is none', { input: { type: 'objekt' } }, /input: is no JSON Schema that can be used/],
+  [
+    'JSON Schema besides that is none',
+    { input: {}, inputJsonSchema: 5 },
+    /inputJsonSchema: expected JSON Schema/,
+  ],
   ['a reference that leads nowhere', { input: { $ref: 'https://example.org/s' } }, /can't resolve reference/],
   [
     'a draft that nobody knows',
