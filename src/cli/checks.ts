@@ -20,9 +20,15 @@ export async function telling<T>(
     return await work();
   } catch (error) {
     if (!isHoldfastError(error)) throw error;
-    const message = error instanceof ConfigError ? error.issues[0]!.message : error.message;
+    const message = error instanceof ConfigError ? firstIssue(error, name) : error.message;
     const { hint } = error;
     checks.push({ name, ok: false, message, ...(hint !== undefined && { hint }) });
     return undefined;
   }
+}
+
+/** With its place where that is another one than what is looked at: `is unknown` alone would not say what is. */
+function firstIssue({ issues }: ConfigError, name: string): string {
+  const { path, message } = issues[0]!;
+  return path === '' || path === name ? message : `${path}: ${message}`;
 }

@@ -170,10 +170,20 @@ describe('holdfast doctor', () => {
   it('tells of promises that the store can not keep', async () => {
     const env = { HOLDFAST_DURABILITY: 'replicated', HOLDFAST_FALLBACK: 'file:./no/spool.db' };
     const { code, stdout } = await holdfast(['doctor'], { cwd: folder(), env });
-    expect(stdout).toMatch(/✗ store +replicated is not to be had from file:, only normal or full/);
+    expect(stdout).toMatch(
+      /✗ store +durability: replicated is not to be had from file:, only normal or full/,
+    );
     expect(code).toBe(1);
     const spool = await holdfast(['doctor'], { cwd: folder(), env: { ...env, HOLDFAST_DURABILITY: 'full' } });
     expect(spool.stdout).toMatch(/✓ fallback +\S+ is not there yet: it is made at first use/);
+  });
+
+  it('says which option of a URL is unknown, and not what it was', async () => {
+    const env = { REDIS_URL: 'redis://localhost:1/0?password=hunter2' };
+    const { code, stdout } = await holdfast(['doctor'], { cwd: folder(), env });
+    expect(stdout).toMatch(/✗ store +url\.password: is unknown; known are shards, prefix/);
+    expect(stdout).not.toContain('hunter2');
+    expect(code).toBe(1);
   });
 
   it('shows every problem of the settings, and no secret of a URL', async () => {
