@@ -50,11 +50,14 @@ export class TaskFile implements TaskStorage {
   }
 
   async append({ steps }: StepGroup, snapshot: () => Snapshot): Promise<void> {
+    const version = this.#versions;
     try {
       const file = this.#whole ? await openToAppend(this.#path) : undefined;
       // The steps are in it.
       if (!file) return await this.#write(fileText(snapshot(), this.#writer));
       try {
+        // So they are in what was saved at once meanwhile, which may be somebody else's file by now.
+        if (version !== this.#versions) return;
         // What is appended must not become part of a torn line.
         await file.writeFile((this.#torn ? '\n' : '') + stepLines(steps, this.#writer));
         this.#torn = true;

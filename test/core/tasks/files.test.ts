@@ -1,6 +1,8 @@
+import { pbkdf2 } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { fileNameOf, idOfFileName } from '../../../src/core/tasks/file-name.ts';
@@ -82,6 +84,29 @@ describe('tasks in a folder', () => {
       using task = taskContext({ id }, { taskDir });
       expect(data(task)).toEqual(['first', 'last']);
     }
+  });
+
+  test('have nothing twice where one that `using` saved is opened again before its last write came through', async () => {
+    await taskContext({ id: 't' }, { taskDir }, (task) => task.addUpdate('message', 0));
+    // Keeps all threads busy that open files, so that the write gets no further than to have begun.
+    const busy = Array.from({ length: 32 }, () => promisify(pbkdf2)('a', 'b', 100_000, 32, 'sha256'));
+    let write: Promise<void>;
+    {
+      using task = taskContext({ id: 't' }, { taskDir });
+      write = task.addUpdate('message', 1);
+      // Lets the write begin.
+      await Promise.resolve();
+      await Promise.resolve();
+    }
+    {
+      using task = taskContext({ id: 't' }, { taskDir });
+      task.addUpdate('message', 2);
+    }
+    await Promise.all([write, ...busy]);
+    // A write that nobody waits for any more comes before this one, which is begun after it.
+    await taskContext({ id: 'other' }, { taskDir }, (task) => task.addUpdate('message', 0));
+    using task = taskContext({ id: 't' }, { taskDir });
+    expect(data(task)).toEqual([0, 1, 2]);
   });
 
   test('write updates of one turn together, in order, and none twice', async () => {
