@@ -58,7 +58,6 @@ export class EventService {
     this.#context = context;
     this.#onError = options.onError;
     this.#closing = options.closing;
-    this.#closing.addEventListener('abort', () => this.#stopDelivery(), { once: true });
   }
 
   /**
@@ -210,6 +209,9 @@ export class EventService {
       const stop = new AbortController();
       const start = this.cursor();
       this.#delivery = { stop, started: start.then(ignore) };
+      // No longer than that: who listens to a signal is kept by it, and tenants come and go.
+      const { signal } = stop;
+      this.#closing.addEventListener('abort', () => this.#stopDelivery(), { once: true, signal });
       this.#delivery.started.then(
         () => this.#deliver(start, stop.signal),
         () => this.#stopDelivery(),

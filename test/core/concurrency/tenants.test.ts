@@ -1,4 +1,6 @@
 /** Tenants share the slots, and nothing else: ids, results and ends are each tenant's own. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test, vi } from 'vitest';
 import { ContextEngine } from '../../../src/index.ts';
 import { inMemory } from '../../support/engines.ts';
@@ -147,4 +149,25 @@ test('a view that others push out of memory is found again with its jobs', async
   for (let i = 0; i < 1001; i++) engine.tenant(`other-${i}`);
   slow.end('still there');
   expect(await engine.tenant('acme').concurrency.wait('report')).toBe('still there');
+});
+
+test('a view that others push out of memory goes away, where it has been heard and called and is done', async () => {
+  const engine = await inMemory();
+  const views = await Promise.all(
+    Array.from({ length: 20 }, async (_, i) => {
+      const view = engine.tenant(`gone-${i}`);
+      const off = await view.events.on('session.created', () => {});
+      off();
+      expect(await view.concurrency.run(() => 1)).toBe(1);
+      return new WeakRef(view.events);
+    }),
+  );
+  for (let i = 0; i < 1001; i++) engine.tenant(`other-${i}`);
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  await vi.waitFor(() => {
+    collect();
+    // One may be held for a while by what ran last.
+    expect(views.filter((view) => view.deref()).length).toBeLessThan(2);
+  });
 });
