@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test, vi } from 'vitest';
 import { ProcessWatch } from '../../../src/core/monitor/process.ts';
+import { CONDITION_MS } from '../../support/patience.ts';
 
 test('tells memory, event-loop delay and CPU of the process', () => {
   using watch = new ProcessWatch().start();
@@ -31,8 +32,11 @@ test('takes one delay among few looks for no 99th percentile', async () => {
     });
     return watch.read().eventLoop.delayP99Ms;
   };
-  using young = new ProcessWatch({ windowMs: 1e6 }).start();
-  expect(await held(young)).toBe(0);
+  // It tells one after five seconds, which a busy machine may take for this.
+  await vi.waitFor(async () => {
+    using young = new ProcessWatch({ windowMs: 1e6 }).start();
+    expect(await held(young)).toBe(0);
+  });
   using old = new ProcessWatch({ windowMs: 200 }).start();
   await vi.waitFor(async () => expect(await held(old)).toBeGreaterThan(50));
 });
@@ -44,13 +48,15 @@ test('tells nothing of a delay when two windows have passed since', async () => 
     while (performance.now() < until);
     expect(watch.read().eventLoop.delayMaxMs).toBeGreaterThan(100);
   });
-  await vi.waitFor(() => expect(watch.read().eventLoop.delayMaxMs).toBeLessThan(100), 10_000);
+  await vi.waitFor(() => expect(watch.read().eventLoop.delayMaxMs).toBeLessThan(100));
 });
 
 test('keeps no process alive that forgets to stop it', () => {
   const file = new URL('../../../src/core/monitor/process.ts', import.meta.url).href;
   const script = `const { ProcessWatch } = await import(${JSON.stringify(file)}); new ProcessWatch().start();`;
-  const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { timeout: 20_000 });
+  const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    timeout: CONDITION_MS,
+  });
   expect(status).toBe(0);
 });
 
