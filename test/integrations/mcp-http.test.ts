@@ -7,6 +7,7 @@ import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { freePort } from '../../scripts/servers/free-port.ts';
 import { ContextEngine } from '../../src/index.ts';
 import { connectMcpTools, type McpOptions } from '../../src/integrations/mcp/index.ts';
 import { mcpServer, toolNames } from '../support/mcp-server.ts';
@@ -27,7 +28,8 @@ function* water() {
 
 beforeEach(async () => {
   engine = await ContextEngine.open('memory:');
-  http = await listen(0);
+  // One that it can have again once it was stopped.
+  http = await listen(await freePort());
   url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`;
 });
 afterEach(async () => {

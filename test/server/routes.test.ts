@@ -374,7 +374,7 @@ describe.each(['memory:', 'file:'] as const)('the API on %s', (store) => {
       content: i === 4 ? 'The kettle is called Ferdinand.' : `Turn ${i}: ${'blah '.repeat(20)}`,
     }));
     await call('POST', `${session}/messages`, { messages });
-    const ask = { maxTokens: 400, query: 'name of the kettle' };
+    const ask = { maxTokens: 400, query: 'name of the kettle', recall: { deadlineMs: 60_000 } };
     const window = (await call('POST', `${session}/window`, ask)).body;
     const block = window.sections.find(({ name }: { name: string }) => name === 'recalled');
     expect(block.items[0].recalled).toContainEqual({ seq: 5, version: 1 });

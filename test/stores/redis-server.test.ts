@@ -158,7 +158,7 @@ test('acknowledges every append once and in order while its connections are kill
 test('keeps what it acknowledged over the death of a server that syncs its file before each answer', async (context) => {
   // With `everysec` the server may put its write off while the disk is busy, and loses with its process what it holds.
   await using server = await ownServer(context, { appendOnly: 'always' });
-  const store = await RedisStore.open(server.url);
+  const store = await RedisStore.open(server.url, { timeoutMs: 60_000 });
   const acknowledged: number[] = [];
   const writing = (async () => {
     for (let i = 0; i < 200; i++) {

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, onTestFinished } from 'vitest';
 import type { EngineOptions } from '../../src/core/engine-options.ts';
+import type { BuildWindow, BuiltWindow } from '../../src/core/window/window.ts';
 import { ContextEngine, type StoreOptions } from '../../src/index.ts';
+import { CONDITION_MS } from './patience.ts';
 import type { ServerName } from './server-names.ts';
 import { createPlace, removePlace, serverUrl } from './servers.ts';
 
@@ -13,8 +15,12 @@ const servers: readonly ServerName[] = ['redis', 'redis-cluster', 'postgres'];
 /** Opens an engine in a test. */
 export type OpenEngine = (options?: EngineOptions) => Promise<ContextEngine>;
 
-/** Does its own housekeeping only when told, and lets no failure in the background pass. */
+/**
+ * Does its own housekeeping only when told, waits for its embedder as long as a test does, and lets no failure in the
+ * background pass.
+ */
 const quiet: EngineOptions = {
+  embedding: { deadlineMs: CONDITION_MS },
   maintenanceIntervalMs: 0,
   compaction: { autoCompact: false },
   onError: (error) => {
@@ -50,15 +56,27 @@ function openAt(
     await remove();
   });
   return async (options) => {
-    const engine = await ContextEngine.open(url, { ...defaults, ...quiet, ...options });
+    const engine = patient(await ContextEngine.open(url, { ...defaults, ...quiet, ...options }));
     engines.push(engine);
     return engine;
   };
 }
 
+/** Lets windows recall for as long as that takes: the half second that they have for it is short on a busy machine. */
+function patient(engine: ContextEngine): ContextEngine {
+  const { window } = engine;
+  const build: (id: string, options?: BuildWindow) => Promise<BuiltWindow> = window.build.bind(window);
+  window.build = (id: string, options: BuildWindow = {}) => {
+    const { recall = true } = options;
+    const patiently = typeof recall === 'object' ? recall : {};
+    return build(id, { ...options, recall: recall && { deadlineMs: CONDITION_MS, ...patiently } });
+  };
+  return engine;
+}
+
 /** Opens an engine in memory that is closed after the test. */
 export async function inMemory(options?: EngineOptions): Promise<ContextEngine> {
-  const engine = await ContextEngine.open('memory:', { ...quiet, ...options });
+  const engine = patient(await ContextEngine.open('memory:', { ...quiet, ...options }));
   onTestFinished(() => engine.close());
   return engine;
 }

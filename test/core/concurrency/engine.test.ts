@@ -6,6 +6,7 @@ import type { KindStats } from '../../../src/core/concurrency/tally.ts';
 import { StoreUnavailableError } from '../../../src/core/errors.ts';
 import { ContextEngine, openStore } from '../../../src/index.ts';
 import { inMemory } from '../../support/engines.ts';
+import { CONDITION_MS } from '../../support/patience.ts';
 
 const summary = '## Goals and demands\nnone\n## Facts\nIt rained\n## Done and decided\nnone\n## Open\nnone';
 const lines = Array.from({ length: 80 }, (_, i) => ({
@@ -120,9 +121,7 @@ test('embedding is seen while the embedder is slow, and as failing while it fail
   failing = false;
   expect(kind(engine, 'embedding')!.failuresInARow).toBeGreaterThan(0);
   resolve();
-  await vi.waitFor(() => expect(kind(engine, 'embedding')!.completed).toBeGreaterThan(0), {
-    timeout: 10_000,
-  });
+  await vi.waitFor(() => expect(kind(engine, 'embedding')!.completed).toBeGreaterThan(0));
   expect(kind(engine, 'embedding')!.failuresInARow).toBe(0);
 });
 
@@ -272,6 +271,6 @@ test('kept results and functions that never end hold no process', async () => {
     await controller.wait('never').catch((error) => console.log(error.code));
   `;
   const args = ['--no-warnings', '--input-type=module', '--eval', program];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 20_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: CONDITION_MS });
   expect(stdout).toBe('timeout\n');
 });

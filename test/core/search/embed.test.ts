@@ -74,7 +74,11 @@ async function found(engine: ContextEngine, query: string, options: object = {})
 }
 
 async function on(store: MemoryStore, options: EngineOptions): Promise<ContextEngine> {
-  const engine = await ContextEngine.open(store, { maintenanceIntervalMs: 0, ...options });
+  const engine = await ContextEngine.open(store, {
+    maintenanceIntervalMs: 0,
+    embedding: { deadlineMs: 60_000 },
+    ...options,
+  });
   onTestFinished(() => engine.close());
   return engine;
 }

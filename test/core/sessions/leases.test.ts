@@ -89,9 +89,9 @@ onEveryStore('leases', (open) => {
   it('are renewed in the background until they are released', async () => {
     const engine = await open();
     const id = await newSession(engine);
-    await using lease = await engine.sessions.lease(id, { ttlMs: 300 });
+    await using lease = await engine.sessions.lease(id, { ttlMs: 3000 });
     const until = lease.expiresAt;
-    await expect.poll(() => lease.expiresAt).toBeGreaterThan(until + 300);
+    await expect.poll(() => lease.expiresAt).toBeGreaterThan(until + 1500);
     await expect(engine.sessions.lease(id)).rejects.toEqual(conflict);
     await engine.messages.append(id, hello, { lease });
     expect(lease.signal.aborted).toBe(false);
@@ -101,7 +101,7 @@ onEveryStore('leases', (open) => {
     const engine = await open();
     const id = await newSession(engine);
     const lease = await engine.sessions.lease(id, { ttlMs: 100, autoRenew: false });
-    await once(lease.signal, 'abort');
+    if (!lease.signal.aborted) await once(lease.signal, 'abort');
     expect(lease.signal.reason).toMatchObject({ code: 'conflict', message: /was not renewed in time/ });
     await expect(lease.renew()).rejects.toThrow('was not renewed in time');
   });

@@ -17,7 +17,7 @@ async function newFolder(): Promise<string> {
 function start(
   program: URL,
   ...args: string[]
-): { child: ChildProcess; lines: string[]; line(text: string): Promise<void> } {
+): { child: ChildProcess; lines: string[]; line(text: string): Promise<void>; dead: Promise<unknown> } {
   const child = spawn(process.execPath, [fileURLToPath(program), ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -29,19 +29,16 @@ function start(
     rest = parts.pop()!;
     lines.push(...parts);
   });
-  const line = (text: string) => expect.poll(() => lines, { timeout: 30_000 }).toContain(text);
-  return { child, lines, line };
+  const line = (text: string) => expect.poll(() => lines).toContain(text);
+  // Not `exit`: what it has printed may come after that.
+  return { child, lines, line, dead: once(child, 'close') };
 }
 
-const dead = async (child: ChildProcess) => {
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-};
-
 async function killed(kind: 'engine' | 'file', place: string): Promise<number> {
-  const { child, lines, line } = start(new URL('./worker.ts', import.meta.url), kind, place);
+  const { child, lines, line, dead } = start(new URL('./worker.ts', import.meta.url), kind, place);
   await line('20');
   child.kill('SIGKILL');
-  await dead(child);
+  await dead;
   return lines.length;
 }
 
@@ -75,10 +72,10 @@ test('a task in a file loses no acknowledged update and no call when its process
 
 test('a signal releases and saves, and then ends the process as it always does', async () => {
   const taskDir = await newFolder();
-  const { child, lines, line } = start(new URL('./signal-worker.ts', import.meta.url), taskDir);
+  const { child, lines, line, dead } = start(new URL('./signal-worker.ts', import.meta.url), taskDir);
   await line('ready');
   child.kill('SIGTERM');
-  await dead(child);
+  await dead;
   expect(child.signalCode).toBe('SIGTERM');
   expect(lines).toContain('released');
   using task = taskContext({ id: 'told' }, { taskDir });
@@ -86,7 +83,7 @@ test('a signal releases and saves, and then ends the process as it always does',
 });
 
 test('a signal that the program handles itself is left to it, and our handlers are gone then', async () => {
-  const { child, line, lines } = start(
+  const { child, line, lines, dead } = start(
     new URL('./signal-worker.ts', import.meta.url),
     await newFolder(),
     'heard',
@@ -96,7 +93,7 @@ test('a signal that the program handles itself is left to it, and our handlers a
   await line('heard');
   await line('released');
   child.stdin!.end();
-  await dead(child);
+  await dead;
   expect(child.exitCode).toBe(0);
   expect(lines).toContain('left 1');
 });
