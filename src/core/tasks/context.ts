@@ -398,18 +398,20 @@ export class TaskContext implements AsyncDisposable, Disposable {
     const text = encodeJson(data, 'data');
     // Read back from its text, so that the caller's object can't change it.
     const copy = typeof data === 'object' ? decodeJson<Json>(text) : (data as Json);
+    const about = metadata === undefined ? '' : encodeJson(metadata, 'metadata');
     const update: ContextUpdate = {
       timestamp: this.#clock.now(),
       updateType,
       data: copy,
-      metadata: metadata === undefined ? NO_METADATA : copyOf(metadata),
+      metadata: about === '' ? NO_METADATA : decodeJson<JsonObject>(about),
     };
     const size = typeof copy === 'string' ? copy.length : text.length;
     const tracked: Tracked = { n: ++this.#n, update, size };
     this.#history.add(tracked);
     this.#tracker.see(update);
     if (usage) this.#usage.add(usage);
-    const done = this.#outbox?.add({ n: tracked.n, tracked, ...(usage && { usage }) }) ?? DONE;
+    const step = { n: tracked.n, tracked, ...(usage && { usage }) };
+    const done = this.#outbox?.add(step, size + about.length) ?? DONE;
     if (this.#options.autoOptimize) this.#bound();
     return done;
   }

@@ -45,8 +45,11 @@ export class Outbox {
     return this.#failure?.error;
   }
 
-  /** @returns when the step is durable; a failure that nobody awaits is told by {@link save} */
-  add(step: Step): Promise<void> {
+  /**
+   * @param size characters of its data and metadata
+   * @returns when the step is durable; a failure that nobody awaits is told by {@link save}
+   */
+  add(step: Step, size = 0): Promise<void> {
     let group = this.#groups.at(-1);
     if (!group || group.sent || group.steps.length >= MAX_STEPS || group.size >= MAX_CHARACTERS) {
       group = { id: newId(), steps: [], size: 0, sent: false, done: Promise.withResolvers() };
@@ -54,7 +57,7 @@ export class Outbox {
       this.#groups.push(group);
     }
     group.steps.push(step);
-    group.size += step.tracked?.size ?? 0;
+    group.size += size;
     this.#work();
     return group.done.promise;
   }

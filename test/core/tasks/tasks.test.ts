@@ -477,4 +477,27 @@ test('an update is written once, also when the answer to it was lost', async () 
   expect(await engine.tasks.usage({ sessionId: 's' })).toMatchObject({ calls: 1, inputTokens: 10 });
 });
 
+test('updates of one turn do not go out together where they are large, data or metadata', async () => {
+  const { MemoryStore } = await import('../../../src/stores/memory/index.ts');
+  const { ContextEngine } = await import('../../../src/index.ts');
+  const store = new MemoryStore();
+  const commit = store.commit.bind(store);
+  const sizes: number[] = [];
+  store.commit = (batch) => {
+    sizes.push(JSON.stringify(batch).length);
+    return commit(batch);
+  };
+  await using engine = await ContextEngine.open(store, { maintenanceIntervalMs: 0 });
+  await using task = await engine.tasks.open({ id: 't' });
+  const large = 'x'.repeat(2 ** 18);
+  for (let i = 0; i < 8; i++) {
+    task.addUpdate('message', `${i}${large}`);
+    task.addUpdate('message', i, { large });
+  }
+  await task.save();
+  // A group takes no more once it has a mebibyte.
+  expect(Math.max(...sizes)).toBeLessThan(1.5 * 2 ** 20);
+  expect((await engine.tasks.get('t')).history).toHaveLength(16);
+});
+
 const taskUnsaved = (task: { unsaved: { changes: number } }) => task.unsaved.changes;
