@@ -19,6 +19,8 @@ type Places = readonly (Name | Readonly<Record<string, Name>> | undefined)[];
 const scope = { sessionId: 'sessionId', userId: 'userId' } as const;
 const inSession: Places = ['sessionId', { channel: 'channel' }];
 const ofMessage: Places = ['sessionId', 'messageId', { channel: 'channel' }];
+/** What a task is opened with, and a task itself. */
+const task = { ...scope, id: 'taskId' } as const;
 const owner: Places = ['memoryId', scope];
 
 /** By service and verb; `*` is for all verbs of the service that are not named. */
@@ -30,6 +32,7 @@ const table: Readonly<Record<string, Readonly<Record<string, Places>>>> = {
     sweep: [],
     '*': ['sessionId'],
   },
+  leases: { '*': ['sessionId'] },
   messages: {
     append: ['sessionId', undefined, { channel: 'channel' }],
     get: ofMessage,
@@ -59,15 +62,22 @@ const table: Readonly<Record<string, Readonly<Record<string, Places>>>> = {
     '*': [scope],
   },
   tasks: {
-    open: [{ ...scope, id: 'taskId' }],
+    open: [task],
+    run: [task],
     get: ['taskId'],
+    addUpdate: ['taskId'],
+    delete: ['taskId'],
     list: [scope],
-    usage: [scope],
+    usage: [{ ...scope, taskId: 'taskId' }],
+    checkHealth: [task],
+    performance: [task],
     record: ['sessionId', { taskId: 'taskId' }],
     timeline: ['sessionId', { taskId: 'taskId' }],
   },
   tools: {
     register: [{ name: 'tool' }],
+    unregister: ['tool'],
+    get: ['tool'],
     execute: ['tool', undefined, scope],
     readResult: ['sessionId'],
   },

@@ -1,4 +1,5 @@
 /** What is counted and timed while an engine works: numbers only, of all its tenants together. */
+import { performance } from 'node:perf_hooks';
 import type { Batch } from '../store.ts';
 import { RecentLatency } from './latency.ts';
 import { Rates } from './rates.ts';
@@ -57,7 +58,8 @@ export class Meter implements Disposable {
   readonly batchOperations = { operations: 0, largest: 0 };
   /** As providers reported it. */
   readonly promptTokens = { input: 0, cached: 0 };
-  readonly startedAt = Date.now();
+  /** Of `performance.now()`: a clock that is set does not change how long it has been. */
+  readonly startedAt = performance.now();
   messages = 0;
   /** Hears of each call that finds the store away, or locked. */
   onUnavailable: (() => void) | undefined;

@@ -114,7 +114,7 @@ export class MonitorService {
     return {
       at: clock.now(),
       tenant,
-      openForMs: Date.now() - meter.startedAt,
+      openForMs: performance.now() - meter.startedAt,
       ...(totals && { totals }),
       rates: rates(meter),
       calls: summaries(meter.calls),

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { NotFoundError } from '../../../src/core/errors.ts';
 import { instrument, type ServiceCall } from '../../../src/core/monitor/instrument.ts';
 import { Meter } from '../../../src/core/monitor/meter.ts';
+import { inMemory, newSession } from '../../support/engines.ts';
 
 class Base {
   inherited(): string {
@@ -107,6 +108,31 @@ test('counts all of very many calls, and times enough of them to stand for all',
   expect(series.succeeded).toBe(5000);
   expect(series.latency.count).toBe(5000);
   expect(service).toBeDefined();
+});
+
+test('tells the ids of the calls that are about one session, task or tool, whatever the verb', async () => {
+  const lines: Record<string, unknown>[] = [];
+  const hear = (fields: Record<string, unknown>) => lines.push(fields);
+  const logger = { debug: hear, info() {}, warn() {}, error() {} };
+  const engine = await inMemory({ logger });
+  await newSession(engine);
+  await (await engine.sessions.lease('s')).release();
+  const body = () => engine.tasks.addUpdate('t', { updateType: 'note', data: 'more' });
+  await engine.tasks.run({ id: 't', sessionId: 's', userId: 'ada' }, body);
+  await engine.tasks.usage({ taskId: 't' });
+  await engine.tasks.delete('t');
+  engine.tools.unregister('echo');
+  const idsOf = (name: string) => {
+    const { tenant, call, ms, outcome, ...ids } = lines.find((line) => line.call === name)!;
+    expect([tenant, call, outcome, ms]).toEqual(['default', name, 'ok', expect.any(Number)]);
+    return ids;
+  };
+  expect(idsOf('leases.take')).toEqual({ sessionId: 's' });
+  expect(idsOf('leases.release')).toEqual({ sessionId: 's' });
+  expect(idsOf('tasks.run')).toEqual({ taskId: 't', sessionId: 's', userId: 'ada' });
+  for (const verb of ['addUpdate', 'usage', 'delete'])
+    expect(idsOf(`tasks.${verb}`)).toEqual({ taskId: 't' });
+  expect(idsOf('tools.unregister')).toEqual({ tool: 'echo' });
 });
 
 test('tells a task by its own id, and not as a session', async () => {
