@@ -16,6 +16,8 @@ export function toolFailed(tool: string, error: unknown, describe: DescribeError
   let message: unknown;
   try {
     message = describe(error, tool);
+    // A promise says nothing in time, and what it rejects with is nobody's business.
+    if (message instanceof Promise) message.catch(() => {});
   } catch {
     message = undefined;
   }

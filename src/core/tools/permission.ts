@@ -25,7 +25,7 @@ export type Decision = 'allow' | 'deny' | 'ask';
 /** A decision, and what the caller is told of it. */
 export type Decided = Decision | { decision: Decision; reason?: string | undefined };
 
-/** Decides on a call. In place of {@link defaultPolicy}, which it may call. */
+/** Decides on a call, in place of the rule by roles. */
 export type ToolPolicy = (request: PermissionRequest) => Decided | PromiseLike<Decided>;
 
 /** Asks somebody: `true` is a yes. May take its time; the signal is aborted when nobody waits any longer. */
@@ -80,20 +80,33 @@ export async function checkPermission(
   if (!approval.approved) throw denied(tool, approval.reason ?? 'was not approved');
 }
 
+interface Judgement {
+  decision: Decision;
+  reason?: string | undefined;
+}
+
 async function judge(
   request: PermissionRequest,
   { policy = defaultPolicy, policyTimeoutMs, onError }: PermissionOptions,
   halt: Halt,
-): Promise<{ decision: Decision; reason?: string | undefined }> {
-  const judged = called(() => policy(request)).catch((error: unknown) => {
+): Promise<Judgement> {
+  const asked = policy === defaultPolicy ? request : withOwnInput(request);
+  const judged = judgedBy(policy, asked).catch((error: unknown) => {
     onError(error);
     return { decision: 'deny', reason: 'is not allowed: the policy failed' } as const;
   });
   const late = () => undecided(request.tool, 'the policy has not decided', policyTimeoutMs);
-  const given = await halt.within(policyTimeoutMs, judged, late);
+  return halt.within(policyTimeoutMs, judged, late);
+}
+
+/** Whatever is not said clearly is a no. */
+async function judgedBy(policy: ToolPolicy, request: PermissionRequest): Promise<Judgement> {
+  const given = await policy(request);
   const { decision, reason } = typeof given === 'string' ? { decision: given } : (given ?? {});
-  // Whatever is not said clearly is a no.
-  return { decision: decision === 'allow' || decision === 'ask' ? decision : 'deny', reason };
+  return {
+    decision: decision === 'allow' || decision === 'ask' ? decision : 'deny',
+    reason: textOf(reason),
+  };
 }
 
 async function ask(
@@ -103,32 +116,39 @@ async function ask(
   halt: Halt,
 ): Promise<Approval> {
   const waiting = new AbortController();
-  const copy = { ...request, input: copied(request.input) };
-  const asked = called(() => approve(copy, { signal: waiting.signal })).catch((error: unknown) => {
+  const asked = approvedBy(approve, withOwnInput(request), waiting.signal).catch((error: unknown) => {
     onError(error);
     return { approved: false, reason: 'was not approved: asking for it failed' };
   });
   const late = () => undecided(request.tool, 'nobody has approved it', approvalTimeoutMs);
   try {
-    const given = await halt.within(approvalTimeoutMs, asked, late);
-    return typeof given === 'object' && given !== null
-      ? { approved: given.approved === true, reason: given.reason }
-      : { approved: given === true };
+    return await halt.within(approvalTimeoutMs, asked, late);
   } finally {
     waiting.abort();
   }
 }
 
-/** What a function throws at once as what its promise rejects with. */
-async function called<T>(call: () => T | PromiseLike<T>): Promise<T> {
-  return call();
+async function approvedBy(
+  approve: Approve,
+  request: PermissionRequest,
+  signal: AbortSignal,
+): Promise<Approval> {
+  const given = await approve(request, { signal });
+  return typeof given === 'object' && given !== null
+    ? { approved: given.approved === true, reason: textOf(given.reason) }
+    : { approved: given === true };
 }
 
-function copied(input: unknown): unknown {
+function textOf(reason: unknown): string | undefined {
+  return typeof reason === 'string' ? reason : undefined;
+}
+
+/** So that what is decided on is what the tool is called with, whatever is done to the request. */
+function withOwnInput(request: PermissionRequest): PermissionRequest {
   try {
-    return ownCopy(input);
+    return { ...request, input: ownCopy(request.input) };
   } catch {
-    return input;
+    return request;
   }
 }
 

@@ -90,6 +90,22 @@ for (const [what, value, message] of thrown) {
   });
 }
 
+test('words for a failure that come by a promise are none, and harm nobody', async () => {
+  const unhandled = watchProcess();
+  const describeError = () => Promise.reject(new Error('no words'));
+  const engine = await inMemory({ tools: { describeError: describeError as never } });
+  const tool = doing(() => {
+    throw new Error('x');
+  });
+  engine.tools.register(tool);
+  expect((await engine.tools.execute(tool, {})).error).toEqual({
+    code: 'tool-failed',
+    message: 'the tool failed',
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(unhandled).toEqual([]);
+});
+
 test('what a tool says of its failure is cut to what a model can read', async () => {
   const result = await outcome(
     doing(() => {

@@ -43,6 +43,18 @@ test('a program that has asked already says so', async () => {
   expect((await engine.tools.execute('admin', {}, { approved: true })).error!.code).toBe('forbidden');
 });
 
+/** What says nothing, but throws when it is asked. */
+function unreadable(): object {
+  return {
+    get decision() {
+      throw new Error('broken');
+    },
+    get approved() {
+      throw new Error('broken');
+    },
+  };
+}
+
 test('a policy decides in place of the roles, and says why', async () => {
   const engine = await inMemory({
     tools: {
@@ -68,6 +80,7 @@ for (const [what, policy] of [
   ['throws', () => Promise.reject(new Error('broken'))],
   ['says nothing', () => undefined],
   ['says something else', () => 'yes'],
+  ['can not be read', unreadable],
 ] as const) {
   test(`a policy that ${what} allows nothing`, async () => {
     const engine = await inMemory({ onError: () => {}, tools: { policy: policy as never } });
@@ -75,6 +88,30 @@ for (const [what, policy] of [
     expect((await engine.tools.execute('public', {}, { role: 'admin' })).error!.code).toBe('forbidden');
   });
 }
+
+test('a person whose answer can not be read has not said yes', async () => {
+  const engine = await inMemory({ onError: () => {}, tools: { approve: unreadable as never } });
+  engine.tools.register(tools);
+  expect((await engine.tools.execute('ask')).error!.code).toBe('forbidden');
+});
+
+test('what is done to a request while it is decided on reaches no tool', async () => {
+  const spoil = ({ input }: { input: unknown }) => (input as { list: string[] }).list.push('spoiled');
+  const engine = await inMemory({
+    tools: {
+      policy: (request) => {
+        spoil(request);
+        return 'ask';
+      },
+      approve: (request) => {
+        spoil(request);
+        return true;
+      },
+    },
+  });
+  engine.tools.register(tools);
+  expect(await engine.tools.execute('public', { list: ['a'] })).toMatchObject({ result: ['a'] });
+});
 
 test('a person may take longer than the tool', async () => {
   const asked = Promise.withResolvers<unknown>();
