@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, freemem, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { isHoldfastError } from '../core/errors.ts';
 import type { HealthDiagnosis } from '../core/health/health.ts';
 import type { Totals } from '../core/monitor/census.ts';
 import type { Config } from '../core/settings.ts';
@@ -72,8 +73,8 @@ async function tasksIn(taskDir: string, checks: Check[]): Promise<FolderReport |
   try {
     return await taskContext.diagnose({ taskDir });
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
+    if (!isHoldfastError(error)) throw error;
+    const { code = error.code } = (error.cause ?? {}) as NodeJS.ErrnoException;
     const message = `${taskDir} can't be read as a folder of tasks (${code})`;
     checks.push({ name: 'tasks', ok: true, warning: true, message, hint: 'taskDir names another one.' });
     return undefined;

@@ -190,11 +190,14 @@ function syncFolder(folder: string): void {
   }
 }
 
-function unavailable(error: unknown): HoldfastError {
+export function unavailable(
+  error: unknown,
+  what = "the file of the task can't be read or written",
+): HoldfastError {
   // What can't be written as it is.
   if (isHoldfastError(error)) return error;
   const { code = 'unknown' } = error as NodeJS.ErrnoException;
-  return new StoreUnavailableError(`the file of the task can't be read or written (${code})`, {
+  return new StoreUnavailableError(`${what} (${code})`, {
     cause: error,
     hint: 'Look at the folder taskDir: whether it may be written to, and whether the disk is full.',
   });

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { ConflictError, quote } from '../errors.ts';
 import { readFileText } from './file-format.ts';
 import { ENDING, fileNameOf, idOfFileName } from './file-name.ts';
-import { PREVIOUS, readTaskFile, TaskFile, TEMPORARY } from './task-file.ts';
+import { PREVIOUS, readTaskFile, TaskFile, TEMPORARY, unavailable } from './task-file.ts';
 
 /** What was written aside and not put in its place for so long never will be. */
 const STALE_MS = 60 * 60 * 1000;
@@ -84,19 +84,22 @@ export class TaskFolder {
     const aside = stale.filter(({ usedAt }) => usedAt < Date.now() - STALE_MS);
     const idle = tasks.filter(({ path }) => !isOpen(path)).sort((a, b) => a.usedAt - b.usedAt);
     const old = idle.slice(0, Math.max(0, tasks.length - this.#maxFiles));
-    for (const { path } of aside) await rm(path, { force: true });
+    for (const { path } of aside) await unlessGone(rm(path));
     // The older version first: a task that is half removed must not come back as it was before.
-    for (const { path } of old) for (const file of [path + PREVIOUS, path]) await rm(file, { force: true });
+    for (const { path } of old) for (const file of [path + PREVIOUS, path]) await unlessGone(rm(file));
     return { removed: old.length, stale: aside.length };
   }
 
-  /** Reads all of it, and tells what is wrong. Changes nothing. */
+  /** Reads all of it, and tells what is wrong. Changes nothing. @throws StoreUnavailableError */
   async diagnose(): Promise<FolderReport> {
     const { tasks, stale, foreign } = await this.#files();
     const unreadable: string[] = [];
     const damaged: string[] = [];
     for (const { path, name } of tasks) {
-      const read = readFileText(await readFile(path, 'utf8'));
+      const text = await unlessGone(readFile(path, 'utf8'));
+      // Pruned meanwhile.
+      if (text === undefined) continue;
+      const read = readFileText(text);
       if (!read || (idOfFileName(name) ?? read.state.id) !== read.state.id) unreadable.push(name);
       else if (read.damaged > 0) damaged.push(name);
     }
@@ -127,10 +130,7 @@ export class TaskFolder {
   }
 
   async #files(): Promise<{ tasks: FoundFile[]; stale: FoundFile[]; foreign: number }> {
-    const names = await readdir(this.#path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    });
+    const names = (await unlessGone(readdir(this.#path))) ?? [];
     const tasks: FoundFile[] = [];
     const stale: FoundFile[] = [];
     let foreign = 0;
@@ -144,6 +144,16 @@ export class TaskFolder {
       }
     }
     return { tasks, stale, foreign };
+  }
+}
+
+/** @throws StoreUnavailableError for what is there and can't be read */
+async function unlessGone<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw unavailable(error, "the folder of tasks can't be read");
   }
 }
 

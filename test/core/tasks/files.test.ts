@@ -7,7 +7,13 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { fileNameOf, idOfFileName } from '../../../src/core/tasks/file-name.ts';
 import { readTaskFile } from '../../../src/core/tasks/task-file.ts';
-import { ConflictError, InvalidInputError, StoreCorruptError, taskContext } from '../../../src/index.ts';
+import {
+  ConflictError,
+  InvalidInputError,
+  StoreCorruptError,
+  StoreUnavailableError,
+  taskContext,
+} from '../../../src/index.ts';
 
 let taskDir: string;
 
@@ -274,6 +280,21 @@ describe('tasks in a folder', () => {
     const left = (await readdir(taskDir)).filter((name) => !name.endsWith('.previous')).sort();
     expect(left).toEqual(['T.holdfast-task', 'notes.txt', 't0.holdfast-task', 't4.holdfast-task']);
     expect(data(held)).toEqual(['update 0']);
+  });
+
+  test('are told to be out of reach where their folder is none, by an error of ours', async () => {
+    const none = join(taskDir, 'file');
+    await writeFile(none, 'no folder');
+    for (const ask of [taskContext.diagnose, taskContext.prune])
+      await expect(ask({ taskDir: none })).rejects.toMatchObject({
+        code: 'store-unavailable',
+        message: expect.stringContaining('ENOTDIR'),
+      });
+    expect(() => taskContext({ id: 't' }, { taskDir: none })).toThrow(StoreUnavailableError);
+    expect(await taskContext.diagnose({ taskDir: join(taskDir, 'nowhere') })).toMatchObject({
+      ok: true,
+      tasks: 0,
+    });
   });
 
   test('beyond the limit are pruned by themselves when one is opened', async () => {
