@@ -46,15 +46,18 @@ export function rateLimiterOf(tool: Tool, context: ServiceContext): RateLimiter 
     // Who is over the limit is told so from memory until the window ends.
     inMemoryBlockOnConsumed: calls,
   });
-  return {
-    take: async (key) => {
-      try {
-        await limiter.consume(key);
-      } catch (error) {
-        throw error instanceof Result ? limited(tool, error) : error;
-      }
-    },
+  const take = async (key: string): Promise<void> => {
+    try {
+      await limiter.consume(key);
+    } catch (error) {
+      if (!(error instanceof Result)) throw error;
+      if (error.msBeforeNext <= perMs) throw limited(tool, error);
+      // No window lasts that long: the clock was set back since it was noted who is over the limit.
+      limiter.deleteInMemoryBlockedAll();
+      await take(key);
+    }
   };
+  return { take };
 }
 
 function limited({ name, rateLimit }: Tool, { msBeforeNext }: RateLimiterRes): HoldfastError {

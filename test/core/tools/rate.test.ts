@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, it, onTestFinished, test } from 'vitest';
+import { expect, it, onTestFinished, test, vi } from 'vitest';
 import { toolRatePartition } from '../../../src/core/partitions.ts';
 import { sweepExpired } from '../../../src/core/sessions/sweep.ts';
 import { ContextEngine, defineTool, type Tool } from '../../../src/index.ts';
@@ -72,6 +72,17 @@ test('what is given from the cache is no call', async () => {
   for (let i = 0; i < 3; i++) results.push(await engine.tools.execute('send'));
   expect(results.map(({ success }) => success)).toEqual([true, true, true]);
   expect((await engine.tools.execute('send', { other: 1 })).error!.code).toBe('rate-limited');
+});
+
+test('a clock that is set back keeps nobody out for longer than a window', async () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: 1_000_000_000 });
+  onTestFinished(() => void vi.useRealTimers());
+  const engine = await inMemory();
+  engine.tools.register(limited({ calls: 1, perMs: 1000 }));
+  const isAllowed = async () => (await engine.tools.execute('send')).success;
+  expect([await isAllowed(), await isAllowed()]).toEqual([true, false]);
+  vi.setSystemTime(1_000_000_000 - 3_600_000);
+  expect([await isAllowed(), await isAllowed()]).toEqual([true, false]);
 });
 
 test('counts of windows that are over go away, and in the end all of them', async () => {
