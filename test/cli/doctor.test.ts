@@ -241,13 +241,21 @@ describe('holdfast doctor', () => {
         system: { cpus: expect.any(Number) },
         packages: { redis: expect.stringMatching(/^\d/), pg: expect.stringMatching(/^\d/) },
         totals: { sessions: expect.any(Number), complete: true },
-        health: { status: 'healthy', store: { name: 'sqlite' }, journal: { consumers: [] } },
-        recommendations: [],
+        health: { store: { name: 'sqlite' }, journal: { consumers: [] } },
       });
+      const isOfMachine = (name: string) => ['disk', 'memory', 'event-loop', 'clock'].includes(name);
+      const checks = report.health!.checks.filter(({ name }) => !isOfMachine(name));
+      expect(checks.map(({ name, status }) => [name, status])).toEqual([
+        ['store', 'healthy'],
+        ['schema', 'healthy'],
+        ['journal', 'healthy'],
+      ]);
+      expect(report.recommendations.filter((advice) => !isOfMachine(advice.split(':', 1)[0]!))).toEqual([]);
       expect(report.totals!.sessions).toBeGreaterThan(0);
       expect(readdirSync(cwd)).toEqual(['holdfast.db']);
       const { stdout, code } = await holdfast(['doctor', '--full'], { cwd });
-      expect(stdout).toMatch(/^HEALTH: healthy$/m);
+      // A machine whose disk is nearly full makes it degraded.
+      expect(stdout).toMatch(/^HEALTH: (healthy|degraded)$/m);
       expect(stdout).toMatch(/^sessions +\d+$/m);
       expect(code).toBe(0);
     });

@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
 import { defineTool } from '../../src/index.ts';
 import { serve } from '../server/serving.ts';
 import { fixture, folder, holdfast, json } from './program.ts';
@@ -54,6 +57,20 @@ test("how often tools' caches were hit is told on the command line and to Promet
   expect(text).toContain('holdfast_tool_cache_calls_total{outcome="miss"} 1');
   const { stdout } = await holdfast(['monitor', '--url', server.url], { cwd: folder() });
   expect(stdout).toMatch(/^tool cache hits +75\.0 %/m);
+});
+
+test('monitor asks a server that is below a path of its own', async () => {
+  await using serving = await serve('memory:');
+  const proxy = createServer(async ({ url = '' }, response) => {
+    const isBelow = url.startsWith('/agents/');
+    const answer = isBelow && (await fetch(new URL(url.slice('/agents'.length), serving.server.url)));
+    response.writeHead(answer ? answer.status : 404).end(answer ? await answer.text() : '');
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void proxy.close());
+  await once(proxy, 'listening');
+  const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/agents`;
+  for (const given of [url, `${url}/`])
+    expect(await json(['monitor', '--url', given], { cwd: folder() })).toMatchObject({ tenant: 'default' });
 });
 
 test('monitor says so where no server answers', async () => {

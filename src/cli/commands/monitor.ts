@@ -72,7 +72,8 @@ async function ask(cli: Cli, url: string): Promise<MonitorSnapshot> {
   const tenant = sources.tenant.from === 'default' ? {} : { 'holdfast-tenant': config.tenant };
   const hint = 'Start one with `holdfast serve`, or look at the address.';
   try {
-    const answer = await fetch(new URL('/v1/monitor', url), {
+    // It may be behind a proxy, below a path of its own.
+    const answer = await fetch(new URL('v1/monitor', url.endsWith('/') ? url : `${url}/`), {
       headers: tenant,
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
