@@ -1,8 +1,8 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ContextEngine } from '../../src/index.ts';
-import { fixture, folder, holdfast, json, start, until } from './program.ts';
+import { fixture, folder, holdfast, interrupted, json } from './program.ts';
 
 /** A store with so many sessions of ten messages. */
 async function filled(cwd: string, sessions: number): Promise<void> {
@@ -47,10 +47,8 @@ describe('holdfast copy', () => {
     const cwd = folder();
     await filled(cwd, 1500);
     const args = ['copy', 'file:./from.db', 'file:./to.db'];
-    const child = start(args, { cwd });
-    await until(() => readdirSync(cwd).includes('to.db') && sizeOf(cwd) > 600_000);
-    child.kill('SIGKILL');
-    expect((await child.ended).code).toBe(null);
+    const { code } = await interrupted(args, { cwd, file: 'to.db', bytes: 600_000, signal: 'SIGKILL' });
+    expect(code).toBe(null);
     const result = await json([...args, '--verify'], { cwd });
     expect(result).toMatchObject({ resumed: true, partitions: 1501, entries: 15_000, mismatches: [] });
   });
@@ -59,10 +57,8 @@ describe('holdfast copy', () => {
     const cwd = folder();
     await filled(cwd, 1500);
     const args = ['copy', 'file:./from.db', 'file:./to.db'];
-    const child = start(args, { cwd });
-    await until(() => readdirSync(cwd).includes('to.db') && sizeOf(cwd) > 600_000);
-    child.kill('SIGINT');
-    const { code, stderr } = await child.ended;
+    const how = { cwd, file: 'to.db', bytes: 600_000, signal: 'SIGINT' } as const;
+    const { code, stderr } = await interrupted(args, how);
     expect([code, stderr]).toEqual([130, 'holdfast: interrupted; the same command goes on from here\n']);
     expect(await json([...args, '--verify'], { cwd })).toMatchObject({ resumed: true, mismatches: [] });
   });
@@ -113,11 +109,3 @@ describe('holdfast migrate', () => {
     expect(stdout).toBe('nothing to do: this store has no schema\n');
   });
 });
-
-/** How much the target has been given, in bytes. */
-function sizeOf(cwd: string): number {
-  return ['to.db', 'to.db-wal'].reduce(
-    (sum, name) => sum + (statSync(join(cwd, name), { throwIfNoEntry: false })?.size ?? 0),
-    0,
-  );
-}

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { fixture, folder, holdfast, json, lines, start, until } from './program.ts';
+import { fixture, folder, holdfast, interrupted, json, lines } from './program.ts';
 
 interface Line {
   id: string;
@@ -27,11 +27,8 @@ const many = () => [
   conversation('long', 25_000),
 ];
 
-/** Until something has been imported, more than a store has that is empty, but by far not all. */
-const underWay = (cwd: string) =>
-  until(
-    () => existsSync(join(cwd, 'holdfast.db-wal')) && statSync(join(cwd, 'holdfast.db-wal')).size > 1_000_000,
-  );
+/** What has more is a store in which something is, but by far not all of those. */
+const underWay = { file: 'holdfast.db', bytes: 1_500_000 };
 
 async function expectAllThere(cwd: string, expected: readonly Line[]): Promise<void> {
   const { stdout } = await holdfast(['export'], { cwd });
@@ -210,10 +207,8 @@ describe('holdfast import', () => {
     const cwd = folder();
     const all = many();
     write(cwd, 'many.jsonl', all);
-    const child = start(['import', 'many.jsonl'], { cwd });
-    await underWay(cwd);
-    child.kill('SIGKILL');
-    expect((await child.ended).stdout).toBe('');
+    const { stdout } = await interrupted(['import', 'many.jsonl'], { cwd, ...underWay, signal: 'SIGKILL' });
+    expect(stdout).toBe('');
     const { new: added, messages } = await json<{ new: number; messages: number }>(['import', 'many.jsonl'], {
       cwd,
     });
@@ -227,10 +222,8 @@ describe('holdfast import', () => {
     const cwd = folder();
     const all = many();
     write(cwd, 'many.jsonl', all);
-    const child = start(['import', 'many.jsonl'], { cwd });
-    await underWay(cwd);
-    child.kill('SIGINT');
-    const { code, stdout, stderr } = await child.ended;
+    const how = { cwd, ...underWay, signal: 'SIGINT' } as const;
+    const { code, stdout, stderr } = await interrupted(['import', 'many.jsonl'], how);
     expect(code).toBe(130);
     expect(stdout).toMatch(/^[\d,]+ sessions, /);
     expect(stderr).toBe('holdfast: interrupted; the same command goes on from here\n');
@@ -245,7 +238,8 @@ describe('holdfast import', () => {
     const cwd = folder();
     const all = Array.from({ length: 300 }, (_, i) => conversation(`c${i}`, 10));
     write(cwd, 'a.jsonl', all);
-    const runs = await Promise.all([1, 2].map(() => json<{ new: number }>(['import', 'a.jsonl'], { cwd })));
+    const where = { cwd, env: { HOLDFAST_LOCK_TIMEOUT_MS: '60000' } };
+    const runs = await Promise.all([1, 2].map(() => json<{ new: number }>(['import', 'a.jsonl'], where)));
     expect(runs.reduce((sum, run) => sum + run.new, 0)).toBe(3000);
     await expectAllThere(cwd, all);
   });

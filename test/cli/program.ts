@@ -1,6 +1,6 @@
 /** Runs the real program in a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -49,6 +49,26 @@ export interface Running {
 /** Runs the program to its end. */
 export function holdfast(args: readonly string[], where: Where): Promise<Ended> {
   return start(args, where).ended;
+}
+
+/**
+ * Runs it until the files of a database have more than so many bytes, and sends it a signal then. One that was done
+ * before we saw that is run again, from nothing.
+ */
+export async function interrupted(
+  args: readonly string[],
+  { cwd, file, bytes, signal }: { cwd: string; file: string; bytes: number; signal: NodeJS.Signals },
+): Promise<Ended> {
+  const files = () => globSync(join(cwd, `${file}*`));
+  const size = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  for (;;) {
+    const child = start(args, { cwd });
+    await until(() => child.exitCode !== null || files().reduce((sum, path) => sum + size(path), 0) > bytes);
+    child.kill(signal);
+    const ended = await child.ended;
+    if (ended.code !== 0) return ended;
+    for (const path of files()) rmSync(path);
+  }
 }
 
 /** Runs it with `--json` and reads its one JSON value; whatever else it prints makes this fail. */

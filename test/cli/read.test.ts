@@ -21,6 +21,8 @@ async function long(): Promise<{ cwd: string }> {
   const messages = [{ role: 'system', content: 'Be kind.' }, ...turns];
   writeFileSync(join(cwd, 'long.jsonl'), JSON.stringify({ id: 'long', userId: 'u', messages }));
   await holdfast(['import', 'long.jsonl'], { cwd });
+  // A window waits half a second for what is to be indexed, a search as long as it takes.
+  await holdfast(['search', 'cat', '--user', 'u'], { cwd });
   return { cwd };
 }
 
@@ -128,6 +130,7 @@ describe('holdfast window', () => {
     await using engine = await ContextEngine.open(file, { maintenanceIntervalMs: 0 });
     const content = `The cat of the user has a collar.\n${'It is green. '.repeat(40)}`;
     await engine.memory.add({ content, userId: 'u' });
+    await engine.memory.search('collar', { userId: 'u', use: false });
     const args = ['window', 'long', '--max-tokens', '2000', '--query', 'the collar of the cat', '--explain'];
     const { stdout } = await holdfast(args, where);
     expect(stdout).toMatch(/ 1 memory(?: and \d messages?)?, told again:$/m);

@@ -372,7 +372,8 @@ test('keeps what is in a durable spool when it is closed, and brings it later', 
 
 test('takes texts for searching when what is in the spool of their partition is through, and not before', async () => {
   const { open, wire, target } = await outagePlace();
-  const store = await open();
+  const replaying = Promise.withResolvers<void>();
+  const store = await open({ onStateChange: (state) => state === 'replaying' && replaying.resolve() });
   expect(store.features).toMatchObject({ textSearch: true, vectorSearch: true });
   const search = () =>
     store.searchText({
@@ -389,7 +390,7 @@ test('takes texts for searching when what is in the spool of their partition is 
   for (let i = 1; i < 200; i++) await write(store, p, appendOf(i));
   await expect(search()).rejects.toMatchObject({ code: 'store-unavailable' });
   wire.mode = 'up';
-  await vi.waitFor(() => expect(store.state).toBe('replaying'), { interval: 1 });
+  await replaying.promise;
   // Behind what is replayed: the text tells of the whole log.
   await write(store, p, textOf('x'));
   expect(await valuesOf(target, p)).toHaveLength(199);

@@ -12,7 +12,8 @@ let store: SqliteStore;
 async function obey(order: Order): Promise<unknown> {
   switch (order.do) {
     case 'open':
-      store = await SqliteStore.open(path);
+      // Another process may hold the file while a slow disk syncs.
+      store = await SqliteStore.open(path, { lockTimeoutMs: 60_000 });
       return true;
     case 'append':
       for (let i = order.from; i < order.from + order.count; i++) {
