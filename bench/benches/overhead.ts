@@ -4,9 +4,9 @@ import type { Bench, Row, Target } from '../harness/types.ts';
 import { WorkerProcess } from '../harness/worker-process.ts';
 
 /** Pairs of processes, each fresh: how well a process gets compiled is a matter of luck. */
-const PAIRS = 16;
-const ROUNDS = 12;
-const WARMUPS = 5;
+const PAIRS = 12;
+const ROUNDS = 10;
+const WARMUPS = 4;
 
 /**
  * Messages of one round, by how many calls are under way at a time: enough that a process which was idle while the other
