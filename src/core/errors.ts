@@ -67,9 +67,13 @@ export class HoldfastError extends Error {
   }
 }
 
-/** Whether a value is one of ours, whichever copy of the package threw it. */
+/** Whether a value is one of ours, whichever copy of the package threw it. Anything may be asked: it never throws. */
 export function isHoldfastError(value: unknown): value is HoldfastError {
-  return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[marker] === true;
+  try {
+    return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[marker] === true;
+  } catch {
+    return false;
+  }
 }
 
 /** One thing that is wrong with an input: `path` is the field (`messages[2].role`), `message` says what and the limit. */

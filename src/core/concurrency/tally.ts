@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { isHoldfastError } from '../errors.ts';
+import { kindOf } from '../thrown.ts';
 
 /** How work ends: for whoever waits for it. */
 export type Outcome = 'completed' | 'failed' | 'cancelled' | 'timedOut';
@@ -130,15 +131,10 @@ function noteFailure(kind: KindStats, error: unknown, clock: Clock): void {
   kind.lastError = { code: codeOf(error), at: clock.now() };
 }
 
-/** Of whatever was thrown: a getter of it may throw as well. */
 function codeOf(error: unknown): string {
-  try {
-    if (isHoldfastError(error)) return error.code;
-    const name = error instanceof Error ? error.name : typeof error;
-    return NAME.test(name) ? name : 'unknown';
-  } catch {
-    return 'unknown';
-  }
+  if (isHoldfastError(error)) return error.code;
+  const kind = kindOf(error);
+  return NAME.test(kind) ? kind : 'unknown';
 }
 
 /** @returns now */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { cut } from '../cut.ts';
 import { isHoldfastError } from '../errors.ts';
+import { kindOf } from '../thrown.ts';
 import { TookTooLong, timed } from '../timed.ts';
 
 /** From good to bad. */
@@ -38,8 +39,6 @@ type Found = CheckOutcome | null | undefined;
 
 /** How much of a message is told (characters). */
 const MAX_TEXT = 1000;
-/** How much of the name of an error (characters). */
-const MAX_NAME = 100;
 const textSchema = z.string().transform((text) => cut(text, MAX_TEXT));
 /** Types hold nobody to what he gives, and reports go out as JSON. */
 const outcomeSchema = z.object({
@@ -114,18 +113,7 @@ function told(error: unknown, timeoutMs: number): { message: string; hint?: stri
     const { message, hint } = error;
     return { message, ...(hint !== undefined && { hint }) };
   }
-  return { message: `failed with ${nameOf(error)}` };
-}
-
-/** An error's name may be anything, and its getter may throw. */
-function nameOf(error: unknown): string {
-  try {
-    return error instanceof Error && typeof error.name === 'string'
-      ? cut(error.name, MAX_NAME)
-      : typeof error;
-  } catch {
-    return typeof error;
-  }
+  return { message: `failed with ${kindOf(error)}` };
 }
 
 /** The worse of several; `healthy` of none. */

@@ -5,6 +5,7 @@ import { idSchema, objectSchema, parseInput, timeSchema } from '../input.ts';
 import { decodeJson, encodeJson, type Json, type JsonObject } from '../json.ts';
 import { copyOf, mergedMetadata } from '../metadata.ts';
 import { MAX_TIMER_MS } from '../store-options.ts';
+import { told } from './failure.ts';
 import { taskDataShape } from './given.ts';
 import { History, type Tracked } from './history.ts';
 import { Outbox } from './outbox.ts';
@@ -12,7 +13,6 @@ import { asynchronous, type ReleaseFailure, Resources, releaseError } from './re
 import { watchSignals } from './signals.ts';
 import type { LoadedTask, Snapshot, TaskEnd, TaskState, TaskStorage } from './storage.ts';
 import { readTaskJson, type TaskJson, taskJsonOf } from './task-json.ts';
-import { told } from './thrown.ts';
 import { type TrackedFile, type TrackedModel, Tracker } from './tracker.ts';
 import { type ContextUpdate, type UpdateType, updateShape } from './update.ts';
 import {

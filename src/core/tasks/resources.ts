@@ -1,6 +1,6 @@
 import { HoldfastError, InvalidInputError, quote, ReleaseError } from '../errors.ts';
 import { TookTooLong, timed } from '../timed.ts';
-import { isClosedAlready } from './thrown.ts';
+import { isClosedAlready } from './failure.ts';
 
 /** Looked for in this order. */
 const METHODS = [Symbol.asyncDispose, Symbol.dispose, 'close', 'end', 'destroy', 'release'] as const;

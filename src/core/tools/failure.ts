@@ -22,7 +22,7 @@ export function toolFailed(tool: string, error: unknown, describe: DescribeError
     message = undefined;
   }
   const text = typeof message === 'string' ? message : 'the tool failed';
-  const away = isOurs(error) && error.code === 'tool-unavailable';
+  const away = isHoldfastError(error) && error.code === 'tool-unavailable';
   return new HoldfastError(
     away ? 'tool-unavailable' : 'tool-failed',
     cut(text, MAX_MESSAGE).toWellFormed(),
@@ -48,7 +48,7 @@ export function badValue(what: string, issues: readonly InputIssue[]): InvalidIn
 
 /** The fields that go to a caller. An error that is none of ours is a bug of ours, and says nothing. */
 export function failureOf(error: unknown): ToolFailure {
-  if (!isOurs(error)) return { code: 'internal', message: 'something went wrong inside Holdfast' };
+  if (!isHoldfastError(error)) return { code: 'internal', message: 'something went wrong inside Holdfast' };
   const { code, message, hint, details } = error;
   return { code, message, ...(hint !== undefined && { hint }), ...(details && { details: { ...details } }) };
 }
@@ -59,13 +59,4 @@ export function errorOf({ code, message, hint, details }: ToolFailure): Holdfast
     ...(hint !== undefined && { hint }),
     ...(details && { details }),
   });
-}
-
-/** Whether it is an error of ours. Anything may be asked. */
-function isOurs(error: unknown): error is HoldfastError {
-  try {
-    return isHoldfastError(error);
-  } catch {
-    return false;
-  }
 }
