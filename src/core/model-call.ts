@@ -1,5 +1,6 @@
 /** Asking a language model, whatever it is given as. */
 import { z } from 'zod';
+import { isA, kindOf } from './thrown.ts';
 import { TookTooLong, timed } from './timed.ts';
 
 export interface ModelRequest {
@@ -56,8 +57,8 @@ export async function callModel(
     return isAnswer(answer) ? answer : { problem: 'the model gave no text' };
   } catch (error) {
     request.signal.throwIfAborted();
-    if (error instanceof TookTooLong) return { problem: error.message };
-    return { problem: `the model failed (${error instanceof Error ? error.name : typeof error})` };
+    if (isA(error, TookTooLong)) return { problem: error.message };
+    return { problem: `the model failed (${kindOf(error)})` };
   }
 }
 

@@ -14,12 +14,16 @@ export function textIn(thrown: unknown, field: string, length: number): string {
   }
 }
 
+/** `instanceof`, also for a proxy that lets nobody ask. */
+export function isA<T>(thrown: unknown, type: abstract new (...args: never[]) => T): thrown is T {
+  try {
+    return thrown instanceof type;
+  } catch {
+    return false;
+  }
+}
+
 /** The name of an error, or the type of what is none: says what went wrong, and nothing with what. */
 export function kindOf(thrown: unknown): string {
-  try {
-    return (thrown instanceof Error && textIn(thrown, 'name', MAX_NAME)) || typeof thrown;
-  } catch {
-    // A proxy that lets nobody ask.
-    return typeof thrown;
-  }
+  return (isA(thrown, Error) && textIn(thrown, 'name', MAX_NAME)) || typeof thrown;
 }

@@ -40,3 +40,12 @@ test('a body that throws what nobody may look at fails its own call, is counted 
   const { calls } = await engine.monitor.snapshot();
   expect(calls['tasks.run']).toMatchObject({ outcomes: { internal: 1 } });
 });
+
+test('a check that throws what nobody may look at has failed, and is reported like the others', async () => {
+  await using engine = await ContextEngine.open('memory:');
+  engine.health.register('mine', () => {
+    throw untouchable();
+  });
+  const { checks } = await engine.health.check();
+  expect(checks.find(({ name }) => name === 'mine')).toMatchObject({ message: 'failed with object' });
+});

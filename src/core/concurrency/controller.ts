@@ -1,6 +1,7 @@
 import { ClosedError, ConflictError, HoldfastError, NotFoundError } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { parseId, parseInput } from '../input.ts';
+import { isA } from '../thrown.ts';
 import { TookTooLong, timed } from '../timed.ts';
 import { Job } from './job.ts';
 import {
@@ -226,7 +227,7 @@ async function waitAtMost<T>(timeoutMs: number, result: Promise<T>): Promise<T> 
   try {
     return await timed(() => result, { timeoutMs, signal: new AbortController().signal });
   } catch (error) {
-    if (!(error instanceof TookTooLong)) throw error;
+    if (!isA(error, TookTooLong)) throw error;
     throw new HoldfastError('timeout', `waiting ${error.message}`, {
       hint: 'The job goes on: wait again, or cancel it.',
       details: { timeoutMs },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { cut } from '../cut.ts';
 import { isHoldfastError } from '../errors.ts';
-import { kindOf } from '../thrown.ts';
+import { isA, kindOf } from '../thrown.ts';
 import { TookTooLong, timed } from '../timed.ts';
 
 /** From good to bad. */
@@ -108,7 +108,7 @@ const OUTCOME =
 
 /** Of a failure, what may be told: messages of ours carry no content, others might. */
 function told(error: unknown, timeoutMs: number): { message: string; hint?: string } {
-  if (error instanceof TookTooLong) return { message: `gave no answer within ${timeoutMs} ms` };
+  if (isA(error, TookTooLong)) return { message: `gave no answer within ${timeoutMs} ms` };
   if (isHoldfastError(error)) {
     const { message, hint } = error;
     return { message, ...(hint !== undefined && { hint }) };

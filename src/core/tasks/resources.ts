@@ -1,4 +1,5 @@
 import { HoldfastError, InvalidInputError, quote, ReleaseError } from '../errors.ts';
+import { isA } from '../thrown.ts';
 import { TookTooLong, timed } from '../timed.ts';
 import { isClosedAlready } from './failure.ts';
 
@@ -92,7 +93,7 @@ export function releaseError(failures: readonly ReleaseFailure[]): ReleaseError 
 }
 
 function explained({ name, timeoutMs }: Held, error: unknown): unknown {
-  if (!(error instanceof TookTooLong)) return error;
+  if (!isA(error, TookTooLong)) return error;
   return new HoldfastError('release', `resource ${quote(name)} was not released within ${timeoutMs} ms`, {
     hint: 'Give it more time: addResource(name, resource, { timeoutMs }).',
     cause: error,
